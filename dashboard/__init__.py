@@ -1,0 +1,1 @@
+"""Out: pages for people, made from what the warehouse has published."""

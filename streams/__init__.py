@@ -1,0 +1,1 @@
+"""In: Kafka to the warehouse."""

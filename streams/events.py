@@ -1,0 +1,100 @@
+"""The wire contract: one typed struct per topic, and nothing else.
+
+Every record is one JSON object in UTF-8. Types are strict: ``"100"``, ``true`` and ``1.5`` are not money. Unknown fields
+are ignored; unknown names (of a service, code, channel or issuer) are kept as they come. ``docs/asyncapi.yaml`` describes
+the same contract for others.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+MAX_AMOUNT = 100_000_000
+"""The largest amount of one event, in KRW."""
+
+MAX_RECORD_BYTES = 16_384
+"""Longer records are refused unread; the longest honest one has about 700 bytes."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Krw = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Attempt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Status = Literal["approved", "declined", "reversed"]
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt that reached a decision. ``amount`` is KRW, ``occurred_at`` epoch milliseconds UTC."""
+
+    event_id: Id
+    purchase_id: Id | None = None
+    attempt: Attempt | None = None
+    occurred_at: Millis
+    market_id: Id
+    merchant_id: Id | None = None
+    user_id: Id | None = None
+    channel: Name | None = None
+    status: Status
+    amount: Krw
+    response_code: Name | None = None
+    issuer: Name | None = None
+    latency_ms: Count | None = None
+    reverses: Id | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One error of a service; with service ``payment``, an attempt that the platform could not decide."""
+
+    event_id: Id
+    occurred_at: Millis
+    service: Name
+    code: Name
+    purchase_id: Id | None = None
+    attempt: Attempt | None = None
+    market_id: Id | None = None
+    merchant_id: Id | None = None
+    user_id: Id | None = None
+    channel: Name | None = None
+    amount: Krw | None = None
+    issuer: Name | None = None
+
+
+class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service did in the ten seconds that end at ``occurred_at``; waits are milliseconds."""
+
+    occurred_at: Millis
+    service: Name
+    attempts: Count
+    succeeded: Count
+    failed: Count
+    abandoned: Count = 0
+    queue_length: Count = 0
+    wait_ms_p50: Count = 0
+    wait_ms_p95: Count = 0
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that a person made. ``kind`` names it, ``payload`` holds its fields (see ``warehouse.commands``)."""
+
+    command_id: Id
+    occurred_at: Millis
+    actor: Name
+    kind: Name
+    payload: dict[str, Any]
+
+
+class ClockTick(msgspec.Struct, frozen=True, kw_only=True):
+    """Replay only: everything that occurred before ``now`` has been sent and acknowledged."""
+
+    now: Millis
+
+
+CONTRACT: dict[str, type[msgspec.Struct]] = {
+    "payments": Payment,
+    "errors": Failure,
+    "service_load": ServiceLoad,
+    "commands": Command,
+    "clock": ClockTick,
+}
+"""Topic (without prefix) to the struct of its records."""

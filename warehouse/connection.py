@@ -1,0 +1,83 @@
+"""The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
+
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+
+class WarehouseBusyError(Exception):
+    """Another process holds the warehouse file; a standby waits and tries again."""
+
+
+class WarehouseDamagedError(Exception):
+    """The file is not a DuckDB database of this version; it is left untouched."""
+
+
+def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for its one writer and bring it to the newest migration.
+
+    Raises:
+        WarehouseBusyError: another process has it open.
+        WarehouseDamagedError: the file cannot be read as a warehouse.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads})
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise WarehouseBusyError(f"{path} is held by another process: {error}") from error
+        raise WarehouseDamagedError(_damaged(path, error)) from error
+    except duckdb.Error as error:
+        raise WarehouseDamagedError(_damaged(path, error)) from error
+    connection.execute("SET TimeZone = 'UTC'")
+    migrate(connection)
+    return connection
+
+
+def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """A database of a reader's own, with every table of the warehouse, empty."""
+    connection = duckdb.connect(config={"memory_limit": memory_limit, "threads": threads})
+    connection.execute("SET TimeZone = 'UTC'")
+    migrate(connection)
+    return connection
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Apply the migrations that this database has not seen, each in one transaction with its own record."""
+    connection.execute("CREATE TABLE IF NOT EXISTS migration (name VARCHAR, applied_at TIMESTAMP)")
+    applied = {name for (name,) in connection.execute("SELECT name FROM migration").fetchall()}
+    scripts = sorted((f for f in resources.files("warehouse").joinpath("migrations").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    unknown = applied - {script.name for script in scripts}
+    if unknown:
+        raise WarehouseDamagedError(
+            f"This warehouse has migrations that this version does not know: {', '.join(sorted(unknown))}. It was written by a newer onnuri; start that version."
+        )
+    for script in scripts:
+        if script.name in applied:
+            continue
+        connection.begin()
+        try:
+            connection.execute(script.read_text(encoding="utf-8"))
+            connection.execute("INSERT INTO migration VALUES (?, now()::TIMESTAMP)", [script.name])
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+
+
+def query_text(name: str) -> str:
+    """The SQL of a named query, e.g. ``sales_by_minute``.
+
+    Raises:
+        LookupError: there is no such query.
+    """
+    file = resources.files("warehouse").joinpath("queries", f"{name}.sql")
+    if not file.is_file():
+        known = sorted(f.name.removesuffix(".sql") for f in resources.files("warehouse").joinpath("queries").iterdir())
+        raise LookupError(f"There is no query {name!r}. Known: {', '.join(known)}.")
+    return file.read_text(encoding="utf-8")
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} cannot be opened as a warehouse: {error}. Restore a backup, or point ONNURI_WAREHOUSE at a new file; the topics are then read again."

@@ -1,0 +1,108 @@
+"""What readers open: one manifest of published Parquet files, as views in a DuckDB of their own.
+
+A snapshot never changes under its reader: files are immutable, and a new state is a new manifest. It works while the worker
+writes, and while there is no worker at all.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+
+from warehouse.connection import open_memory, query_text
+
+
+class NothingPublishedError(Exception):
+    """There is no manifest yet: no worker has run on this warehouse."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One published state: which files, read up to which offsets, closed up to which minute. Times are aware, in UTC."""
+
+    sequence: int
+    warehouse_id: str
+    published_at: datetime
+    now: datetime
+    watermark: datetime | None
+    detected_through: datetime | None
+    lag: int | None
+    totals: Mapping[str, int]
+    sources: list[Mapping[str, Any]]
+    files: Mapping[str, list[str]]
+
+    @classmethod
+    def read(cls, published: Path) -> Self:
+        """Read ``manifest.json`` in the folder ``published``.
+
+        Raises:
+            NothingPublishedError: there is none.
+        """
+        try:
+            raw = json.loads((published / "manifest.json").read_bytes())
+        except FileNotFoundError:
+            raise NothingPublishedError(f"{published} holds no manifest.json. Start a worker first: onnuri worker (or all at once: onnuri demo).") from None
+        return cls(
+            sequence=raw["sequence"],
+            warehouse_id=raw["warehouse_id"],
+            published_at=_time(raw["published_at"]),
+            now=_time(raw["now"]),
+            watermark=_time(raw["watermark"]) if raw["watermark"] else None,
+            detected_through=_time(raw["detected_through"]) if raw["detected_through"] else None,
+            lag=raw["lag"],
+            totals=raw["totals"],
+            sources=raw["sources"],
+            files=raw["files"],
+        )
+
+    def age(self, wall: datetime) -> timedelta:
+        """How long ago this state was published, by the wall clock ``wall`` (aware)."""
+        return wall - self.published_at
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A manifest and the views over its files. Close it, or use it in ``with``."""
+
+    manifest: Manifest
+    connection: duckdb.DuckDBPyConnection
+
+    def query(self, name: str, **parameters: object) -> pl.DataFrame:
+        """Run the named query of ``warehouse/queries`` with bound parameters; aware times are bound as UTC."""
+        bound = {key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value for key, value in parameters.items()}
+        return self.connection.execute(query_text(name), bound or None).pl()
+
+    def sql(self, text: str) -> pl.DataFrame:
+        """Run SQL of a person against the views."""
+        return self.connection.execute(text).pl()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+
+def open_snapshot(published: Path) -> Snapshot:
+    """Open the newest published state.
+
+    Raises:
+        NothingPublishedError: no worker has published here yet.
+    """
+    manifest = Manifest.read(published)
+    connection = open_memory()
+    for table, files in manifest.files.items():
+        if files:
+            paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)
+            connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+            connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet([{paths}])')
+    return Snapshot(manifest, connection)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
