@@ -1,0 +1,189 @@
+"""A chunk of bytes becomes columns and a list of refusals; one bad record never spoils its neighbours. Pure.
+
+Two ways give the same answer. The fast one parses the whole chunk with Polars, off the interpreter lock, and is used only where
+checks on the bytes prove that it was as strict as the contract: Polars alone would read ``5`` into a text column, keep the first of
+two equal keys and split a record that holds two lines. The exact one decodes record by record with msgspec. Records whose values the
+fast way doubts are decoded again by the exact way, so every refusal has the same words.
+"""
+
+import io
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from streams.events import MAX_RECORD_BYTES, ClockTick, Command, Payment
+
+EARLIEST_MS = 1_247_443_200_000
+"""2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
+
+FUTURE_MS = 600_000
+"""How far an event's time may lie ahead of ``now``: ten minutes of clock skew."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One record that could not be read: ``row`` in its chunk, a ``reason`` to count by, and ``detail`` for a person."""
+
+    row: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """``frame`` has a column per field of the struct and ``row``, the record's place in the chunk; the rest are ``refusals``."""
+
+    frame: pl.DataFrame
+    refusals: list[Refusal]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Event times that are plausible: from ``earliest_ms``; up to ``FUTURE_MS`` after ``now_ms``, one for all records or one for each."""
+
+    earliest_ms: int
+    now_ms: int | Sequence[int]
+
+    def latest(self, row: int) -> int:
+        """The last plausible event time of the record at ``row``, in epoch milliseconds."""
+        return (self.now_ms if isinstance(self.now_ms, int) else self.now_ms[row]) + FUTURE_MS
+
+
+class Layout:
+    """How the records of one struct become columns."""
+
+    def __init__(self, struct: type[msgspec.Struct]) -> None:
+        self.struct = struct
+        self.decoder = msgspec.json.Decoder(struct)
+        fields = msgspec.structs.fields(struct)
+        self.optional = {f.name for f in fields if not f.required}
+        self.schema: dict[str, Any] = {f.name: pl.Int64 if _is_integer(f.type) else pl.String for f in fields}
+        # Payloads and defaults other than None need msgspec; those topics are small.
+        self.fast = all(f.required or f.default is None for f in fields) and struct not in (Command, ClockTick)
+        texts = "|".join(n for n, t in self.schema.items() if t == pl.String)
+        numbers = "|".join(n for n, t in self.schema.items() if t == pl.Int64)
+        self.keys = rf'"(?:{texts}|{numbers})"\s*:'
+        self.typed = rf'"(?:{texts})"\s*:\s*"|"(?:{numbers})"\s*:\s*-?[0-9]'
+
+
+def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
+    """Decode one chunk of one topic. Never raises for what the bytes hold."""
+    frame = _fast(values, layout) if layout.fast else None
+    if frame is None:
+        return _exact(values, range(len(values)), layout, span)
+    good = frame.filter(_sound(layout, span))
+    if len(good) == len(frame):
+        return Decoded(_normalised(good), [])
+    doubted = sorted(set(range(len(values))) - set(good["row"].to_list()))
+    again = _exact(values, doubted, layout, span)
+    return Decoded(pl.concat([_normalised(good), again.frame]).sort("row"), again.refusals)
+
+
+def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
+    if not values or None in values:
+        return None
+    blob = b"\n".join(values)  # type: ignore[arg-type]
+    # A backslash could hide a key in an escape; a long record is refused by the exact way.
+    if b"\\" in blob or blob.count(b"\n") != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
+        return None
+    try:
+        frame = pl.read_ndjson(io.BytesIO(blob), schema=layout.schema)
+        text = pl.Series([blob]).cast(pl.String)
+    except PolarsError:
+        return None
+    if len(frame) != len(values):
+        return None
+    present = len(layout.schema) * len(frame) - sum(frame.null_count().row(0))
+    if text.str.count_matches(layout.keys).item() != present or text.str.count_matches(layout.typed).item() != present:
+        return None
+    return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+
+
+def _sound(layout: Layout, span: Span) -> pl.Expr:
+    """Values that need no second look: what this lets through, the exact way lets through too."""
+    latest = pl.lit(span.now_ms) if isinstance(span.now_ms, int) else pl.lit(pl.Series(span.now_ms, dtype=pl.Int64))
+    checks = [pl.col("occurred_at").is_between(span.earliest_ms, latest + FUTURE_MS)]
+    for name, dtype in layout.schema.items():
+        column = pl.col(name)
+        if dtype == pl.String:
+            # Bytes >= characters, so at most 64 bytes are at most 64 characters.
+            check = column.str.len_bytes().is_between(1, 64)
+        elif name == "amount":
+            check = column.is_between(1, 100_000_000)
+        elif name == "attempt":
+            check = column.is_between(1, 1_000_000)
+        else:
+            check = column.is_between(0, 2**53)
+        checks.append(check | column.is_null() if name in layout.optional else check & column.is_not_null())
+    if layout.struct is Payment:
+        checks.append(pl.col("status").is_in(["approved", "declined", "reversed"]))
+    return pl.all_horizontal(checks)
+
+
+def _exact(values: Sequence[bytes | None], rows: Sequence[int], layout: Layout, span: Span) -> Decoded:
+    accepted: list[tuple[Any, ...]] = []
+    refusals: list[Refusal] = []
+    for row in rows:
+        record = _one(values[row], row, layout, span)
+        if isinstance(record, Refusal):
+            refusals.append(record)
+        else:
+            accepted.append((row, *(_column_value(v) for v in msgspec.structs.astuple(record))))
+    frame = pl.DataFrame(accepted, schema={"row": pl.Int64, **layout.schema}, orient="row")
+    return Decoded(_normalised(frame), refusals)
+
+
+def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.Struct | Refusal:
+    if value is None:
+        return Refusal(row, "empty", "a record without a value")
+    if len(value) > MAX_RECORD_BYTES and layout.struct is not Command:
+        return Refusal(row, "too_large", f"{len(value)} bytes; at most {MAX_RECORD_BYTES}")
+    try:
+        record = layout.decoder.decode(value)
+        json.loads(value, object_pairs_hook=_no_duplicates)
+    except msgspec.ValidationError as error:
+        return Refusal(row, "invalid", str(error))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return Refusal(row, "malformed", str(error) or type(error).__name__)
+    occurred = getattr(record, "occurred_at", None)
+    if occurred is not None and layout.struct is not Command:
+        if occurred < EARLIEST_MS:
+            return Refusal(row, "implausible_time", f"occurred_at {occurred} is before 2009-07-13; it takes milliseconds, not seconds")
+        if occurred < span.earliest_ms:
+            return Refusal(row, "too_old", f"occurred_at {occurred} is before {span.earliest_ms}, from where single events are kept")
+        if occurred > span.latest(row):
+            return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after now")
+    if any("\x00" in v for v in msgspec.structs.astuple(record) if isinstance(v, str)):
+        return Refusal(row, "invalid", "a text holds the character U+0000")
+    return record
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:64]!r} stands twice")
+
+
+def _column_value(value: Any) -> Any:  # noqa: ANN401  # a field's value, of whichever type
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+def _normalised(frame: pl.DataFrame) -> pl.DataFrame:
+    texts = [n for n, t in frame.schema.items() if t == pl.String and n != "payload"]
+    wide = [n for n in texts if (frame[n].str.len_bytes() != frame[n].str.len_chars()).any()]
+    return frame.with_columns(pl.col(n).replace(_composed(frame[n])) for n in wide) if wide else frame
+
+
+def _composed(column: pl.Series) -> dict[str, str]:
+    return {text: unicodedata.normalize("NFC", text) for text in column.drop_nulls().unique()}
+
+
+def _is_integer(annotation: Any) -> bool:  # noqa: ANN401  # whatever a struct's field is annotated with
+    return annotation is int or any(_is_integer(a) for a in get_args(annotation) if isinstance(a, type) or get_args(a))

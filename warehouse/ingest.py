@@ -1,0 +1,234 @@
+"""The one writer: a batch of decoded chunks becomes rows, aggregates and progress in a single transaction.
+
+Because offsets are committed with the rows, a crash at any point leaves a state from which reading on is exact: what is below
+``next_offset`` has been counted once, what is above it has not been counted.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from warehouse import commands
+from warehouse.connection import open_file
+from warehouse.merging import AGGREGATES, merge
+
+PAYMENT_FIELDS = "event_id, purchase_id, attempt, occurred_at, market_id, merchant_id, user_key, channel, status, amount, response_code, issuer, latency_ms, reverses"
+FAILURE_FIELDS = "event_id, purchase_id, attempt, occurred_at, service, code, market_id, merchant_id, user_key, channel, amount, issuer"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that was not accepted, with its bytes for the topic ``dead-letters``."""
+
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive records of one partition, decoded. ``frame`` has the fields of the topic's struct and ``offset_at``."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    frame: pl.DataFrame
+    refused: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Progress in one partition; ``event_time_max`` is naive UTC."""
+
+    next_offset: int
+    topic_id: str | None
+    event_time_max: datetime | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """State of the whole line, times naive UTC."""
+
+    warehouse_id: str
+    watermark: datetime | None
+    detected_through: datetime | None
+    retained_from: datetime | None
+    clock_at: datetime | None
+
+
+DeadLetters = Callable[[list[tuple[str, int, Refused]]], None]
+
+
+class Writer:
+    """Owns the warehouse file. Not for several threads at once: the worker calls it on its database thread only."""
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        self.connection = open_file(path)
+        self.connection.execute(_statement("macros"))
+        if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
+            self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
+
+    def close(self) -> None:
+        """Checkpoint and let the file go."""
+        self.connection.close()
+
+    def line(self) -> Line:
+        """The line's state."""
+        row = self.connection.execute("SELECT warehouse_id, watermark, detected_through, retained_from, clock_at FROM line").fetchone()
+        assert row is not None  # __init__ wrote it
+        return Line(*row)
+
+    def sources(self) -> dict[tuple[str, int], Source]:
+        """Progress by (topic, partition)."""
+        rows = self.connection.execute("SELECT topic, partition, next_offset, topic_id, event_time_max FROM source_offset").fetchall()
+        return {(topic, partition): Source(*rest) for topic, partition, *rest in rows}
+
+    def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
+        """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
+        run = self.connection.execute
+        with self.transaction():
+            known = self.sources()
+            fresh = [_from(chunk, known[chunk.topic, chunk.partition].next_offset if (chunk.topic, chunk.partition) in known else 0) for chunk in chunks]
+            names = sorted({(c.topic, c.partition) for c in fresh})
+            for topic, statement in (("payments", "arrive_payments"), ("errors", "arrive_failures"), ("service_load", "arrive_load")):
+                self._arrive(topic, fresh, names, statement)
+            self._aggregate()
+            letters = [(c.topic, c.partition, r) for c in fresh for r in c.refused]
+            letters += [(c.topic, c.partition, r) for c in fresh if c.topic == "commands" for r in self._commands(c, now)]
+            self._progress(fresh, names, letters)
+            if letters:
+                rows = pl.DataFrame([(t, p, r.offset, r.reason, r.detail[:500], _naive(now)) for t, p, r in letters], schema=REJECTED, orient="row")
+                run("INSERT INTO rejected SELECT * FROM rows")
+                send_dead_letters(letters)
+
+    def transaction(self) -> "Transaction":
+        """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
+        return Transaction(self.connection)
+
+    def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]], statement: str) -> None:
+        frames = [c.frame.with_columns(pl.lit(names.index((c.topic, c.partition))).alias("source")) for c in chunks if c.topic == topic and len(c.frame)]
+        if frames:
+            arrived = pl.concat(frames)
+            if topic != "service_load":
+                arrived = arrived.rename({"user_id": "user_key"})
+            self.connection.register("arrived", arrived)
+            self.connection.execute(_statement(statement))
+            self.connection.unregister("arrived")
+        else:
+            self.connection.execute(_EMPTY[topic])
+
+    def _aggregate(self) -> None:
+        run = self.connection.execute
+        run(_statement("touched"))
+        run(_statement("counted_failures").format(target="counted_before"))
+        run(f"INSERT INTO payment SELECT {PAYMENT_FIELDS} FROM batch_payment; INSERT INTO failure SELECT {FAILURE_FIELDS} FROM batch_failure")
+        run(_statement("counted_failures").format(target="counted_after"))
+        run(_statement("failure_changes"))
+        run(_statement("failed_purchases"))
+        for table in AGGREGATES:
+            run(_statement(f"change_{table}"))
+            merge(self.connection, table)
+        hours = [hour for (hour,) in run(_statement("touched_hours")).fetchall() if hour is not None]
+        self.raise_versions("hour_version", "hour_at", hours)
+
+    def raise_versions(self, table: str, key: str, touched: Sequence[object]) -> None:
+        """Mark hours or tables as ahead of what is published."""
+        if touched:
+            run = self.connection.execute
+            run(f"UPDATE {table} SET version = version + 1 WHERE list_contains($touched, {key})", {"touched": list(touched)})
+            run(f"INSERT INTO {table} SELECT unnest($touched) AS k, 1 EXCEPT SELECT {key}, 1 FROM {table}", {"touched": list(touched)})
+
+    def _commands(self, chunk: Chunk, now: datetime) -> list[Refused]:
+        run = self.connection.execute
+        refused = []
+        for row in chunk.frame.iter_rows(named=True):
+            identity = run("SELECT id_key(?)", [row["command_id"]]).fetchall()[0][0]
+            if run("SELECT 1 FROM command WHERE command_id = ?", [identity]).fetchone():
+                continue
+            said_at = datetime.fromtimestamp(row["occurred_at"] / 1000, UTC).replace(tzinfo=None)
+            try:
+                payload = commands.parse(row["kind"], row["payload"])
+            except commands.PayloadError as error:
+                refused.append(Refused(row["offset_at"], "bad_payload", str(error), None, row["payload"].encode()))
+                continue
+            outcome = commands.apply(self.connection, identity, said_at, row["actor"], payload)
+            run("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?)", [identity, said_at, row["actor"], row["kind"], row["payload"], _naive(now), outcome])
+            self.raise_versions("table_version", "name", list(SMALL_TABLES))
+        return refused
+
+    def _progress(self, chunks: list[Chunk], names: list[tuple[str, int]], letters: list[tuple[str, int, Refused]]) -> None:
+        run = self.connection.execute
+        run(_statement("accepted"))
+        accepted = {names[source]: (count, late) for source, count, late in run("SELECT source, count, late FROM accepted").fetchall()}
+        for topic, partition in names:
+            mine = [c for c in chunks if (c.topic, c.partition) == (topic, partition)]
+            bad = sum((t, p) == (topic, partition) for t, p, _ in letters)
+            arrived = sum(len(c.frame) + len(c.refused) for c in mine) - bad
+            latest = max((c.frame["occurred_at"].max() for c in mine if len(c.frame) and topic != "commands"), default=None)
+            fresh, late = accepted.get((topic, partition), (arrived if topic in ("commands", "clock") else 0, 0))
+            if topic == "clock" and latest is not None:
+                run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [_moment(latest)])
+            if not run("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
+                run("INSERT INTO source_offset VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
+            run(
+                "UPDATE source_offset SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
+                "duplicate = duplicate + $4, late = late + $5, refused = refused + $6 WHERE topic = $7 AND partition = $8",
+                [max(c.next_offset for c in mine), _moment(latest), fresh, max(arrived - fresh, 0), late, bad, topic, partition],
+            )
+
+
+class Transaction:
+    """BEGIN, then COMMIT or ROLLBACK."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> None:
+        self.connection.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.connection.commit()
+        else:
+            self.connection.rollback()
+
+
+REJECTED = {"topic": pl.String, "partition": pl.Int32, "offset_at": pl.Int64, "reason": pl.String, "detail": pl.String, "rejected_at": pl.Datetime("us")}
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "command", "incident")
+"""Tables that are published whole when they change."""
+
+_EMPTY = {
+    "payments": f"CREATE OR REPLACE TEMP TABLE batch_payment AS SELECT {PAYMENT_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM payment LIMIT 0",
+    "errors": f"CREATE OR REPLACE TEMP TABLE batch_failure AS SELECT {FAILURE_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM failure LIMIT 0",
+    "service_load": "CREATE OR REPLACE TEMP TABLE batch_load AS SELECT *, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM load_report LIMIT 0",
+}
+
+
+def _from(chunk: Chunk, next_offset: int) -> Chunk:
+    if chunk.first_offset >= next_offset:
+        return chunk
+    refused = [r for r in chunk.refused if r.offset >= next_offset]
+    return Chunk(chunk.topic, chunk.partition, next_offset, max(chunk.next_offset, next_offset), chunk.frame.filter(pl.col("offset_at") >= next_offset), refused)
+
+
+@cache
+def _statement(name: str) -> str:
+    return resources.files("warehouse").joinpath("statements", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _moment(milliseconds: object) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None) if isinstance(milliseconds, int) else None

@@ -1,0 +1,207 @@
+"""Publishing: immutable Parquet files and one manifest, for readers who cannot open the file that the writer holds.
+
+Days that are over are one file a table, the days around the watermark one file an hour, so that a new minute rewrites little.
+Which files there should be follows from the hours' versions alone: what is missing is written, wherever the last run ended.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse.reading import Manifest, NothingPublishedError
+
+HOURLY = {"market_minute": "minute_at", "issuer_minute": "minute_at", "service_minute": "minute_at", "load_minute": "minute_at", "failed_purchase": "first_failure_at"}
+"""Tables published by hour, with the column that says which."""
+
+WHOLE = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
+"""Tables published whole when they change. The audit log stays in the warehouse."""
+
+KEEP_SECONDS = 600
+"""How long files stay after no manifest names them: a reader may still hold an older one."""
+
+SEOUL = timedelta(hours=9)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file that should be published: its path in the folder, and the query that fills it."""
+
+    table: str
+    path: str
+    where: str
+
+
+def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], watermark: datetime | None) -> list[File]:
+    """The files that the versions call for. ``hours`` are naive UTC; a day is a day in Asia/Seoul."""
+    closed_before = (watermark or datetime.min.replace(year=2)) - timedelta(hours=6)
+    files = []
+    days: dict[datetime, dict[datetime, int]] = {}
+    for hour, version in hours.items():
+        day = (hour + SEOUL).replace(hour=0) - SEOUL
+        days.setdefault(day, {})[hour] = version
+    for day, versions in sorted(days.items()):
+        end = day + timedelta(days=1)
+        total = sum(versions.values())
+        name = f"{day + SEOUL:%Y-%m-%d}"
+        spans = [(name, total, day, end)] if end <= closed_before else [(f"{h:%Y-%m-%dT%H}Z", v, h, h + timedelta(hours=1)) for h, v in sorted(versions.items())]
+        for label, version, low, high in spans:
+            files += [File(t, f"{t}/{label}.v{version}.parquet", f"{c} >= '{low}' AND {c} < '{high}'") for t, c in HOURLY.items()]
+        files.append(File("merchant_day", f"merchant_day/{name}.v{total}.parquet", f"day = '{name}'"))
+    return files + [File(t, f"{t}/v{tables[t]}.parquet", "true") for t in WHOLE if t in tables]
+
+
+class Publisher:
+    """Publishes from a cursor of its own; each state is one transaction's view of the warehouse."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.connection = connection.cursor()
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
+        self.written: dict[str, bool] = {}
+        try:
+            self.sequence = Manifest.read(folder).sequence
+        except (NothingPublishedError, ValueError, KeyError):
+            self.sequence = 0
+
+    def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> Path:
+        """Write what is missing, then the manifest by rename. ``now`` is the line's clock, ``wall`` the reader's."""
+        run = self.connection.execute
+        self.connection.begin()
+        try:
+            line = run("SELECT warehouse_id, watermark, detected_through FROM line").fetchone()
+            assert line is not None
+            hours = dict(run("SELECT hour_at, version FROM hour_version").fetchall())
+            tables = dict(run("SELECT name, version FROM table_version").fetchall())
+            sources = [_source(row, log_ends, positions) for row in run(_SOURCES).fetchall()]
+            lost = [dict(zip(_LOST, row, strict=True)) for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()]
+            refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
+            files = [file for file in wanted_files(hours, tables, line[1]) if self._write(file)]
+        finally:
+            self.connection.rollback()
+        self.sequence += 1
+        named: dict[str, list[str]] = {}
+        for file in files:
+            named.setdefault(file.table, []).append(file.path)
+        lags = [s["lag"] for s in sources]
+        body = {
+            "format": 1,
+            "sequence": self.sequence,
+            "warehouse_id": line[0],
+            "published_at": wall.astimezone(UTC).isoformat(),
+            "now": now.astimezone(UTC).isoformat(),
+            "watermark": _aware(line[1]),
+            "detected_through": _aware(line[2]),
+            "lag": None if not lags or None in lags else sum(lags),
+            "totals": {key: sum(s[key] for s in sources) for key in ("accepted", "duplicate", "late", "refused", "lost")},
+            "refusals": refusals,
+            "lost_ranges": lost,
+            "sources": sources,
+            "files": named,
+        }
+        self._sweep({file.path for file in files})
+        return _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1, default=str).encode())
+
+    def _write(self, file: File) -> bool:
+        """Make sure that the file is there; false where it would be empty."""
+        if file.path not in self.written:
+            target = self.folder / file.path
+            if target.exists():
+                self.written[file.path] = True
+            else:
+                self.written[file.path] = self._copy(file, target)
+        return self.written[file.path]
+
+    def _copy(self, file: File, target: Path) -> bool:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        row = self.connection.execute(f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
+        if not row or not row[0]:
+            part.unlink(missing_ok=True)
+            return False
+        _synced(part)
+        part.rename(target)
+        return True
+
+    def _sweep(self, current: Iterable[str]) -> None:
+        """Remove versions that no manifest has named for a while."""
+        keep = set(current)
+        horizon = time.time() - KEEP_SECONDS
+        for path in [p for p in self.written if p not in keep]:
+            file = self.folder / path
+            if not self.written[path] or not file.exists():
+                del self.written[path]
+            elif file.stat().st_mtime < horizon:
+                file.unlink()
+                del self.written[path]
+
+    def clear_strangers(self) -> int:
+        """At start: remove what an earlier run left half written or unnamed. Returns how many files went."""
+        try:
+            named = {path for files in Manifest.read(self.folder).files.values() for path in files}
+        except (NothingPublishedError, ValueError, KeyError):
+            named = set()
+        horizon = time.time() - KEEP_SECONDS
+        gone = 0
+        for file in self.folder.glob("*/*"):
+            path = file.relative_to(self.folder).as_posix()
+            if path not in named and re.search(r"\.(parquet|part)$", path) and (file.suffix == ".part" or file.stat().st_mtime < horizon):
+                file.unlink()
+                gone += 1
+        return gone
+
+
+_SOURCES = "SELECT topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max FROM source_offset ORDER BY topic, partition"
+_LOST = ("topic", "partition", "from_offset", "to_offset", "cause", "found_at")
+
+
+def _source(row: tuple[Any, ...], log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max = row
+    end = log_ends.get((topic, partition))
+    # The consumer's position passes transaction markers that no record ever shows; the warehouse's offset does not.
+    position = max(next_offset, positions.get((topic, partition), 0))
+    return {
+        "topic": topic,
+        "partition": partition,
+        "next_offset": next_offset,
+        "log_end": end,
+        "lag": None if end is None else max(end - position, 0),
+        "accepted": accepted,
+        "duplicate": duplicate,
+        "late": late,
+        "refused": refused,
+        "lost": lost,
+        "event_time_max": _aware(event_time_max),
+    }
+
+
+def _aware(moment: datetime | None) -> str | None:
+    return moment.replace(tzinfo=UTC).isoformat() if moment else None
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    _synced(part)
+    part.replace(path)
+    return path
