@@ -1,0 +1,97 @@
+"""What buyers do: try, try again, come back hours later, or give up.
+
+Every try has random numbers of its own (by purchase and round), so that the same day with and without the incident differs only by the incident.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from streams.simulator.chance import draws, pick
+from streams.simulator.demand import Wishes
+from streams.simulator.platform import STEP_MS, Condition
+from streams.simulator.scenario import Scenario
+
+APPROVED, DECLINED, FAILED, HELD = range(4)
+"""Outcomes of a try; a held buyer never got as far as an attempt to pay."""
+
+FAILURE_CODES = ("timeout", "unavailable", "network", "internal")
+HOLD_STAGES = ("queue", "login", "registration")
+
+_FAILURE_WEIGHTS = [0.5, 0.25, 0.15, 0.1]
+_HOLD_WEIGHTS = [0.75, 0.15, 0.10]
+_TIMEOUT = FAILURE_CODES.index("timeout")
+_MOST_TRIES = 12
+_PATIENCE, _PATIENCE_KEPT = 0.68, 0.88
+_COMES_BACK = 0.12
+
+
+@dataclass(frozen=True)
+class Tries:
+    """A day's tries as parallel arrays, round by round.
+
+    ``purchase`` is a row of the wishes, ``number`` counts a purchase's tries from 0 and ``attempt`` its attempts to pay from 1 (0: held before one),
+    ``at`` is milliseconds since midnight, ``reason`` an index of FAILURE_CODES or HOLD_STAGES, ``approved_at`` when an approval came, else -1: a
+    failed try that has one is a timeout that was approved after all.
+    """
+
+    purchase: np.ndarray
+    number: np.ndarray
+    attempt: np.ndarray
+    at: np.ndarray
+    outcome: np.ndarray
+    reason: np.ndarray
+    approved_at: np.ndarray
+
+
+def tries(scenario: Scenario, day: date, wanted: Wishes, platform: Condition) -> Tries:
+    """Play the buyers of one day against the platform."""
+    closes = scenario.hours[1] * 3_600_000
+    active, at = np.arange(len(wanted)), wanted.wanted_at.copy()
+    attempts = np.zeros(len(wanted), dtype=np.int64)
+    rounds = []
+    for number in range(_MOST_TRIES):
+        luck = draws(scenario.seed, "tries", day.toordinal(), number).random((len(wanted), 6))[active]
+        one = _one_round(scenario, number, active, at[active], attempts, wanted, platform, luck, closes)
+        rounds.append(one)
+        attempts[active] = np.maximum(attempts[active], one.attempt)
+        again_at = _next_time(one, number, luck)
+        stay = again_at < closes
+        active = active[stay]
+        at[active] = again_at[stay]
+        if not len(active):
+            break
+    return Tries(*(np.concatenate([getattr(one, name) for one in rounds]) for name in Tries.__dataclass_fields__))
+
+
+def _one_round(
+    scenario: Scenario, number: int, active: np.ndarray, at: np.ndarray, attempts: np.ndarray, wanted: Wishes, platform: Condition, luck: np.ndarray, closes: int
+) -> Tries:
+    step = at // STEP_MS
+    held = luck[:, 0] >= platform.admitted[step]
+    failed = ~held & (luck[:, 1] < platform.failure[step])
+    outcome = np.select([held, failed, wanted.refused[active]], [HELD, FAILED, DECLINED], APPROVED)
+    reason = np.where(held, pick(luck[:, 2], _HOLD_WEIGHTS), pick(luck[:, 2], _FAILURE_WEIGHTS))
+    approved_late_at = at + 15_000 + (luck[:, 4] * 75_000).astype(np.int64)
+    late = failed & (reason == _TIMEOUT) & ~wanted.refused[active] & (luck[:, 3] < scenario.platform.late_approval_share) & (approved_late_at < closes)
+    return Tries(
+        purchase=active,
+        number=np.full(len(active), number),
+        attempt=np.where(held, 0, attempts[active] + 1),
+        at=at,
+        outcome=outcome,
+        reason=reason,
+        approved_at=np.select([outcome == APPROVED, late], [at, approved_late_at], -1),
+    )
+
+
+def _next_time(one: Tries, number: int, luck: np.ndarray) -> np.ndarray:
+    """When each buyer tries again; never is far beyond the day's end."""
+    never = np.iinfo(np.int64).max
+    unserved = (one.approved_at < 0) & (one.outcome != DECLINED)
+    patience = _PATIENCE * _PATIENCE_KEPT**number
+    soon = np.where(one.outcome == HELD, 120_000 + luck[:, 5] * 600_000, 15_000 + luck[:, 5] ** 2 * 240_000)
+    later = (0.75 + 5.5 * luck[:, 5]) * 3_600_000
+    wait = np.select([luck[:, 4] < patience, luck[:, 4] < patience + _COMES_BACK], [soon, later], -1.0).astype(np.int64)
+    return np.where(unserved & (wait > 0), one.at + wait, never)
