@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 
 class WarehouseBusyError(Exception):
@@ -64,6 +65,11 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         except BaseException:
             connection.rollback()
             raise
+
+
+def frame(connection: duckdb.DuckDBPyConnection, text: str, parameters: dict[str, object] | None = None) -> pl.DataFrame:
+    """What a query finds, as a frame."""
+    return pl.DataFrame(pl.from_arrow(connection.sql(text, params=parameters or None).to_arrow_table()))
 
 
 def query_text(name: str) -> str:

@@ -44,6 +44,8 @@ class Chunk:
     next_offset: int
     frame: pl.DataFrame
     refused: list[Refused] = field(default_factory=list)
+    lost: tuple[int, int] | None = None
+    """Offsets from, to that vanished before this chunk, half open."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,32 @@ class Writer:
             letters = [(c.topic, c.partition, r) for c in fresh for r in c.refused]
             letters += [(c.topic, c.partition, r) for c in fresh if c.topic == "commands" for r in self._commands(c, now)]
             self._progress(fresh, names, letters)
+            for chunk in fresh:
+                if chunk.lost:
+                    self._lose(chunk.topic, chunk.partition, *chunk.lost, "gone before they were read", now)
             if letters:
                 rows = pl.DataFrame([(t, p, r.offset, r.reason, r.detail[:500], _naive(now)) for t, p, r in letters], schema=REJECTED, orient="row")
                 run("INSERT INTO rejected SELECT * FROM rows")
                 send_dead_letters(letters)
+
+    def begin_source(self, topic: str, partition: int, offset: int, topic_id: str | None) -> None:
+        """Note where a partition begins, and which topic it belongs to, before the first record is read."""
+        with self.transaction():
+            self.connection.execute("DELETE FROM source_offset WHERE topic = ? AND partition = ? AND next_offset = 0 AND accepted = 0", [topic, partition])
+            if not self.connection.execute("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
+                self.connection.execute("INSERT INTO source_offset VALUES (?, ?, ?, ?, NULL, 0, 0, 0, 0, 0)", [topic, partition, offset, topic_id])
+
+    def move_source(self, topic: str, partition: int, offset: int, topic_id: str | None, cause: str, now: datetime) -> None:
+        """Records vanished, or the topic is another one: keep the range as lost and read on from ``offset``."""
+        with self.transaction():
+            self._lose(topic, partition, self.sources()[topic, partition].next_offset, offset, cause, now)
+            self.connection.execute(
+                "UPDATE source_offset SET next_offset = ?, topic_id = ? WHERE topic = ? AND partition = ?", [offset, topic_id, topic, partition]
+            )
+
+    def _lose(self, topic: str, partition: int, low: int, high: int, cause: str, now: datetime) -> None:
+        self.connection.execute("INSERT INTO lost_range VALUES (?, ?, ?, ?, ?, ?)", [topic, partition, low, high, cause, _naive(now)])
+        self.connection.execute("UPDATE source_offset SET lost = lost + ? WHERE topic = ? AND partition = ?", [max(high - low, 0), topic, partition])
 
     def transaction(self) -> "Transaction":
         """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
@@ -124,6 +148,9 @@ class Writer:
             self.connection.register("arrived", arrived)
             self.connection.execute(_statement(statement))
             self.connection.unregister("arrived")
+            table = BATCHES[topic]
+            if table != "batch_load" and self.connection.execute(f"SELECT count(*) > count(DISTINCT event_id) FROM {table}").fetchall()[0][0]:
+                self.connection.execute(_statement("first_of_each").format(table=table))
         else:
             self.connection.execute(_EMPTY[topic])
 
@@ -207,6 +234,8 @@ REJECTED = {"topic": pl.String, "partition": pl.Int32, "offset_at": pl.Int64, "r
 SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "command", "incident")
 """Tables that are published whole when they change."""
 
+BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
+
 _EMPTY = {
     "payments": f"CREATE OR REPLACE TEMP TABLE batch_payment AS SELECT {PAYMENT_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM payment LIMIT 0",
     "errors": f"CREATE OR REPLACE TEMP TABLE batch_failure AS SELECT {FAILURE_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM failure LIMIT 0",
@@ -218,7 +247,7 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
     if chunk.first_offset >= next_offset:
         return chunk
     refused = [r for r in chunk.refused if r.offset >= next_offset]
-    return Chunk(chunk.topic, chunk.partition, next_offset, max(chunk.next_offset, next_offset), chunk.frame.filter(pl.col("offset_at") >= next_offset), refused)
+    return Chunk(chunk.topic, chunk.partition, next_offset, max(chunk.next_offset, next_offset), chunk.frame.filter(pl.col("offset_at") >= next_offset), refused, chunk.lost)
 
 
 @cache

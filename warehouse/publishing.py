@@ -6,7 +6,6 @@ Which files there should be follows from the hours' versions alone: what is miss
 
 import json
 import os
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,13 +66,18 @@ class Publisher:
         folder.mkdir(parents=True, exist_ok=True)
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
         self.written: dict[str, bool] = {}
+        self.unnamed: dict[str, float] = {}
+        for part in folder.glob("*/*.part"):
+            part.unlink()
+        for file in folder.glob("*/*.parquet"):
+            self.written[file.relative_to(folder).as_posix()] = True
         try:
             self.sequence = Manifest.read(folder).sequence
         except (NothingPublishedError, ValueError, KeyError):
             self.sequence = 0
 
-    def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> Path:
-        """Write what is missing, then the manifest by rename. ``now`` is the line's clock, ``wall`` the reader's."""
+    def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+        """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's."""
         run = self.connection.execute
         self.connection.begin()
         try:
@@ -108,7 +112,8 @@ class Publisher:
             "files": named,
         }
         self._sweep({file.path for file in files})
-        return _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1, default=str).encode())
+        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1, default=str).encode())
+        return body
 
     def _write(self, file: File) -> bool:
         """Make sure that the file is there; false where it would be empty."""
@@ -134,29 +139,12 @@ class Publisher:
     def _sweep(self, current: Iterable[str]) -> None:
         """Remove versions that no manifest has named for a while."""
         keep = set(current)
-        horizon = time.time() - KEEP_SECONDS
+        now = time.monotonic()
         for path in [p for p in self.written if p not in keep]:
-            file = self.folder / path
-            if not self.written[path] or not file.exists():
+            if not self.written[path] or now - self.unnamed.setdefault(path, now) > KEEP_SECONDS:
+                (self.folder / path).unlink(missing_ok=True)
+                self.unnamed.pop(path, None)
                 del self.written[path]
-            elif file.stat().st_mtime < horizon:
-                file.unlink()
-                del self.written[path]
-
-    def clear_strangers(self) -> int:
-        """At start: remove what an earlier run left half written or unnamed. Returns how many files went."""
-        try:
-            named = {path for files in Manifest.read(self.folder).files.values() for path in files}
-        except (NothingPublishedError, ValueError, KeyError):
-            named = set()
-        horizon = time.time() - KEEP_SECONDS
-        gone = 0
-        for file in self.folder.glob("*/*"):
-            path = file.relative_to(self.folder).as_posix()
-            if path not in named and re.search(r"\.(parquet|part)$", path) and (file.suffix == ".part" or file.stat().st_mtime < horizon):
-                file.unlink()
-                gone += 1
-        return gone
 
 
 _SOURCES = "SELECT topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max FROM source_offset ORDER BY topic, partition"
@@ -199,9 +187,8 @@ def _synced(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def _replace(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(content)
     _synced(part)
     part.replace(path)
-    return path

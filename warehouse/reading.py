@@ -14,7 +14,7 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 
-from warehouse.connection import open_memory, query_text
+from warehouse.connection import frame, open_memory, query_text
 
 
 class NothingPublishedError(Exception):
@@ -75,11 +75,11 @@ class Snapshot:
     def query(self, name: str, **parameters: object) -> pl.DataFrame:
         """Run the named query of ``warehouse/queries`` with bound parameters; aware times are bound as UTC."""
         bound = {key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value for key, value in parameters.items()}
-        return self.connection.execute(query_text(name), bound or None).pl()
+        return frame(self.connection, query_text(name), bound)
 
     def sql(self, text: str) -> pl.DataFrame:
         """Run SQL of a person against the views."""
-        return self.connection.execute(text).pl()
+        return frame(self.connection, text)
 
     def __enter__(self) -> Self:
         return self

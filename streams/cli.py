@@ -1,0 +1,223 @@
+"""The ``onnuri`` command. Each command is a thin shell: it reads settings, calls, and prints."""
+
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import duckdb
+import polars as pl
+import typer
+from kafka.errors import KafkaError
+from rich.console import Console
+
+from streams.markets import MarketListError, read_markets
+from streams.output import Format, show
+from streams.settings import SettingError, Settings
+from warehouse.analysis import AnalysisError
+from warehouse.commands import PayloadError
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError
+from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
+
+app = typer.Typer(name="onnuri", no_args_is_help=True, pretty_exceptions_enable=False, help="디지털 온누리상품권 거래 분석 · Digital Onnuri voucher transaction analytics.")
+markets_app = typer.Typer(no_args_is_help=True, help="The list of markets.")
+app.add_typer(markets_app, name="markets")
+console = Console(stderr=True)
+
+FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead.")]
+
+EXPECTED_ERRORS = (
+    SettingError,
+    NothingPublishedError,
+    WarehouseBusyError,
+    WarehouseDamagedError,
+    MarketListError,
+    PayloadError,
+    AnalysisError,
+    KafkaError,
+    LookupError,
+    duckdb.Error,
+)
+"""Errors that say in words what was expected, what came and what to do; everything else is a bug and shows where."""
+
+
+def main() -> NoReturn:
+    """Entry point: errors of use end in one message and exit code 1."""
+    from streams.broker import BrokerError  # noqa: PLC0415  # brings the Java side, which most commands don't need
+
+    try:
+        app()
+    except (*EXPECTED_ERRORS, BrokerError) as error:
+        console.print(f"[bold red]onnuri:[/] {error}", highlight=False, markup=True)
+        raise SystemExit(1) from None
+    raise SystemExit(0)
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Play to the end at full speed, check the totals, print a JSON summary.")] = False,
+    scenario: Annotated[str, typer.Option(help="Scenario to play, by name or file.")] = "launch-day",
+    seed: Annotated[int | None, typer.Option(help="Another seed, another country.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Demand as a multiple of the real one.")] = None,
+    speed: Annotated[float, typer.Option(help="How many times faster than the clock the incident is played.")] = 60,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its data; made anew at every start.")] = Path("data/demo"),
+) -> None:
+    """Start everything and watch the launch day of 2025-03-01. Example: onnuri demo --headless"""
+    from streams.demo import play_demo  # noqa: PLC0415  # the simulator and Java are only for this
+
+    raise SystemExit(play_demo(folder, scenario, headless=headless, seed=seed, scale=scale, speed=speed))
+
+
+@app.command()
+def broker(
+    folder: Annotated[Path, typer.Option(help="Its data; kept from start to start.")] = Path("data/kafka"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
+) -> None:
+    """Run an Apache Kafka of one node, for trying out. Example: onnuri broker --port 9092"""
+    from streams.broker import EmbeddedBroker  # noqa: PLC0415
+    from streams.topics import ensure_topics  # noqa: PLC0415
+
+    with EmbeddedBroker(folder, port) as running:
+        ensure_topics(Settings.read(kafka=running.bootstrap))
+        typer.echo(running.bootstrap)
+        console.print("Kafka is ready. Ctrl-C stops it.")
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            console.print("Stopping.")
+
+
+@app.command()
+def worker() -> None:
+    """Read the topics into the warehouse and publish. Example: ONNURI_KAFKA=127.0.0.1:9092 onnuri worker"""
+    from streams.standby import run_worker  # noqa: PLC0415  # Faust takes a second to import
+
+    raise SystemExit(run_worker(_with_kafka()))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario, or a TOML file of your own.")] = "launch-day",
+    seed: Annotated[int | None, typer.Option()] = None,
+    scale: Annotated[float | None, typer.Option()] = None,
+    speed: Annotated[float | None, typer.Option(help="Times faster than the clock; without it as fast as it goes.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write the ground truth as Parquet into this folder.")] = None,
+) -> None:
+    """Send a simulated country to Kafka; its worker needs ONNURI_CLOCK=replay. Example: onnuri simulate launch-day --truth data/truth"""
+    from streams.simulating import simulate_to_kafka  # noqa: PLC0415
+
+    sent = simulate_to_kafka(_with_kafka(), scenario, seed=seed, scale=scale, speed=speed, truth=truth)
+    typer.echo(json.dumps(sent, ensure_ascii=False, indent=1, default=str))
+
+
+@app.command()
+def dashboard() -> None:
+    """Open the pages on what is published. Example: onnuri dashboard"""
+    settings = Settings.read()
+    console.print(f"http://{settings.dashboard_host}:{settings.dashboard_port}")
+    try:
+        raise SystemExit(subprocess.call([sys.executable, "-m", "dashboard", "--host", settings.dashboard_host, "--port", str(settings.dashboard_port)]))
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None
+
+
+@app.command()
+def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> None:
+    """Ask the published tables. Example: onnuri sql "SELECT sum(approved_amount) FROM market_minute" """
+    with _snapshot() as snapshot:
+        show(snapshot.sql(text), form, out)
+
+
+@app.command()
+def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet.")]) -> None:
+    """Write one published table into a file. Example: onnuri export market_minute --out minutes.csv"""
+    ending = out.suffix.removeprefix(".")
+    if ending not in ("csv", "json", "parquet"):
+        raise typer.BadParameter(f"{out} should end in .csv, .json or .parquet")
+    with _snapshot() as snapshot:
+        known = snapshot.connection.execute("SELECT table_name FROM information_schema.tables WHERE table_name <> 'migration' ORDER BY 1").fetchall()
+        if (table,) not in known:
+            raise typer.BadParameter(f"There is no table {table!r}. There are: {', '.join(name for (name,) in known)}")
+        show(snapshot.sql(f'SELECT * FROM "{table}"'), Format(ending), out)
+
+
+@app.command()
+def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
+    """List the incidents found and declared. Example: onnuri incidents --format json"""
+    with _snapshot() as snapshot:
+        show(snapshot.query("incidents"), form, out)
+
+
+@app.command()
+def estimate(
+    incident: Annotated[str | None, typer.Argument(help="Id of an incident, from: onnuri incidents.")] = None,
+    sales: Annotated[Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, market_id, sales) instead of the warehouse.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start of the window, ISO 8601; without an offset it is Korean time.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End of the window.")] = None,
+    level: Annotated[float, typer.Option(help="Coverage that the interval claims.")] = 0.9,
+    form: FormatOption = Format.table,
+) -> None:
+    """Estimate the gross shortfall, with an interval. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
+    from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
+
+    frame, warnings = (
+        estimate_from_file(sales, start, end, level) if sales else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level)
+    )
+    show(frame, form)
+    for warning in warnings:
+        console.print(f"[yellow]![/] {warning}")
+
+
+@app.command()
+def say(kind: str, payload: str, actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")]) -> None:
+    """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
+    from streams.saying import say_commands  # noqa: PLC0415
+
+    say_commands(_with_kafka(), actor, [(kind, json.loads(payload))])
+    console.print("Sent. The worker applies it once and keeps it in the audit log.")
+
+
+@markets_app.command("import")
+def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who imports, for the audit log.")] = "markets-import") -> None:
+    """Import a market list (the official CSV, or market_id,name,region,…). Example: onnuri markets import markets.csv"""
+    from streams.saying import market_commands, say_commands  # noqa: PLC0415
+
+    found = read_markets(file)
+    for problem in found.problems:
+        console.print(f"[yellow]![/] {problem}", highlight=False)
+    say_commands(_with_kafka(), actor, market_commands(found.markets))
+    typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks.")
+
+
+@app.command()
+def doctor(form: FormatOption = Format.table) -> None:
+    """Show every setting and look for the usual faults. Example: onnuri doctor"""
+    from streams.doctor import findings, settings_frame  # noqa: PLC0415
+
+    settings = Settings.read()
+    show(settings_frame(settings), form)
+    found = findings(settings, datetime.now(UTC))
+    show(pl.DataFrame([{"check": f.check, "ok": f.ok, "finding": f.finding} for f in found]), form)
+    if not all(f.ok for f in found):
+        raise SystemExit(1)
+
+
+def _with_kafka() -> Settings:
+    settings = Settings.read()
+    if not settings.kafka:
+        raise SettingError("ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092. To try out: onnuri broker, or all at once: onnuri demo.")
+    return settings
+
+
+def _snapshot() -> Snapshot:
+    return open_snapshot(Settings.read().published_folder)
+
+
+
+if __name__ == "__main__":
+    main()

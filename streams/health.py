@@ -1,0 +1,47 @@
+"""What /health and /metrics say."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import generate_latest
+
+COUNTERS = ("accepted", "duplicate", "late", "refused", "lost")
+
+
+def health(state: str, manifest: Mapping[str, Any] | None, committed_at: datetime | None, wall: datetime) -> dict[str, Any]:
+    """One object for people and probes; ``status`` is ``ok`` while the line runs or has nothing to do."""
+    return {
+        "status": "ok" if state == "running" else state,
+        "committed_at": committed_at.isoformat() if committed_at else None,
+        "published_at": manifest["published_at"] if manifest else None,
+        "age_seconds": (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds() if manifest else None,
+        "watermark": manifest["watermark"] if manifest else None,
+        "lag": manifest["lag"] if manifest else None,
+        **{key: manifest["totals"][key] if manifest else None for key in COUNTERS},
+        "lost_ranges": manifest["lost_ranges"] if manifest else [],
+    }
+
+
+def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> bytes:
+    """Prometheus text, made from the last published state, so that it agrees with what readers see."""
+    registry = CollectorRegistry()
+    Gauge("onnuri_up", "1 while batches are being committed", registry=registry).set(state == "running")
+    Gauge("onnuri_rows_waiting", "Records read but not yet committed", registry=registry).set(rows_waiting)
+    if manifest:
+        for key in COUNTERS:
+            counter = Gauge(f"onnuri_records_{key}", f"Records {key} since the warehouse began", ["topic", "partition"], registry=registry)
+            for source in manifest["sources"]:
+                counter.labels(source["topic"], source["partition"]).set(source[key])
+        lag = Gauge("onnuri_lag_records", "Log end minus the position of the reader", ["topic", "partition"], registry=registry)
+        for source in manifest["sources"]:
+            if source["lag"] is not None:
+                lag.labels(source["topic"], source["partition"]).set(source["lag"])
+        Gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", registry=registry).set(len(manifest["lost_ranges"]))
+        Gauge("onnuri_published_age_seconds", "Age of what readers see", registry=registry).set((wall - datetime.fromisoformat(manifest["published_at"])).total_seconds())
+        if manifest["watermark"]:
+            Gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen", registry=registry).set(
+                datetime.fromisoformat(manifest["watermark"]).astimezone(UTC).timestamp()
+            )
+    return generate_latest(registry)

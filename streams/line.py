@@ -1,0 +1,210 @@
+"""The line from fetched chunks to committed rows: decode on one thread, write on another, never on the event loop.
+
+Nothing here is acknowledged to Kafka before it is committed, and what Kafka is told does not matter: the warehouse's offsets do.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import duckdb
+import polars as pl
+from faust.types import TP
+from kafka.errors import KafkaError
+
+from streams.decoding import EARLIEST_MS, Layout, Span, decode
+from streams.events import CONTRACT
+from streams.letters import Letters
+from streams.settings import Settings
+from streams.transport import ChunkConsumer, Fetched
+from warehouse.ingest import Chunk, Refused, Writer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, KafkaError, OSError)
+"""A busy or full disk and an absent broker pass; everything else is a bug and stops the worker."""
+
+
+class Line:
+    """Chunks in, rows out. One to an app; all methods but those named ``_on_…`` are called on the event loop."""
+
+    def __init__(self, settings: Settings, writer: Writer, letters: Letters) -> None:
+        self.settings = settings
+        self.writer = writer
+        self.letters = letters
+        self.key = settings.hmac_key()
+        self.layouts = {name: Layout(struct) for name, struct in CONTRACT.items()}
+        self.database = ThreadPoolExecutor(1, "database")
+        self.decoder = ThreadPoolExecutor(1, "decoder")
+        self.queue: asyncio.Queue[tuple[Fetched, asyncio.Future[Chunk]]] = asyncio.Queue()
+        self.room = asyncio.Condition()
+        self.rows_waiting = 0
+        self.epoch = 0
+        self.applied: dict[TP, tuple[int, int]] = {}
+        self.expected: dict[TP, int] = {}
+        self.state = "starting"
+        self.committed_at: datetime | None = None
+        line = writer.line()
+        self.clock_at = line.clock_at
+        self.retained_from = line.retained_from
+
+    def now(self) -> datetime | None:
+        """The line's clock, aware: the wall live, the scenario's in a replay (None before its first tick)."""
+        if self.settings.clock == "wall":
+            return datetime.now(UTC)
+        return self.clock_at.replace(tzinfo=UTC) if self.clock_at else None
+
+    def contract_name(self, topic: str) -> str:
+        """The contract's name of a topic in Kafka."""
+        return topic.removeprefix(self.settings.topic_prefix)
+
+    async def on_database(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the one thread that may touch the warehouse."""
+        return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
+
+    async def put(self, fetched: Fetched) -> None:
+        """Take one chunk from an agent; waits while three batches are waiting."""
+        async with self.room:
+            await self.room.wait_for(lambda: self.rows_waiting < 3 * self.settings.batch_rows)
+            self.rows_waiting += len(fetched.records)
+        decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
+        self.queue.put_nowait((fetched, decoded))
+
+    async def next_batch(self) -> list[tuple[Fetched, Chunk]]:
+        """Wait for chunks until there are enough rows or enough time has passed since the first."""
+        loop = asyncio.get_running_loop()
+        items = [await self.queue.get()]
+        closes = loop.time() + self.settings.batch_seconds
+        while sum(len(f.records) for f, _ in items) < self.settings.batch_rows:
+            try:
+                items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
+            except TimeoutError:
+                break
+        batch = [(fetched, await decoded) for fetched, decoded in items]
+        async with self.room:
+            self.rows_waiting -= sum(len(f.records) for f, _ in items)
+            self.room.notify_all()
+        return batch
+
+    async def write(self, batch: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> None:
+        """Admit, commit, tell Kafka. Asks for a new seek where a chunk of our own was dropped or the topic went back."""
+        admitted: list[tuple[Fetched, Chunk]] = []
+        for fetched, decoded in batch:
+            if fetched.epoch != self.epoch:
+                continue
+            _, sequence = self.applied.get(fetched.tp, (self.epoch, 0))
+            pending = [f for f, _ in admitted if f.tp == fetched.tp]
+            sequence = pending[-1].sequence if pending else sequence
+            expected = pending[-1].next_offset if pending else self.expected.get(fetched.tp, fetched.first_offset)
+            if fetched.sequence != sequence + 1 or fetched.first_offset < expected:
+                log.warning("%s: chunk %s at offset %s does not follow chunk %s at %s; reading again", fetched.tp, fetched.sequence, fetched.first_offset, sequence, expected)
+                await self._commit(admitted, consumer)
+                await consumer.perform_seek()
+                return
+            admitted.append((fetched, await self._with_loss(fetched, decoded, expected, consumer)))
+        await self._commit(admitted, consumer)
+
+    async def _with_loss(self, fetched: Fetched, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
+        """Tell offsets that retention took from the holes that transactions leave."""
+        if fetched.first_offset == expected:
+            return chunk
+        start = (await consumer.earliest_offsets(fetched.tp)).get(fetched.tp, 0)
+        if start <= expected:
+            return chunk
+        lost = (expected, min(start, fetched.first_offset))
+        log.error("LOST: %s offsets %s to %s vanished before they were read", fetched.tp, *lost)
+        return Chunk(chunk.topic, chunk.partition, chunk.first_offset, chunk.next_offset, chunk.frame, chunk.refused, lost)
+
+    async def _commit(self, admitted: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> None:
+        if not admitted:
+            return
+        epoch = self.epoch
+        chunks = [chunk for _, chunk in admitted]
+        now = self.now() or datetime.now(UTC)
+        await self._retried(lambda: self.writer.apply(chunks, now, self.letters.send_dead))
+        self.committed_at = datetime.now(UTC)
+        if self.settings.clock == "replay" and any(chunk.topic == "clock" for chunk in chunks):
+            self.clock_at = (await self.on_database(self.writer.line)).clock_at
+        if epoch == self.epoch:
+            for fetched, _ in admitted:
+                self.applied[fetched.tp] = (fetched.epoch, fetched.sequence)
+                self.expected[fetched.tp] = fetched.next_offset
+        await consumer.thread.commit({fetched.tp: fetched.next_offset for fetched, _ in admitted})
+
+    async def _retried(self, work: Callable[[], None]) -> None:
+        pause = 0.5
+        while True:
+            try:
+                await self.on_database(work)
+            except RETRIED as error:
+                self.state = f"waiting: {type(error).__name__}"
+                log.warning("The batch could not be written and is tried again in %.1f s: %s", pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 10)
+            else:
+                self.state = "running"
+                return
+
+    async def start_offsets(self, assignment: set[TP], epoch: int, consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Mapping[TP, int]:
+        """Where to read on: the warehouse's offsets, checked against what the brokers still have."""
+        self.epoch = epoch
+        self.applied = {tp: (epoch, 0) for tp in assignment}
+        starts = await consumer.earliest_offsets(*assignment)
+        ends = await consumer.highwaters(*assignment)
+        known = await self.on_database(self.writer.sources)
+        for tp in assignment:
+            name, topic_id, start = self.contract_name(tp.topic), topic_ids.get(tp.topic), starts[tp]
+            source = known.get((name, tp.partition))
+            now = self.now() or datetime.now(UTC)
+            if source is None:
+                await self.on_database(self.writer.begin_source, name, tp.partition, start, topic_id)
+                self.expected[tp] = start
+            elif (source.topic_id and topic_id and source.topic_id != topic_id) or ends[tp] < source.next_offset:
+                log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
+                await self.on_database(self.writer.move_source, name, tp.partition, start, topic_id, "topic made anew", now)
+                self.expected[tp] = start
+            elif start > source.next_offset:
+                log.error("LOST: %s offsets %s to %s vanished before they were read", tp, source.next_offset, start)
+                await self.on_database(self.writer.move_source, name, tp.partition, start, topic_id, "gone before they were read", now)
+                self.expected[tp] = start
+            else:
+                self.expected[tp] = source.next_offset
+        return {tp: self.expected[tp] for tp in assignment}
+
+    def _on_decoder(self, fetched: Fetched) -> Chunk:
+        topic = self.contract_name(fetched.tp.topic)
+        records = fetched.records
+        values = [r.value for r in records]
+        earliest = EARLIEST_MS if self.retained_from is None else int(self.retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
+        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
+        decoded = decode(values, self.layouts[topic], Span(earliest, now))
+        first = records[0].offset
+        if records[-1].offset - first == len(records) - 1:
+            frame = decoded.frame.with_columns((pl.col("row") + first).alias("offset_at"))
+        else:
+            frame = decoded.frame.with_columns(pl.lit(pl.Series([r.offset for r in records], dtype=pl.Int64)).gather(pl.col("row")).alias("offset_at"))
+        refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
+        return Chunk(topic, fetched.tp.partition, fetched.first_offset, fetched.next_offset, hide_users(frame, self.key), refused)
+
+    def close(self) -> None:
+        """Finish what the threads are doing, then let the warehouse go."""
+        self.decoder.shutdown(wait=True, cancel_futures=True)
+        self.database.submit(self.letters.close).result()
+        self.database.submit(self.writer.close).result()
+        self.database.shutdown()
+
+
+def hide_users(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """Replace user ids by the first 128 bits of their HMAC-SHA-256, as hexadecimal text; each distinct user once."""
+    if "user_id" not in frame.columns:
+        return frame
+    users = frame["user_id"].drop_nulls().unique()
+    hidden = pl.Series([hmac.digest(key, user.encode(), hashlib.sha256)[:16].hex() for user in users], dtype=pl.String)
+    return frame.with_columns(pl.col("user_id").replace_strict(users, hidden, default=None, return_dtype=pl.String))

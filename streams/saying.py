@@ -1,0 +1,47 @@
+"""Commands: what a person says goes through the topic ``commands`` like everything else, never straight into the warehouse."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+
+from streams.settings import Settings
+from warehouse.commands import Market, parse
+
+MARKETS_A_COMMAND = 300
+"""Keeps a command's record far below Kafka's limit of a megabyte."""
+
+
+def market_commands(markets: Iterable[Market]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A market list as commands."""
+    every = list(markets)
+    for start in range(0, len(every), MARKETS_A_COMMAND):
+        yield "markets_imported", {"markets": [msgspec.to_builtins(market) for market in every[start : start + MARKETS_A_COMMAND]]}
+
+
+def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Check, then send; nothing is sent where one of them would be refused.
+
+    Raises:
+        PayloadError: a kind is unknown or its payload is not what it needs.
+        kafka.errors.KafkaError: no broker took them.
+    """
+    checked = list(commands)
+    for kind, payload in checked:
+        parse(kind, json.dumps(payload))
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-commands")
+    try:
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        sent = []
+        for kind, payload in checked:
+            command = {"command_id": str(uuid.uuid4()), "occurred_at": now, "actor": actor, "kind": kind, "payload": payload}
+            sent.append(producer.send(settings.topic("commands"), key=command["command_id"].encode(), value=json.dumps(command, ensure_ascii=False).encode()))
+        producer.flush(timeout=30)
+        for one in sent:
+            one.get(timeout=0)
+    finally:
+        producer.close(timeout=5)

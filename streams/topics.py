@@ -1,0 +1,43 @@
+"""The topics of the line, made where they are missing."""
+
+import time
+from collections.abc import Callable
+
+from kafka.errors import KafkaError
+
+from streams.broker import create_topics
+from streams.settings import Settings
+
+LARGEST_LETTER = str(8 * 1024 * 1024)
+"""A dead letter is its record with headers: a record at Kafka's limit must still fit."""
+
+
+def ensure_topics(settings: Settings) -> None:
+    """Create what is missing; existing topics stay as they are. Blocks.
+
+    Raises:
+        KafkaError: no broker answered.
+    """
+    many, one = settings.partitions, 1
+    names = {"payments": many, "errors": many, "service_load": one, "commands": one, "incidents": one}
+    if settings.clock == "replay":
+        names["clock"] = one
+    kept = {"retention.ms": "-1"}
+    plain = {settings.topic(name): count for name, count in names.items() if name != "commands"}
+    # Replayed records carry old times; a broker's retention would delete them before they are read.
+    create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {})
+    # The audit log begins here.
+    create_topics(settings.kafka, {settings.topic("commands"): one}, kept)
+    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": LARGEST_LETTER})
+
+
+def wait_for_topics(settings: Settings, tell: Callable[[str], None], pause: float = 2.0) -> None:
+    """Wait for a broker, however long it takes, then make sure of the topics."""
+    while True:
+        try:
+            ensure_topics(settings)
+        except KafkaError as error:
+            tell(f"No broker at {settings.kafka} yet ({type(error).__name__}); trying again.")
+            time.sleep(pause)
+        else:
+            return

@@ -1,0 +1,150 @@
+"""Faust's transport, with one Faust event for each fetched chunk of a partition, starting at the warehouse's offsets.
+
+Stock Faust carries one record at a time through tasks and queues, at 6-7 thousand a second. Here the consumer's thread wraps what one
+fetch brought for a partition into one event; agents, supervisors, rebalancing and the web side stay Faust's own.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiokafka
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Consecutive records of one partition, as aiokafka gave them.
+
+    ``epoch`` counts the seeks and ``sequence`` the chunks since the last one: a chunk that Faust drops on the way leaves a gap in it.
+    """
+
+    tp: TP
+    epoch: int
+    sequence: int
+    records: Sequence[Any]
+
+    @property
+    def first_offset(self) -> int:
+        """Offset of the first record."""
+        return int(self.records[0].offset)
+
+    @property
+    def next_offset(self) -> int:
+        """One past the last record's offset."""
+        return int(self.records[-1].offset) + 1
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a partition has been read. ``position`` passes transaction markers, ``end`` is the end that a reader of committed records sees."""
+
+    position: int
+    end: int
+    handed_out: tuple[int, int]
+
+
+StartOffsets = Callable[[set[TP], int], Awaitable[Mapping[TP, int]]]
+
+
+class ChunkThread(driver.AIOKafkaConsumerThread):
+    """The thread that owns aiokafka's consumer."""
+
+    epoch = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sequences: dict[TP, int] = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust asks for read_committed only together with its own exactly_once, which cannot cover DuckDB.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
+        return consumer
+
+    def _create_consumer(self, loop: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = 500  # noqa: SLF001  # an empty partition then shows its end twice a second
+        return consumer
+
+    async def _fetch_records(
+        self, consumer: aiokafka.AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
+    ) -> dict[TP, list[Fetched]]:
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        chunks: dict[TP, list[Fetched]] = {}
+        for tp, records in (fetched or {}).items():
+            if records:
+                self.sequences[tp] = self.sequences.get(tp, 0) + 1
+                chunks[tp] = [Fetched(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
+        return chunks
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell Kafka, for those who watch the group there. The warehouse is the truth, so a failure costs nothing."""
+        consumer = self._ensure_consumer()
+        mine = {driver.ensure_aiokafka_TP(tp): aiokafka.structs.OffsetAndMetadata(o, "") for tp, o in offsets.items() if tp in self.assignment()}
+        try:
+            await consumer.commit(mine)
+        except KafkaError as error:
+            self.log.warning("Kafka did not take the offsets, the warehouse has them: %r", error)
+            return False
+        return True
+
+    async def begin_epoch(self) -> int:
+        """Number the chunks anew; what was fetched before belongs to an older epoch."""
+        self.epoch += 1
+        self.sequences.clear()
+        return self.epoch
+
+    async def reaches(self, tps: Iterable[TP]) -> dict[TP, Reach]:
+        """Position and end of each partition, in one consistent look of the thread that moves the positions."""
+        consumer = self._ensure_consumer()
+        wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps if tp in self.assignment()]
+        ends = await consumer.end_offsets(wanted) if wanted else {}
+        state = consumer._subscription.subscription  # noqa: SLF001  # position() would wait for a partition without one
+        found = {}
+        for tp, end in ends.items():
+            held = state.assignment.state_value(tp) if state and state.assignment else None
+            if held is not None and held.has_valid_position:
+                found[TP(tp.topic, tp.partition)] = Reach(held._position, end, (self.epoch, self.sequences.get(tp, 0)))  # noqa: SLF001
+        return found
+
+
+class ChunkConsumer(driver.Consumer):
+    """Faust's consumer, one message a chunk; it starts where the warehouse says."""
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> ChunkThread:
+        """The thread that owns aiokafka's consumer."""
+        return cast(ChunkThread, self._thread)
+
+    def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
+        last = record.records[-1]
+        return ConsumerMessage(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, (), None, record, None, 0, 0, tp, generation_id=self.app.consumer_generation_id
+        )
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Called by Faust after every rebalance. Faust's own would overwrite a seek made elsewhere."""
+        epoch = await self.thread.call_thread(self.thread.begin_epoch)
+        offsets = await cast(ChunkTransport, self.transport).start_offsets(self.assignment(), epoch)
+        await self.seek_wait(offsets)
+        return offsets
+
+    async def reaches(self) -> dict[TP, Reach]:
+        """Where each assigned partition stands."""
+        return cast(dict[TP, Reach], await self.thread.call_thread(self.thread.reaches, self.assignment()))
+
+
+class ChunkTransport(driver.Transport):
+    """``app.transport = ChunkTransport(url, app, start_offsets=...)``."""
+
+    Consumer = ChunkConsumer
+
+    def __init__(self, *args: Any, start_offsets: StartOffsets, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.start_offsets = start_offsets

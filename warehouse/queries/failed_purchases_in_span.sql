@@ -1,0 +1,16 @@
+-- How many purchases failed first from $start to $end within a scope, how many succeeded later, and what were they worth?
+SELECT
+    count(*) AS purchases,
+    count(recovered_at) AS recovered,
+    coalesce(sum(failures), 0)::BIGINT AS failures,
+    coalesce(sum(amount), 0)::BIGINT AS amount,
+    coalesce(sum(recovered_amount), 0)::BIGINT AS recovered_amount,
+    coalesce(sum(amount) FILTER (recovered_at IS NULL), 0)::BIGINT AS unrecovered_amount
+FROM failed_purchase LEFT JOIN market USING (market_id)
+WHERE first_failure_at >= $start AND first_failure_at < $end
+    AND CASE $scope
+        WHEN 'region' THEN region = $scope_name
+        WHEN 'market' THEN market_id = $scope_name
+        WHEN 'channel' THEN channel = $scope_name
+        ELSE true
+    END

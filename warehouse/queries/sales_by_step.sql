@@ -1,0 +1,18 @@
+-- How much was paid, and how many attempts were approved, declined and failed, in each step of $minutes from $start to $end, within a scope?
+-- Steps without anything are absent.
+SELECT
+    time_bucket(to_minutes($minutes::INTEGER), minute_at) AS "at",
+    sum(approved_amount)::BIGINT AS sales,
+    sum(approved)::BIGINT AS approved,
+    sum(declined)::BIGINT AS declined,
+    sum(failed)::BIGINT AS failed
+FROM market_minute LEFT JOIN market USING (market_id)
+WHERE minute_at >= $start AND minute_at < $end
+    AND CASE $scope
+        WHEN 'region' THEN region = $scope_name
+        WHEN 'market' THEN market_id = $scope_name
+        WHEN 'channel' THEN channel = $scope_name
+        ELSE true
+    END
+GROUP BY ALL
+ORDER BY "at"
