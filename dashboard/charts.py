@@ -1,0 +1,210 @@
+"""Charts, as Vega-Lite specifications with named data.
+
+The names and not the data are part of a specification, so a page that refreshes replaces the data inside the chart that is there.
+Times are drawn as Seoul's clock whatever the reader's time zone: the columns ``clock`` are milliseconds of Seoul's local time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from dashboard.formatting import SEOUL, clock, count, moment, percent, won
+from dashboard.texts import Texts
+
+BLUE, RED, AMBER, GREY, INK = "#256ef4", "#de3412", "#9e6a00", "#8a949e", "#464c53"
+_AXIS_TEXT = "#58616a"
+_FONT = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
+_WON = {
+    "ko": "datum.value >= 1e8 ? format(datum.value / 1e8, ',.2~f') + '억' : datum.value >= 1e4 ? format(datum.value / 1e4, ',.1~f') + '만' : format(datum.value, ',')",
+    "en": "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, ',.2~f') + 'M' : datum.value >= 1e3 ? format(datum.value / 1e3, ',.1~f') + 'K' : format(datum.value, ',')",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A specification and the frames that its names stand for."""
+
+    spec: Mapping[str, Any]
+    data: Mapping[str, pl.DataFrame]
+
+    def with_data(self) -> dict[str, Any]:
+        """One specification with its data."""
+        return {**self.spec, "datasets": dict(self.data)}
+
+
+def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts, *, loss: bool = False) -> Drawing:
+    """Sales by step against the expected band, incidents as shaded spans; with ``loss``, the gap inside the window is filled."""
+    names = [texts("chart.observed"), texts("chart.expected"), texts("chart.band")] + ([texts("chart.loss")] if loss else [])
+    colours = [BLUE, INK, "#b1b8be", "#f4a18e"][: len(names)]
+    kind = alt.Scale(domain=names, range=colours)
+    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, symbolOpacity=1, columns=2)
+    x = _time_axis(start, end)
+    money = alt.Axis(title=None, labelExpr=_WON[texts.language], tickCount=5)
+
+    def layer(data: str, name: str) -> alt.Chart:
+        quoted = name.replace("'", "\\'")
+        return alt.Chart(alt.NamedData(data)).transform_calculate(series=f"'{quoted}'").encode(x=x, color=alt.Color("series:N", scale=kind, legend=legend))
+
+    layers = [
+        _spans(),
+        layer("band", names[2]).mark_area(opacity=0.35).encode(y=alt.Y("low:Q", axis=money), y2="high:Q"),
+        *([layer("gap", names[3]).mark_area(opacity=0.55).encode(y="sales:Q", y2="expected:Q")] if loss else []),
+        layer("band", names[1]).mark_line(strokeDash=[5, 4], strokeWidth=1.6).encode(y=alt.Y("expected:Q", axis=money)),
+        layer("sales", names[0]).mark_line(strokeWidth=2.2).encode(y=alt.Y("sales:Q", axis=money)),
+        _hover("sales", "sales", x, [("time", "chart.time"), ("sales_text", "chart.observed"), ("expected_text", "chart.expected")], texts),
+    ]
+    drawn = steps.select("at", "sales").join(band.select("at", "expected"), on="at", how="left", maintain_order="left")
+    data = {
+        "sales": _readable(drawn, texts, money=("sales", "expected")),
+        "band": _clocked(band.select("at", "expected", "low", "high").drop_nulls()),
+        "spans": _shaded(spans, start, end, texts),
+    }
+    if loss:
+        data["gap"] = _clocked(steps.filter("inside").select("at", "sales", "expected").drop_nulls())
+    return Drawing(_finished(layers, 300), data)
+
+
+def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
+    """Technical failures and business declines as shares of attempts, by step."""
+    names = [texts("chart.failure_rate"), texts("chart.decline_rate")]
+    kind = alt.Scale(domain=names, range=[RED, AMBER])
+    dashes = alt.Scale(domain=names, range=[[1, 0], [4, 3]])
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=2)
+    x = _time_axis(start, end)
+    y = alt.Y("rate:Q", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domainMin=0))
+    lines = (
+        alt.Chart(alt.NamedData("rates"))
+        .mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=alt.Color("kind:N", scale=kind, legend=legend), strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend))
+    )
+    layers = [_spans(), lines, _hover("hover", "failure_rate", x, [("time", "chart.time"), ("failure_text", names[0]), ("decline_text", names[1])], texts)]
+    long = pl.concat(
+        [steps.select("at", pl.lit(name).alias("kind"), pl.col(column).alias("rate")) for name, column in zip(names, ("failure_rate", "decline_rate"), strict=True)]
+    )
+    hover = steps.select(
+        "at",
+        "failure_rate",
+        time=_texted("at", moment, texts.language),
+        failure_text=pl.col("failure_rate").map_elements(percent, pl.String, skip_nulls=False),
+        decline_text=pl.col("decline_rate").map_elements(percent, pl.String, skip_nulls=False),
+    )
+    return Drawing(_finished(layers, 220), {"rates": _clocked(long), "hover": _clocked(hover), "spans": _shaded(spans, start, end, texts)})
+
+
+def queue_chart(queue: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
+    """Buyers in the waiting queue by minute."""
+    x = _time_axis(start, end)
+    y = alt.Y("queue_length:Q", axis=alt.Axis(title=None, format=",d", tickCount=5))
+    layers = [
+        _spans(),
+        alt.Chart(alt.NamedData("queue")).mark_area(color=BLUE, opacity=0.18, line={"color": BLUE, "strokeWidth": 1.8}).encode(x=x, y=y),
+        _hover("queue", "queue_length", x, [("time", "chart.time"), ("queue_length_text", "chart.queue"), ("abandoned_text", "chart.abandoned")], texts),
+    ]
+    counted = {f"{name}_text": pl.col(name).map_elements(count, pl.String) for name in ("queue_length", "abandoned")}
+    shown = queue.select("at", "queue_length", time=_texted("at", moment, texts.language), **counted)
+    return Drawing(_finished(layers, 220), {"queue": _clocked(shown), "spans": _shaded(spans, start, end, texts)})
+
+
+def cumulative_chart(steps: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
+    """The loss as it added up from the onset on."""
+    x = _time_axis(start, end)
+    y = alt.Y("cumulative:Q", axis=alt.Axis(title=None, labelExpr=_WON[texts.language], tickCount=5))
+    layers = [
+        alt.Chart(alt.NamedData("losses")).mark_area(color=RED, opacity=0.15, line={"color": RED, "strokeWidth": 2}).encode(x=x, y=y),
+        _hover("losses", "cumulative", x, [("time", "chart.time"), ("cumulative_text", "chart.cumulative")], texts),
+    ]
+    inside = steps.filter("inside").select("at", "cumulative").drop_nulls()
+    return Drawing(_finished(layers, 220), {"losses": _readable(inside, texts, money=("cumulative",))})
+
+
+def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
+    """Lost sales by name, hardest hit first, each bar with its amount."""
+    y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=130, ticks=False, domain=False, labelPadding=8))
+    # The longest bar leaves room for its amount.
+    x = alt.X("lost:Q", axis=None, scale=alt.Scale(domainMin=0, padding=70, nice=False))
+    base = alt.Chart(alt.NamedData("hardest")).encode(y=y, x=x)
+    tips = [alt.Tooltip(f"{column}:N", title=texts(key)) for column, key in (("name", "table.name"), ("lost_text", "table.lost"), ("share_text", "table.lost_share"))]
+    layers = [
+        base.mark_bar(color=RED, opacity=0.75, height={"band": 0.62}, cornerRadiusEnd=2).encode(tooltip=tips),
+        base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="lost_text:N"),
+    ]
+    shown = frame.select(
+        "name",
+        pl.col("lost").cast(pl.Float64),
+        lost_text=_texted("lost", won, texts.language),
+        share_text=pl.col("share").map_elements(percent, pl.String, skip_nulls=False),
+    )
+    return Drawing(_finished(layers, {"step": 28}), {"hardest": shown})
+
+
+def _time_axis(start: datetime, end: datetime) -> alt.X:
+    axis = alt.Axis(title=None, format="%H:%M", grid=False, labelOverlap=True, tickCount=8)
+    return alt.X("clock:T", axis=axis, scale=alt.Scale(type="utc", domain=[_clock_face(start), _clock_face(end)], nice=False))
+
+
+def _spans() -> alt.Chart:
+    position = {"x": alt.X("clock:T", scale=alt.Scale(type="utc")), "x2": "until:T"}
+    return alt.Chart(alt.NamedData("spans")).mark_rect(color=RED, opacity=0.07, stroke=RED, strokeDash=[2, 3], strokeOpacity=0.6, strokeWidth=1).encode(
+        **position, tooltip=[alt.Tooltip("label:N", title=None)]
+    )
+
+
+def _hover(data: str, height: str, x: alt.X, shown: list[tuple[str, str]], texts: Texts) -> alt.Chart:
+    """Invisible marks that carry the tooltip: easy to hit with a finger."""
+    tips = [alt.Tooltip(f"{column}:N", title=texts(key) if "." in key else key) for column, key in shown]
+    return alt.Chart(alt.NamedData(data)).mark_rule(strokeWidth=9, opacity=0).encode(x=x, y=alt.Y(f"{height}:Q"), tooltip=tips)
+
+
+def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> dict[str, Any]:
+    axis = {"labelFont": _FONT, "labelColor": _AXIS_TEXT, "labelFontSize": 12, "gridColor": "#eceef0", "domainColor": "#b1b8be", "tickColor": "#b1b8be"}
+    chart = (
+        alt.layer(*layers)
+        .properties(width="container", height=height)
+        .configure(font=_FONT, background="transparent")
+        .configure_axis(**axis)
+        .configure_legend(labelFont=_FONT, labelFontSize=12.5, labelColor=INK, padding=0, offset=8)
+        .configure_view(stroke=None)
+    )
+    return chart.to_dict()
+
+
+def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> pl.DataFrame:
+    rows = [
+        {
+            "at": max(row["onset_at"], start),
+            "until": _clock_number(min(row["until"], end)),
+            "label": f"{texts('incident.word')} {clock(row['onset_at'])} – {clock(row['ended_at']) if row['ended_at'] else texts('incident.open')}",
+        }
+        for row in spans.iter_rows(named=True)
+    ]
+    return _clocked(pl.DataFrame(rows, schema={"at": pl.Datetime("us", "Asia/Seoul"), "until": pl.Float64, "label": pl.String}))
+
+
+def _readable(frame: pl.DataFrame, texts: Texts, *, money: tuple[str, ...]) -> pl.DataFrame:
+    worded = {f"{name}_text": _texted(name, won, texts.language) for name in money}
+    return _clocked(frame.with_columns(time=_texted("at", moment, texts.language), **worded))
+
+
+def _texted(column: str, write: Any, language: str) -> pl.Expr:
+    return pl.col(column).map_elements(lambda value: write(value, language), pl.String, skip_nulls=False)
+
+
+def _clocked(frame: pl.DataFrame) -> pl.DataFrame:
+    clock_column = pl.col("at").dt.convert_time_zone("Asia/Seoul").dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Float64)
+    numbers = pl.col(pl.Int64, pl.Int32, pl.UInt32, pl.Decimal).cast(pl.Float64)
+    return frame.with_columns(clock=clock_column).drop("at").with_columns(numbers)
+
+
+def _clock_face(time: datetime) -> alt.DateTime:
+    local = time.astimezone(SEOUL)
+    return alt.DateTime(year=local.year, month=local.month, date=local.day, hours=local.hour, minutes=local.minute, utc=True)
+
+
+def _clock_number(time: datetime) -> float:
+    local = time.astimezone(SEOUL).replace(tzinfo=None)
+    return (local - datetime(1970, 1, 1)) / timedelta(milliseconds=1)  # noqa: DTZ001 - a clock face, not a moment
+

@@ -1,0 +1,37 @@
+"""How fresh and how complete the published state is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from warehouse.reading import Manifest
+
+STALE_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The line's state as its last manifest tells it; counts are events, ``None`` where the manifest has none."""
+
+    watermark: datetime | None
+    now: datetime
+    published_at: datetime
+    age: timedelta
+    lag: int | None
+    counts: Mapping[str, int | None]
+
+    @property
+    def stale(self) -> bool:
+        """The state is old: the worker is down, or cannot publish."""
+        return self.age > STALE_AFTER
+
+    @property
+    def lost(self) -> int:
+        """Events that vanished from Kafka before they were read."""
+        return self.counts["lost"] or 0
+
+
+def freshness_of(manifest: Manifest, wall: datetime) -> Freshness:
+    """The freshness of ``manifest`` at the wall clock ``wall`` (aware)."""
+    counts = {name: manifest.totals.get(name) for name in ("accepted", "duplicate", "late", "refused", "lost")}
+    return Freshness(manifest.watermark, manifest.now, manifest.published_at, max(manifest.age(wall), timedelta(0)), manifest.lag, counts)

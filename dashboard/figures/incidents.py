@@ -1,0 +1,172 @@
+"""What the incident page shows: the list, and one incident with what it cost."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import polars as pl
+
+from dashboard.figures.asking import ask
+from dashboard.figures.expected import LOSS_STEP, expected_between, loss_between, start_type
+from dashboard.figures.live import every_step
+from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from dashboard.formatting import SEOUL
+from warehouse.analysis import LossEstimate
+from warehouse.reading import Snapshot
+
+BEFORE = timedelta(hours=2)
+HARDEST_HIT = 10
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One incident as the table tells it. Times are aware, in Asia/Seoul; ``peak_failure_rate`` is a share of 1."""
+
+    incident_id: str
+    kind: str
+    scope: str
+    scope_name: str
+    onset_at: datetime
+    detected_at: datetime | None
+    last_seen_at: datetime | None
+    ended_at: datetime | None
+    peak_failure_rate: float | None
+    declared_by: str | None
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Self:
+        """From a row of ``incidents_newest_first``."""
+        return cls(**{**row, "scope_name": row["scope_name"] or ""})
+
+    @property
+    def open(self) -> bool:
+        """It has not ended."""
+        return self.ended_at is None
+
+    @property
+    def detection_delay(self) -> timedelta | None:
+        """From onset to detection."""
+        return self.detected_at - self.onset_at if self.detected_at else None
+
+    def lasted(self, until: datetime) -> timedelta:
+        """From onset to the end, or to ``until`` while it is open."""
+        return (self.ended_at or until) - self.onset_at
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Purchases that failed at least once; amounts in KRW."""
+
+    purchases: int
+    recovered: int
+    failures: int
+    amount: int
+    recovered_amount: int
+    unrecovered_amount: int
+
+    @property
+    def recovered_share(self) -> float | None:
+        """Recovered among failed purchases."""
+        return self.recovered / self.purchases if self.purchases else None
+
+
+@dataclass(frozen=True)
+class IncidentFigures:
+    """One incident's page. The window runs from the step that holds the onset to the end, or to the watermark while open.
+
+    ``steps``: at, sales, expected, low, high, inside (in the window), lost and cumulative (KRW), attempts, failure_rate,
+    decline_rate. ``regions`` and ``markets``: name, expected, observed, lost, share (of what was expected), hardest hit first.
+    """
+
+    incident: Incident
+    start: datetime
+    end: datetime
+    loss: LossEstimate | None
+    steps: pl.DataFrame
+    regions: pl.DataFrame
+    markets: pl.DataFrame
+    purchases: Purchases
+
+    @property
+    def spans(self) -> pl.DataFrame:
+        """The incident as a span for charts: onset_at, ended_at, until."""
+        times = {"onset_at": self.incident.onset_at, "ended_at": self.incident.ended_at, "until": self.incident.ended_at or self.end}
+        return pl.DataFrame([times], schema=dict.fromkeys(times, start_type()))
+
+    @property
+    def rates(self) -> Rates:
+        """Attempts inside the window and what became of them."""
+        return rates_of(self.steps.filter("inside"))
+
+    @property
+    def cumulative(self) -> float | None:
+        """What the steps inside the window add up to; near ``loss.lost``, which is estimated for the window as a whole."""
+        summed = self.steps["cumulative"].drop_nulls()
+        return summed[-1] if len(summed) else None
+
+    @property
+    def lost_share(self) -> float | None:
+        """Lost over expected, as a share of 1."""
+        return self.loss.lost / self.loss.expected if self.loss and self.loss.expected else None
+
+
+def known_incidents(snapshot: Snapshot) -> list[Incident]:
+    """Every incident, the newest first."""
+    return [Incident.of(row) for row in ask(snapshot, "incidents_newest_first").iter_rows(named=True)]
+
+
+def window_of(incident: Incident, watermark: datetime | None) -> tuple[datetime, datetime]:
+    """The span that is estimated: whole steps, from the one with the onset to the end or the watermark."""
+    start = _floor(incident.onset_at)
+    closed = _floor(watermark) if watermark else start
+    end = min(_floor(incident.ended_at - timedelta(microseconds=1)) + LOSS_STEP, closed) if incident.ended_at else closed
+    return start, max(start, end)
+
+
+def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
+    """Everything the page says about ``incident``, from one snapshot."""
+    start, end = window_of(incident, snapshot.manifest.watermark)
+    scope = {"scope": incident.scope, "scope_name": incident.scope_name}
+    loss = loss_between(snapshot, start, end, **scope) if end > start else None
+    names = ask(snapshot, "market_names")
+    purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=incident.ended_at or snapshot.manifest.now, **scope)
+    return IncidentFigures(
+        incident=incident,
+        start=start,
+        end=end,
+        loss=loss,
+        steps=_steps(snapshot, start, end, scope),
+        regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
+        markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
+        purchases=Purchases(**purchases.row(0, named=True)),
+    )
+
+
+def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:
+    first = start - BEFORE
+    minutes = LOSS_STEP // timedelta(minutes=1)
+    observed = every_step(ask(snapshot, "sales_by_step", start=first, end=end, minutes=minutes, **scope), first, end, LOSS_STEP)
+    expected = expected_between(snapshot, first, end, as_of=start, step=LOSS_STEP, **scope)
+    inside = pl.col("at").is_between(start, end, closed="left")
+    joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
+    lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
+    return lost.with_columns(cumulative=pl.col("lost").cum_sum())
+
+
+def _hardest(frame: pl.DataFrame) -> pl.DataFrame:
+    share = pl.when(pl.col("expected") > 0).then(pl.col("lost") / pl.col("expected"))
+    return frame.with_columns(share=share).sort("lost", descending=True).head(HARDEST_HIT)
+
+
+def _named(by_market: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    return by_market.join(names, on="market_id", how="left").with_columns(name=pl.coalesce("market", "market_id"))
+
+
+def _nobody() -> pl.DataFrame:
+    return pl.DataFrame(schema={"name": pl.String, "expected": pl.Float64, "observed": pl.Float64, "lost": pl.Float64, "share": pl.Float64})
+
+
+def _floor(time: datetime) -> datetime:
+    time = time.astimezone(SEOUL)
+    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (time - midnight) // LOSS_STEP * LOSS_STEP

@@ -1,0 +1,94 @@
+"""What every page has around it: language, freshness, banners, and the states in which there is nothing to show."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import cards
+from dashboard.charts import Drawing
+from dashboard.figures.freshness import Freshness
+from dashboard.formatting import count, duration, moment
+from dashboard.settings import DashboardSettings
+from dashboard.store import UnreadableError
+from dashboard.texts import LANGUAGES, Texts, texts_in
+from warehouse.reading import NothingPublishedError
+
+_STYLE = Path(__file__).with_name("style.css")
+
+
+def chosen_texts(settings: DashboardSettings) -> Texts:
+    """The texts of the language in the link, else of the one chosen before on another page, else of the setting."""
+    asked = st.query_params.get("lang")
+    language = asked if asked in LANGUAGES else st.session_state.get("language", settings.language)
+    st.session_state["language"] = language
+    # Moving to another page empties the link's parameters.
+    st.query_params["lang"] = language
+    return texts_in(language)
+
+
+def top(texts: Texts) -> None:
+    """Style, the service's name and the switch of language."""
+    st.html(_STYLE)
+    with st.container(key="top", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.html(f'<div class="on-brand"><strong>{texts("app.name")}</strong><span>{texts("app.subtitle")}</span></div>', width="content")
+        st.session_state["language_switch"] = texts.language
+        st.segmented_control(
+            texts("app.language"),
+            LANGUAGES,
+            format_func=lambda language: {"ko": "한국어", "en": "English"}[language],
+            key="language_switch",
+            required=True,
+            label_visibility="collapsed",
+            on_change=_switched,
+        )
+    st.html(f"<script>document.documentElement.lang = '{texts.language}'</script>", unsafe_allow_javascript=True)
+
+
+def _switched() -> None:
+    st.session_state["language"] = st.session_state["language_switch"]
+    st.query_params["lang"] = st.session_state["language"]
+
+
+@contextmanager
+def with_states(texts: Texts, settings: DashboardSettings) -> Iterator[None]:
+    """Show a designed page where there is nothing published yet, or where it cannot be read."""
+    try:
+        yield
+    except NothingPublishedError:
+        waiting = [texts("empty.why", folder=settings.published), texts("empty.how"), texts("empty.waits")]
+        st.html(cards.state(texts("empty.title"), waiting, "onnuri demo"))
+    except UnreadableError as error:
+        st.html(cards.state(texts("unreadable.title"), [texts("unreadable.why"), texts("unreadable.how")], str(error)))
+
+
+def freshness_line(freshness: Freshness, texts: Texts) -> None:
+    """How fresh and complete the figures are, in one line."""
+    language = texts.language
+    counted = {name: count(number) if number is not None else texts("app.not_available") for name, number in freshness.counts.items()}
+    shown = [
+        (texts("freshness.watermark"), moment(freshness.watermark, language) if freshness.watermark else texts("app.not_available")),
+        (texts("freshness.age"), texts("freshness.ago", age=duration(freshness.age, language))),
+        (texts("freshness.lag"), texts("freshness.events", number=count(freshness.lag)) if freshness.lag is not None else texts("app.not_available")),
+        *[(texts(f"freshness.{name}"), number) for name, number in counted.items()],
+    ]
+    st.html(cards.facts(shown, css="on-facts on-freshness"))
+
+
+def banners(freshness: Freshness, texts: Texts) -> None:
+    """Say loudly what a reader must know before trusting the figures. The place stays when there is nothing to say."""
+    with st.container(key="banners", gap="small"):
+        if freshness.stale:
+            age = duration(freshness.age, texts.language)
+            st.html(cards.banner("warning", texts("banner.stale"), texts("banner.stale_detail", age=age, time=moment(freshness.published_at, texts.language))))
+        if freshness.lost:
+            st.html(cards.banner("danger", texts("banner.lost"), texts("banner.lost_detail", number=count(freshness.lost))))
+
+
+def chart(drawing: Drawing, key: str, sentence: str) -> None:
+    """A chart that keeps its place over refreshes, with the sentence that tells the same."""
+    st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=sentence)
+    st.html(cards.caption(sentence))
+
+

@@ -1,0 +1,38 @@
+"""Every visible text, by key, in Korean and English."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+LANGUAGES = ("ko", "en")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one language: ``texts("live.title")``; values fill the places in braces."""
+
+    language: str
+    entries: Mapping[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of ``key``.
+
+        Raises:
+            LookupError: there is no such text.
+        """
+        if key not in self.entries:
+            raise LookupError(f"There is no text {key!r} in texts/{self.language}.toml. Add it to every language.")
+        return self.entries[key].format(**values)
+
+    def named(self, group: str, name: str) -> str:
+        """The text for a name that comes from data, such as the kind of an incident; an unknown name stands for itself."""
+        return self.entries.get(f"{group}.{name}", name)
+
+
+@cache
+def texts_in(language: str) -> Texts:
+    """The texts of ``language`` (``ko`` or ``en``)."""
+    raw = tomllib.loads(resources.files("dashboard").joinpath("texts", f"{language}.toml").read_text(encoding="utf-8"))
+    return Texts(language, {f"{group}.{name}": text for group, entries in raw.items() for name, text in entries.items()})

@@ -1,0 +1,1 @@
+"""The pages. They arrange; they neither calculate nor ask the warehouse."""

@@ -1,0 +1,137 @@
+"""실시간: what sells where right now, and what is failing."""
+
+import streamlit as st
+
+from dashboard import cards, charts
+from dashboard.cards import Figure
+from dashboard.figures.live import Live
+from dashboard.figures.rates import MIN_ATTEMPTS, Rates
+from dashboard.formatting import clock, count, day_name, duration, exact_won, moment, percent, seoul, won
+from dashboard.frame import banners, chart, freshness_line, with_states
+from dashboard.settings import DashboardSettings
+from dashboard.store import live_page
+from dashboard.texts import Texts
+
+REFRESH_SECONDS = 3
+
+
+def page(settings: DashboardSettings, texts: Texts) -> None:
+    """The live page; it refreshes itself."""
+    st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="live")(settings, texts)
+
+
+def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
+    with with_states(texts, settings):
+        state = live_page(settings.published)
+        live = state.live
+        note = texts("live.note", time=clock(state.freshness.now))
+        st.html(cards.heading(day_name(seoul(live.day_start).date(), texts.language), note, _badge(live, texts)))
+        freshness_line(state.freshness, texts)
+        banners(state.freshness, texts)
+        _open_incidents(live, texts)
+        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _declines(live, texts), _queue(live, texts)]))
+        _charts(live, texts)
+        _markets(live, texts)
+
+
+def _badge(live: Live, texts: Texts) -> str:
+    return cards.badge("danger", texts("incident.open")) if len(live.open_incidents) else cards.badge("good", texts("live.calm"))
+
+
+def _open_incidents(live: Live, texts: Texts) -> None:
+    with st.container(key="open_incidents", gap="small"):
+        for row in live.open_incidents.iter_rows(named=True):
+            scope = texts.named("scope", row["scope"]) + (f" {row['scope_name']}" if row["scope_name"] else "")
+            since = duration(row["until"] - row["onset_at"], texts.language)
+            detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since)
+            st.html(cards.banner("danger", texts("live.incident"), detail))
+
+
+def _sales(live: Live, texts: Texts) -> Figure:
+    language = texts.language
+    against = live.against_expected
+    if against is None:
+        compared = texts("live.no_expected")
+    else:
+        compared = texts("live.against", time=clock(live.closed_until), share=percent(against, 0), expected=won(live.expected, language))
+    tone = "danger" if against is not None and len(live.open_incidents) else "plain"
+    return Figure(texts("live.sales"), won(live.sales, language), (exact_won(live.sales, language), compared), tone, "sales")
+
+
+def _failures(live: Live, texts: Texts) -> Figure:
+    notes = (_of_attempts(live.recent.failed, live.recent, texts), texts("live.today", share=percent(live.today.failure)))
+    tone = "danger" if len(live.open_incidents) else "plain"
+    return Figure(texts("live.failure_rate"), _rate(live.recent.failure, live.recent, texts), notes, tone, "failure_rate")
+
+
+def _declines(live: Live, texts: Texts) -> Figure:
+    notes = (_of_attempts(live.recent.declined, live.recent, texts), texts("live.today", share=percent(live.today.decline)))
+    return Figure(texts("live.decline_rate"), _rate(live.recent.decline, live.recent, texts), notes, "plain", "decline_rate")
+
+
+def _rate(share: float | None, rates: Rates, texts: Texts) -> str:
+    return texts("app.not_available") if share is None or rates.attempts < MIN_ATTEMPTS else percent(share)
+
+
+def _of_attempts(number: int, rates: Rates, texts: Texts) -> str:
+    return texts("live.of_attempts", number=count(number), attempts=count(rates.attempts))
+
+
+def _queue(live: Live, texts: Texts) -> Figure:
+    load = live.load
+    if load is None:
+        return Figure(texts("live.queue"), texts("app.not_available"), (texts("live.no_load"),), "muted", "queue")
+    notes = (
+        texts("live.abandoned", number=count(load.abandoned_recently)),
+        texts("live.abandoned_today", number=count(load.abandoned_today)),
+        texts("live.wait", seconds=count(round(load.wait_seconds)), time=clock(load.at)),
+    )
+    return Figure(texts("live.queue"), texts("live.people", number=count(load.queue_length)), notes, "plain", "queue")
+
+
+def _charts(live: Live, texts: Texts) -> None:
+    span = (live.day_start, live.day_end)
+    with st.container(border=True, key="sales_card"):
+        st.html(cards.section(texts("live.sales_chart"), texts("live.sales_chart_note")))
+        chart(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), "sales_chart", _sales_sentence(live, texts))
+    left, right = st.columns(2)
+    with left, st.container(border=True, key="rates_card"):
+        st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
+        sentence = texts("live.rates_sentence", failure=percent(live.today.failure), decline=percent(live.today.decline), attempts=count(live.today.attempts))
+        chart(charts.rates_chart(live.steps, live.incidents, *span, texts), "rates_chart", sentence)
+    with right, st.container(border=True, key="queue_card"):
+        st.html(cards.section(texts("live.queue_chart"), texts("live.queue_chart_note")))
+        if live.load is None:
+            st.html(cards.state(texts("app.not_available"), [texts("live.no_load")]))
+        else:
+            sentence = texts("live.queue_sentence", time=clock(live.load.at), number=count(live.load.queue_length), today=count(live.load.abandoned_today))
+            chart(charts.queue_chart(live.queue, live.incidents, *span, texts), "queue_chart", sentence)
+
+
+def _sales_sentence(live: Live, texts: Texts) -> str:
+    closed = {"time": clock(live.closed_until), "sales": won(live.closed_sales, texts.language)}
+    if live.against_expected is None:
+        return texts("live.sales_sentence_alone", **closed)
+    return texts("live.sales_sentence", **closed, expected=won(live.expected, texts.language), share=percent(live.against_expected, 0))
+
+
+def _markets(live: Live, texts: Texts) -> None:
+    column = st.column_config
+    with st.container(border=True, key="markets_card"):
+        st.html(cards.section(texts("live.markets", number=count(live.selling_markets)), texts("live.markets_note", least=MIN_ATTEMPTS)))
+        st.dataframe(
+            live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region"),
+            key="markets",
+            hide_index=True,
+            height=420,
+            placeholder=texts("live.suppressed"),
+            alt=texts("live.markets", number=count(live.selling_markets)),
+            column_config={
+                "market": column.TextColumn(texts("table.market"), pinned=True, width=110),
+                "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=130),
+                "rhythm": column.AreaChartColumn(texts("table.rhythm"), width="medium"),
+                "failure_percent": column.NumberColumn(texts("table.failure_rate"), format="%.1f%%", width=90),
+                "attempts": column.NumberColumn(texts("table.attempts"), format="%,d", width=100),
+                "region": column.TextColumn(texts("table.region"), width=140),
+            },
+        )

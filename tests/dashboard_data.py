@@ -1,0 +1,211 @@
+"""A small published folder that resembles the launch day, made by hand: what the dashboard's tests read.
+
+Thirty markets, four weeks of history up to 2025-02-14, nothing while both old services were switched off (15 to 28 February),
+then 2025-03-01: sales from midnight, failures and missing sales from 10:00 on.
+"""
+
+import json
+import os
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from warehouse.connection import open_memory
+
+SEOUL = ZoneInfo("Asia/Seoul")
+LAUNCH_DAY = date(2025, 3, 1)
+ONSET = datetime(2025, 3, 1, 10, 4, tzinfo=SEOUL)
+LAUNCH = "20250301T0104-nation"
+EARLIER = "20250212T0400-region"
+_REGIONS = ("서울특별시", "부산광역시", "대구광역시", "광주광역시", "경기도", "전북특별자치도")
+_NAMES = ("가람", "나래", "다온", "라온", "마루", "바다", "새벽", "아람", "푸른", "하늘")
+_MINUTE_COLUMNS = (
+    "minute_at",
+    "market_id",
+    "channel",
+    "approved",
+    "approved_amount",
+    "declined",
+    "reversed",
+    "reversed_amount",
+    "failed",
+    "failed_amount",
+)
+
+
+def publish_launch_day(
+    folder: Path,
+    *,
+    clock: datetime = datetime(2025, 3, 1, 20, 0, tzinfo=SEOUL),
+    sequence: int = 1,
+    published_at: datetime | None = None,
+    ended_at: datetime | None = None,
+    load_reports: bool = True,
+    lost: int = 0,
+) -> Path:
+    """Publish the state that a worker would have published when the scenario's clock stood at ``clock`` (aware)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = f"v{sequence}"
+    markets = _markets()
+    files = {"market": [_write(folder, f"market-{state}", markets, "market")]}
+    history = "market_minute-history.parquet"
+    if not (folder / history).exists():
+        _write(folder, history.removesuffix(".parquet"), _history(), "market_minute")
+    now = _utc(clock)
+    today = _launch_day().filter(pl.col("minute_at") < now)
+    files["market_minute"] = [history, _write(folder, f"market_minute-{state}", today, "market_minute")]
+    files["load_minute"] = [_write(folder, f"load_minute-{state}", _load(now), "load_minute")] if load_reports else []
+    files["failed_purchase"] = [_write(folder, f"failed_purchase-{state}", _failed_purchases(markets, now), "failed_purchase")]
+    files["incident"] = [_write(folder, f"incident-{state}", _incidents(now, _utc(ended_at) if ended_at else None), "incident")]
+    files["maintenance"] = [_write(folder, f"maintenance-{state}", _switch_off(), "maintenance")]
+    watermark = clock - timedelta(minutes=1)
+    manifest = {
+        "sequence": sequence,
+        "warehouse_id": "5f9d2c6e-test",
+        "published_at": (published_at or datetime.now(UTC)).isoformat(),
+        "now": clock.astimezone(UTC).isoformat(),
+        "watermark": watermark.astimezone(UTC).isoformat(),
+        "detected_through": watermark.astimezone(UTC).isoformat(),
+        "lag": 0,
+        "totals": {"accepted": 1_204_331, "duplicate": 212, "late": 35, "refused": 4, "lost": lost},
+        "sources": [{"topic": "payments", "partition": 0, "next_offset": 1_204_582, "lost": lost}],
+        "files": files,
+    }
+    waiting = folder / "manifest.json.new"
+    waiting.write_text(json.dumps(manifest), encoding="utf-8")
+    os.replace(waiting, folder / "manifest.json")
+    return folder
+
+
+def _markets() -> pl.DataFrame:
+    rows = [
+        (f"M{number:03d}", f"{_NAMES[number % 10]}{number // 10 + 1}시장", _REGIONS[number % 6], f"{number % 4 + 1}구", 37.5, 127.0, None, 40 + 7 * number)
+        for number in range(30)
+    ]
+    return pl.DataFrame(rows, orient="row", schema=["market_id", "name", "region", "district", "latitude", "longitude", "cycle", "merchants"])
+
+
+@cache
+def _history() -> pl.DataFrame:
+    return pl.concat([_market_minutes(_markets(), LAUNCH_DAY - timedelta(days=back)) for back in range(42, 14, -1)])
+
+
+@cache
+def _launch_day() -> pl.DataFrame:
+    return _market_minutes(_markets(), LAUNCH_DAY)
+
+
+def _market_minutes(markets: pl.DataFrame, day: date) -> pl.DataFrame:
+    """One row every five minutes, market and channel with anything in it, on ``day`` (Seoul)."""
+    random = np.random.default_rng(day.toordinal())
+    start = _utc(datetime(day.year, day.month, day.day, tzinfo=SEOUL))
+    hour = np.arange(288) / 12
+    rhythm = np.exp(-0.5 * ((hour - 11.5) / 2.6) ** 2) + 0.8 * np.exp(-0.5 * ((hour - 16.5) / 2.4) ** 2) + 0.01
+    weekday = (1.0, 0.95, 0.97, 1.0, 1.1, 1.3, 1.15)[day.weekday()] * random.normal(1.0, 0.04)
+    after_onset = (hour >= 10 + 1 / 12) if day == LAUNCH_DAY else np.zeros(288, dtype=bool)
+    frames = []
+    for number, market_id in enumerate(markets["market_id"]):
+        for channel, share in (("card", 0.6), ("mobile", 0.4)):
+            wanted = random.poisson(rhythm * weekday * share * (5 + 0.6 * number) * (1.3 if day == LAUNCH_DAY else 1.0))
+            lost_share = np.where(after_onset, 0.55 + 0.03 * (number % 10), 0.004)
+            failed = random.binomial(wanted * np.where(after_onset, 2, 1), lost_share)
+            approved = random.binomial(wanted, 1 - lost_share)
+            declined = random.binomial(approved, 0.025)
+            reversed_count = random.binomial(approved, 0.004)
+            frames.append(
+                pl.DataFrame(
+                    {
+                        "minute_at": [start + timedelta(minutes=5 * step) for step in range(288)],
+                        "market_id": [market_id] * 288,
+                        "channel": [channel] * 288,
+                        "approved": approved,
+                        "approved_amount": approved * random.integers(24_000, 42_000, 288),
+                        "declined": declined,
+                        "reversed": reversed_count,
+                        "reversed_amount": reversed_count * 31_000,
+                        "failed": failed,
+                        "failed_amount": failed * 33_000,
+                    }
+                ).filter(pl.col("approved") + pl.col("failed") + pl.col("declined") > 0)
+            )
+    return pl.concat(frames).select(_MINUTE_COLUMNS)
+
+
+def _load(now: datetime) -> pl.DataFrame:
+    start = _utc(datetime(2025, 3, 1, tzinfo=SEOUL))
+    minutes = [start + timedelta(minutes=step) for step in range(1440) if start + timedelta(minutes=step) < now]
+    waiting = np.array([min(40_000, max(0, (step - 598) * 260)) for step in range(len(minutes))])
+    zero = np.zeros(len(minutes), dtype=np.int64)
+    return pl.DataFrame(
+        {
+            "minute_at": minutes,
+            "service": ["queue"] * len(minutes),
+            "attempts": waiting // 4 + 900,
+            "succeeded": np.full(len(minutes), 850),
+            "failed": zero,
+            "abandoned": waiting // 20,
+            "queue_length": waiting,
+            "wait_ms_p50": waiting * 18,
+            "wait_ms_p95": waiting * 40,
+        },
+        schema_overrides={"minute_at": pl.Datetime("us")},
+    )
+
+
+def _failed_purchases(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    random = np.random.default_rng(31)
+    onset = _utc(ONSET)
+    rows = []
+    for number in range(4_000):
+        first = onset + timedelta(minutes=int(random.integers(0, 596)))
+        last = first + timedelta(minutes=int(random.integers(0, 30)))
+        amount = int(random.integers(5, 90)) * 1_000
+        recovered = random.random() < 0.3
+        back = last + timedelta(minutes=int(random.integers(5, 240))) if recovered else None
+        known = back is not None and back < now
+        if first < now:
+            market_id = markets["market_id"][number % 30]
+            rows.append((market_id, "card" if number % 5 < 3 else "mobile", first, last, int(random.integers(1, 6)), amount, back if known else None, amount if known else None))
+    names = ["market_id", "channel", "first_failure_at", "last_failure_at", "failures", "amount", "recovered_at", "recovered_amount"]
+    times = {name: pl.Datetime("us") for name in ("first_failure_at", "last_failure_at", "recovered_at")}
+    return pl.DataFrame(rows, orient="row", schema=names, schema_overrides={**times, "recovered_amount": pl.Int64})
+
+
+def _incidents(now: datetime, ended_at: datetime | None) -> pl.DataFrame:
+    names = ["incident_id", "kind", "scope", "scope_name", "onset_at", "detected_at", "last_seen_at", "ended_at", "peak_failure_rate", "evidence", "version"]
+    noon = datetime(2025, 2, 12, 4, 0)
+    rows: list[tuple[object, ...]] = [
+        (EARLIER, "missing_sales", "region", "부산광역시", noon, noon + timedelta(minutes=9), noon + timedelta(minutes=40), noon + timedelta(minutes=41), 0.02, "{}", 3)
+    ]
+    onset = _utc(ONSET)
+    if now > onset:
+        seen = min(now - timedelta(minutes=1), ended_at or now)
+        rows.append((LAUNCH, "failure_rate", "nation", "", onset, onset + timedelta(minutes=4), seen, ended_at, 0.83, "{}", 600))
+    times = {name: pl.Datetime("us") for name in ("onset_at", "detected_at", "last_seen_at", "ended_at")}
+    return pl.DataFrame(rows, orient="row", schema=names, schema_overrides=times)
+
+
+def _switch_off() -> pl.DataFrame:
+    row = ("통합 전환을 위한 서비스 중단", "payment", datetime(2025, 2, 14, 15), datetime(2025, 2, 28, 15), datetime(2025, 2, 1))
+    return pl.DataFrame([row], orient="row", schema=["label", "service", "starts_at", "ends_at", "announced_at"])
+
+
+def _write(folder: Path, name: str, frame: pl.DataFrame, table: str) -> str:
+    """Write ``frame`` with exactly the columns of the warehouse's ``table``; returns the file's name."""
+    file = f"{name}.parquet"
+    connection = open_memory()
+    columns = ", ".join(f'"{column}"' for column in frame.columns)
+    connection.register("given", frame)
+    connection.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM given')
+    path = str(folder / file).replace("'", "''")
+    connection.execute(f"COPY \"{table}\" TO '{path}' (FORMAT parquet)")
+    connection.close()
+    return file
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,124 @@
+"""What pages show equals what SQL says about the same snapshot."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
+
+from dashboard.figures.expected import expected_day
+from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
+from dashboard.figures.live import Live, day_start_of, live_figures
+from warehouse.reading import Snapshot, open_snapshot
+
+DAY = "minute_at >= TIMESTAMP '2025-02-28 15:00' AND minute_at < TIMESTAMP '2025-03-01 15:00'"
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    with open_snapshot(publish_launch_day(tmp_path_factory.mktemp("published"))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def live(snapshot: Snapshot) -> Live:
+    return live_figures(snapshot, expected_day(snapshot, day_start_of(snapshot.manifest)))
+
+
+@pytest.fixture(scope="module")
+def outage(snapshot: Snapshot) -> IncidentFigures:
+    return incident_figures(snapshot, next(i for i in known_incidents(snapshot) if i.incident_id == LAUNCH))
+
+
+def answer(snapshot: Snapshot, sql: str) -> int:
+    return int(snapshot.connection.execute(sql).fetchall()[0][0])
+
+
+def test_sales_today_equal_sql_to_the_won(snapshot: Snapshot, live: Live) -> None:
+    assert live.sales == answer(snapshot, f"SELECT sum(approved_amount) FROM market_minute WHERE {DAY}")
+    assert live.markets["sales"].sum() == live.sales
+
+
+def test_steps_stop_at_the_watermark_so_that_an_unfinished_one_is_no_drop(snapshot: Snapshot, live: Live) -> None:
+    assert live.closed_until == datetime(2025, 3, 1, 19, 55, tzinfo=SEOUL)
+    assert live.steps["at"].max() == live.closed_until - timedelta(minutes=5)
+    assert live.closed_sales == live.steps["sales"].sum() == answer(snapshot, f"SELECT sum(approved_amount) FROM market_minute WHERE {DAY} AND minute_at < '2025-03-01 10:55'")
+
+
+def test_failures_and_declines_are_shares_of_the_same_attempts(snapshot: Snapshot, live: Live) -> None:
+    failed, declined, approved = (answer(snapshot, f"SELECT sum({name}) FROM market_minute WHERE {DAY}") for name in ("failed", "declined", "approved"))
+    assert live.today.failure == failed / (failed + declined + approved)
+    assert live.today.decline == declined / (failed + declined + approved)
+    assert live.recent.failure is not None
+    assert live.recent.failure > 0.7
+
+
+def test_a_rate_of_few_attempts_is_not_shown(live: Live) -> None:
+    few = live.steps.filter(pl.col("attempts") < 30)
+    assert len(few)
+    assert few["failure_rate"].is_null().all()
+    assert live.steps.filter(pl.col("attempts") >= 30)["failure_rate"].is_not_null().all()
+
+
+def test_the_band_covers_the_whole_day_and_does_not_learn_from_it(snapshot: Snapshot, live: Live, tmp_path: Path) -> None:
+    assert len(live.band) == 288
+    assert (live.band["low"] <= live.band["expected"]).all()
+    assert (live.band["expected"] <= live.band["high"]).all()
+    with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 9, tzinfo=SEOUL))) as morning:
+        assert expected_day(morning, day_start_of(morning.manifest)).equals(live.band)
+
+
+def test_a_platform_without_load_reports_has_no_queue_rather_than_an_empty_one(tmp_path: Path) -> None:
+    with open_snapshot(publish_launch_day(tmp_path, load_reports=False)) as without:
+        assert live_figures(without, pl.DataFrame(schema={"at": pl.Datetime("us", "Asia/Seoul"), "expected": pl.Float64})).load is None
+
+
+def test_a_day_that_has_just_begun_has_figures_and_no_steps(tmp_path: Path) -> None:
+    with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 0, 0, 30, tzinfo=SEOUL))) as midnight:
+        live = live_figures(midnight, expected_day(midnight, day_start_of(midnight.manifest)))
+    assert live.closed_until == live.day_start
+    assert len(live.steps) == 0
+    assert live.expected is None
+    assert live.against_expected is None
+
+
+def test_an_open_incident_is_estimated_until_the_watermark(snapshot: Snapshot, outage: IncidentFigures) -> None:
+    assert outage.incident.open
+    assert (outage.start, outage.end) == (datetime(2025, 3, 1, 10, 0, tzinfo=SEOUL), datetime(2025, 3, 1, 19, 50, tzinfo=SEOUL))
+    assert outage.loss is not None
+    assert round(outage.loss.observed) == answer(snapshot, "SELECT sum(approved_amount) FROM market_minute WHERE minute_at >= '2025-03-01 01:00' AND minute_at < '2025-03-01 10:50'")
+    assert outage.loss.low <= outage.loss.lost <= outage.loss.high
+    assert outage.loss.lost > 0
+
+
+def test_an_ended_incident_is_estimated_until_its_end(tmp_path: Path) -> None:
+    ended = datetime(2025, 3, 1, 18, 3, tzinfo=SEOUL)
+    with open_snapshot(publish_launch_day(tmp_path, ended_at=ended)) as closed:
+        incident = known_incidents(closed)[0]
+        assert not incident.open
+        assert incident.lasted(closed.manifest.now) == ended - ONSET
+        assert window_of(incident, closed.manifest.watermark)[1] == datetime(2025, 3, 1, 18, 10, tzinfo=SEOUL)
+
+
+def test_the_incident_page_counts_failed_and_recovered_purchases(snapshot: Snapshot, outage: IncidentFigures) -> None:
+    assert outage.purchases.purchases == answer(snapshot, "SELECT count(*) FROM failed_purchase")
+    assert outage.purchases.recovered == answer(snapshot, "SELECT count(recovered_at) FROM failed_purchase")
+    assert outage.purchases.unrecovered_amount == answer(snapshot, "SELECT sum(amount) FROM failed_purchase WHERE recovered_at IS NULL")
+
+
+def test_an_incident_of_a_region_is_estimated_from_its_own_markets(snapshot: Snapshot) -> None:
+    regional = next(i for i in known_incidents(snapshot) if i.scope == "region")
+    shown = incident_figures(snapshot, regional)
+    assert shown.regions["name"].to_list() == ["부산광역시"]
+    assert shown.steps.filter("inside")["sales"].sum() == answer(
+        snapshot,
+        "SELECT sum(approved_amount) FROM market_minute JOIN market USING (market_id) WHERE region = '부산광역시' AND minute_at >= '2025-02-12 04:00' AND minute_at < '2025-02-12 04:50'",
+    )
+
+
+def test_markets_hit_hardest_come_first_with_their_names(outage: IncidentFigures) -> None:
+    assert outage.markets["lost"].is_sorted(descending=True)
+    assert outage.markets["name"].str.ends_with("시장").all()
+    assert len(outage.markets) == 10

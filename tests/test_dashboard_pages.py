@@ -1,0 +1,197 @@
+"""Both pages in both languages and in every state, run by Streamlit's own test harness."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+from dashboard_data import EARLIER, publish_launch_day
+from streamlit.testing.v1 import AppTest
+
+from dashboard.command import command
+from dashboard.settings import DashboardSettings
+
+LANGUAGES = ("ko", "en")
+
+
+def script(page: str) -> None:
+    from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
+    from dashboard.settings import DashboardSettings  # noqa: PLC0415
+    from dashboard.views import incidents, live  # noqa: PLC0415
+
+    settings = DashboardSettings.read()
+    texts = chosen_texts(settings)
+    top(texts)
+    {"live": live, "incidents": incidents}[page].page(settings, texts)
+
+
+def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:
+    """The page after one run, and its words."""
+    app = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
+    app.query_params["lang"] = language
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app, words(app)
+
+
+def words(app: AppTest) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in app.html)))
+
+
+@pytest.fixture(scope="module")
+def launch_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish_launch_day(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def published(launch_day: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return use(launch_day, monkeypatch)
+
+
+def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(("language", "expected"), [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))])
+@pytest.mark.usefixtures("published")
+def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tuple[str, ...]) -> None:
+    app, text = shown("live", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+    assert len(app.dataframe) == 1
+    assert len(app.get("vega_lite_chart")) == 3
+
+
+@pytest.mark.parametrize(("language", "expected"), [("ko", ("결제 감소액 추정", "90% 추정구간", "잠정치", "실패한 구매")), ("en", ("Estimated shortfall", "90% interval", "Provisional"))])
+@pytest.mark.usefixtures("published")
+def test_the_incident_page_shows_the_loss_with_its_interval_and_that_it_is_provisional(language: str, expected: tuple[str, ...]) -> None:
+    app, text = shown("incidents", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+    assert len(app.get("vega_lite_chart")) == 5
+
+
+@pytest.mark.usefixtures("published")
+def test_a_link_opens_its_incident_and_language() -> None:
+    app, text = shown("incidents", "en", incident=EARLIER)
+    assert "Missing sales, 12 Feb 13:00" in text
+    assert app.query_params["incident"] in (EARLIER, [EARLIER])
+
+
+@pytest.mark.usefixtures("published")
+def test_choosing_an_incident_puts_it_into_the_link() -> None:
+    app, _ = shown("incidents", "ko")
+    app.selectbox[0].set_value(EARLIER).run()
+    assert app.query_params["incident"] in (EARLIER, [EARLIER])
+    assert "2월 12일 13:00 결제 급감" in words(app)
+
+
+@pytest.mark.usefixtures("published")
+def test_a_link_to_an_unknown_incident_says_so_and_shows_the_newest() -> None:
+    _, text = shown("incidents", "ko", incident="nothing-<b>")
+    assert "링크의 장애를 찾을 수 없습니다" in text
+    assert "nothing-<b>" in text
+    assert "3월 1일 10:04 결제 실패 급증" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_the_switch_of_language_is_kept_in_the_link() -> None:
+    app, text = shown("live", "ko")
+    assert "오늘 결제액" in text
+    app.segmented_control[0].set_value("en").run()
+    assert app.query_params["lang"] in ("en", ["en"])
+    assert "Sales today" in words(app)
+
+
+@pytest.mark.usefixtures("published")
+def test_an_unknown_language_in_the_link_falls_back_to_korean() -> None:
+    _, text = shown("live", "xx")
+    assert "오늘 결제액" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", ["live", "incidents"])
+def test_before_anything_is_published_a_page_says_how_to_start(page: str, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(tmp_path, monkeypatch)
+    _, text = shown(page, language)
+    assert "onnuri demo" in text
+    assert {"ko": "아직 집계된 결제가 없습니다", "en": "Nothing has been counted yet"}[language] in text
+
+
+@pytest.mark.parametrize("page", ["live", "incidents"])
+def test_old_data_carry_a_banner_with_their_age(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, published_at=datetime.now(UTC) - timedelta(hours=2)), monkeypatch)
+    assert "자료가 갱신되지 않고 있습니다" in shown(page, "ko")[1]
+    assert "2 h ago" in shown(page, "en")[1]
+
+
+def test_fresh_data_carry_no_banner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path), monkeypatch)
+    _, text = shown("live", "ko")
+    assert "갱신되지 않고" not in text
+    assert "사라진 기록" not in text
+
+
+def test_lost_ranges_carry_a_banner_with_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, lost=1234), monkeypatch)
+    assert "1,234건이 빠져" in shown("live", "ko")[1]
+
+
+def test_without_load_reports_the_queue_is_not_available_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
+    app, text = shown("live", "ko")
+    assert "산출 불가" in text
+    assert "0명" not in text
+    assert len(app.get("vega_lite_chart")) == 2
+
+
+@pytest.mark.parametrize("damage", ["a missing file", "half a manifest"])
+@pytest.mark.parametrize("page", ["live", "incidents"])
+def test_data_that_cannot_be_read_give_a_message_and_no_stack_trace(page: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path), monkeypatch)
+    manifest = tmp_path / "manifest.json"
+    if damage == "a missing file":
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content["files"]["market_minute"] = content["files"]["incident"] = ["gone.parquet"]
+        manifest.write_text(json.dumps({**content, "warehouse_id": "damaged"}), encoding="utf-8")
+    else:
+        manifest.write_text('{"sequence": 1,', encoding="utf-8")
+    assert "자료를 잠시 읽을 수 없습니다" in shown(page, "ko")[1]
+
+
+def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path), monkeypatch)
+    app, _ = shown("incidents", "ko", incident="<script>alert(1)</script>")
+    assert not [element for element in app.html if "<script>alert" in element.proto.body]
+
+
+def test_the_whole_app_starts_on_the_live_page(published: Path) -> None:
+    app = AppTest.from_file(str(Path(command()[4])), default_timeout=60).run()
+    assert not app.exception
+    assert "오늘 결제액" in words(app)
+    assert published.exists()
+
+
+def test_the_published_folder_is_beside_the_warehouse_unless_it_is_named() -> None:
+    assert DashboardSettings.read({"ONNURI_WAREHOUSE": "/srv/line.duckdb"}).published == Path("/srv/published")
+    assert DashboardSettings.read({"ONNURI_PUBLISHED": "/elsewhere", "ONNURI_WAREHOUSE": "/srv/line.duckdb"}).published == Path("/elsewhere")
+    assert DashboardSettings.read({}).published == Path("data/published")
+
+
+def test_the_server_listens_on_this_machine_and_shows_no_details_or_tools() -> None:
+    flags = command("127.0.0.1", 8600)
+    for flag in (
+        "--server.address=127.0.0.1",
+        "--server.port=8600",
+        "--server.fileWatcherType=none",
+        "--browser.gatherUsageStats=false",
+        "--client.showErrorDetails=none",
+        "--client.toolbarMode=minimal",
+        "--runner.magicEnabled=false",
+    ):
+        assert flag in flags

@@ -1,0 +1,78 @@
+"""Every visible text exists in both languages, and every text that the code asks for exists."""
+
+import ast
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from dashboard.texts import LANGUAGES, texts_in
+
+DASHBOARD = Path(__file__).parents[1] / "dashboard"
+FROM_DATA = {"kind", "scope"}
+"""Groups that are looked up by a name from data."""
+
+
+def asked_keys() -> set[str]:
+    """Every literal that looks like a text's key in the dashboard's code, and every f-string's possible keys."""
+    groups = {key.split(".")[0] for key in texts_in("ko").entries}
+    found: set[str] = set()
+    for file in DASHBOARD.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "texts" and node.args:
+                found |= keys_of(node.args[0])
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(rf"({'|'.join(groups)})\.(?!py$)[a-z_]+", node.value):
+                found.add(node.value)
+    return found
+
+
+def keys_of(argument: ast.expr) -> set[str]:
+    if isinstance(argument, ast.Constant):
+        return {str(argument.value)}
+    if isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+        prefix = str(argument.values[0].value)
+        matching = {key for key in texts_in("ko").entries if key.startswith(prefix)}
+        assert matching, f"no text begins with {prefix!r}"
+        return matching
+    return set()
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    korean, english = (set(texts_in(language).entries) for language in LANGUAGES)
+    assert korean == english
+
+
+def test_both_languages_have_the_same_places_for_values() -> None:
+    for key, korean in texts_in("ko").entries.items():
+        places = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (korean, texts_in("en").entries[key])]
+        assert places[0] == places[1], key
+
+
+def test_every_text_that_the_code_asks_for_exists() -> None:
+    missing = asked_keys() - set(texts_in("ko").entries)
+    assert not missing
+
+
+def test_every_text_is_used() -> None:
+    unused = {key for key in texts_in("ko").entries if key.split(".")[0] not in FROM_DATA} - asked_keys()
+    assert not unused
+
+
+def test_views_hold_no_visible_text_of_their_own() -> None:
+    hangul = re.compile("[가-힣]")
+    for file in (DASHBOARD / "views").glob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))}
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docs]
+        assert not [text for text in texts if hangul.search(text)], file.name
+
+
+def test_asking_for_an_unknown_text_says_where_to_add_it() -> None:
+    with pytest.raises(LookupError, match=r"texts/en\.toml"):
+        texts_in("en")("live.nothing")
+
+
+def test_a_name_from_data_that_has_no_text_stands_for_itself() -> None:
+    assert texts_in("ko").named("kind", "failure_rate") == "결제 실패 급증"
+    assert texts_in("ko").named("kind", "brand_new") == "brand_new"

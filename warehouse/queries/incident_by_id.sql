@@ -1,0 +1,2 @@
+-- One incident.
+SELECT * FROM incident WHERE incident_id = $incident_id
