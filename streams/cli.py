@@ -47,11 +47,14 @@ EXPECTED_ERRORS = (
 
 def main() -> NoReturn:
     """Entry point: errors of use end in one message and exit code 1."""
-    from streams.broker import BrokerError  # noqa: PLC0415  # brings the Java side, which most commands don't need
+    from streams.broker import BrokerError  # noqa: PLC0415  # the simulator and Java are only for some commands
+    from streams.demo import DemoError  # noqa: PLC0415
+    from streams.simulator.scenario import ScenarioError  # noqa: PLC0415
+    from streams.simulator.sending import SendError  # noqa: PLC0415
 
     try:
         app()
-    except (*EXPECTED_ERRORS, BrokerError) as error:
+    except (*EXPECTED_ERRORS, BrokerError, DemoError, ScenarioError, SendError) as error:
         console.print(f"[bold red]onnuri:[/] {error}", highlight=False, markup=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
@@ -150,7 +153,7 @@ def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; it
 def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
     """List the incidents found and declared. Example: onnuri incidents --format json"""
     with _snapshot() as snapshot:
-        show(snapshot.query("incidents"), form, out)
+        show(snapshot.query("incidents_newest_first"), form, out)
 
 
 @app.command()

@@ -87,7 +87,7 @@ def create_app(settings: Settings, writer: Writer) -> faust.App:
     @app.task
     async def tend() -> None:
         """Close minutes as the watermark moves, and publish."""
-        due = 0.0
+        published_at, took = 0.0, 0.0
         await until_assigned()
         line.state = "running"
         while not app.should_stop:
@@ -100,11 +100,12 @@ def create_app(settings: Settings, writer: Writer) -> faust.App:
             changes = await line.on_database(advance, partitions, read_through, now)
             if changes:
                 await line.on_database(letters.send_incidents, changes)
-            if time.monotonic() >= due:
-                began = time.monotonic()
+            # While a backlog is read, publishing takes at most a tenth of the time.
+            pause = settings.publish_seconds if len(read_through) == len(reach) else max(settings.publish_seconds, 10 * took)
+            began = time.monotonic()
+            if began >= published_at + pause:
                 await publish(now, read_through)
-                # While a backlog is read, publishing takes at most a tenth of the time.
-                due = began + max(settings.publish_seconds, 10 * (time.monotonic() - began) if len(read_through) < len(reach) else 0)
+                published_at, took = began, time.monotonic() - began
             await asyncio.sleep(TEND_SECONDS)
 
     def advance(partitions: list[tuple[str, int]], read_through: set[tuple[str, int]], now: datetime | None) -> list[Mapping[str, Any]]:

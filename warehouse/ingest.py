@@ -201,7 +201,8 @@ class Writer:
             mine = [c for c in chunks if (c.topic, c.partition) == (topic, partition)]
             bad = sum((t, p) == (topic, partition) for t, p, _ in letters)
             arrived = sum(len(c.frame) + len(c.refused) for c in mine) - bad
-            latest = max((c.frame["occurred_at"].max() for c in mine if len(c.frame) and topic != "commands"), default=None)
+            time = "now" if topic == "clock" else "occurred_at"
+            latest = max((c.frame[time].max() for c in mine if len(c.frame) and topic != "commands"), default=None)
             fresh, late = accepted.get((topic, partition), (arrived if topic in ("commands", "clock") else 0, 0))
             if topic == "clock" and latest is not None:
                 run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [_moment(latest)])

@@ -1,6 +1,6 @@
 """Publishing: immutable Parquet files and one manifest, for readers who cannot open the file that the writer holds.
 
-Days that are over are one file a table, the days around the watermark one file an hour, so that a new minute rewrites little.
+The two newest days are one file a table and hour, older days one file a table, so that a new minute rewrites little.
 Which files there should be follows from the hours' versions alone: what is missing is written, wherever the last run ended.
 """
 
@@ -38,19 +38,19 @@ class File:
     where: str
 
 
-def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], watermark: datetime | None) -> list[File]:
+def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int]) -> list[File]:
     """The files that the versions call for. ``hours`` are naive UTC; a day is a day in Asia/Seoul."""
-    closed_before = (watermark or datetime.min.replace(year=2)) - timedelta(hours=6)
     files = []
     days: dict[datetime, dict[datetime, int]] = {}
     for hour, version in hours.items():
         day = (hour + SEOUL).replace(hour=0) - SEOUL
         days.setdefault(day, {})[hour] = version
+    by_hour = sorted(days)[-2:]
     for day, versions in sorted(days.items()):
         end = day + timedelta(days=1)
         total = sum(versions.values())
         name = f"{day + SEOUL:%Y-%m-%d}"
-        spans = [(name, total, day, end)] if end <= closed_before else [(f"{h:%Y-%m-%dT%H}Z", v, h, h + timedelta(hours=1)) for h, v in sorted(versions.items())]
+        spans = [(f"{h:%Y-%m-%dT%H}Z", v, h, h + timedelta(hours=1)) for h, v in sorted(versions.items())] if day in by_hour else [(name, total, day, end)]
         for label, version, low, high in spans:
             files += [File(t, f"{t}/{label}.v{version}.parquet", f"{c} >= '{low}' AND {c} < '{high}'") for t, c in HOURLY.items()]
         files.append(File("merchant_day", f"merchant_day/{name}.v{total}.parquet", f"day = '{name}'"))
@@ -88,7 +88,7 @@ class Publisher:
             sources = [_source(row, log_ends, positions) for row in run(_SOURCES).fetchall()]
             lost = [dict(zip(_LOST, row, strict=True)) for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()]
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
-            files = [file for file in wanted_files(hours, tables, line[1]) if self._write(file)]
+            files = [file for file in wanted_files(hours, tables) if self._write(file)]
         finally:
             self.connection.rollback()
         self.sequence += 1

@@ -1,0 +1,73 @@
+"""What ``onnuri doctor`` says: every setting, and the usual faults."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+from kafka.errors import KafkaError
+
+from streams.broker_watch import topic_ids
+from streams.events import CONTRACT
+from streams.settings import Settings
+from warehouse.reading import Manifest, NothingPublishedError
+
+STALE_SECONDS = 30
+LEAST_FREE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was looked at, whether it is well, and in words what was found and what to do."""
+
+    check: str
+    ok: bool
+    finding: str
+
+
+def settings_frame(settings: Settings) -> pl.DataFrame:
+    """Every setting with its value, secrets masked."""
+    rows = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        rows.append({"setting": f"ONNURI_{name.upper()}", "value": "" if value is None else str(value), "meaning": field.description})
+    return pl.DataFrame(rows)
+
+
+def findings(settings: Settings, wall: datetime) -> list[Finding]:
+    """Look at broker, disk and published data. ``wall`` is aware."""
+    return [_broker(settings), _disk(settings), *_published(settings, wall)]
+
+
+def _broker(settings: Settings) -> Finding:
+    if not settings.kafka:
+        return Finding("broker", True, "ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
+    wanted = {settings.topic(name) for name in CONTRACT if name != "clock"}
+    try:
+        found = topic_ids(settings.kafka, wanted)
+    except KafkaError as error:
+        return Finding("broker", False, f"No broker answers at {settings.kafka}: {type(error).__name__}. Is it running, and is the port right?")
+    missing = sorted(wanted - found.keys())
+    if missing:
+        return Finding("broker", False, f"{settings.kafka} answers, but these topics are missing: {', '.join(missing)}. A worker creates them when it starts.")
+    return Finding("broker", True, f"{settings.kafka} answers and has every topic.")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(p for p in settings.warehouse.resolve().parents if p.exists())
+    free = shutil.disk_usage(folder).free
+    return Finding("disk", free > LEAST_FREE_BYTES, f"{free / 1e9:,.1f} GB free at {folder}.")
+
+
+def _published(settings: Settings, wall: datetime) -> list[Finding]:
+    try:
+        manifest = Manifest.read(settings.published_folder)
+    except NothingPublishedError as error:
+        return [Finding("published", False, str(error))]
+    age = manifest.age(wall).total_seconds()
+    lost = manifest.totals["lost"]
+    return [
+        Finding("published", age <= STALE_SECONDS, f"The published state is {age:,.0f} s old" + (". Is the worker running?" if age > STALE_SECONDS else ".")),
+        Finding("lag", manifest.lag is not None, f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends."),
+        Finding("lost", lost == 0, f"{lost:,} records vanished before they were read." if lost else "Nothing was lost."),
+    ]

@@ -1,0 +1,58 @@
+"""Gross shortfall on the command line: of an incident or a span in the warehouse, or of anybody's sales file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from streams.settings import SettingError
+from warehouse.analysis import LossEstimate, estimate_loss
+from warehouse.losses import incident_window, loss_between
+from warehouse.reading import open_snapshot
+
+KST = ZoneInfo("Asia/Seoul")
+Result = tuple[pl.DataFrame, list[str]]
+
+
+def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float) -> Result:
+    """The estimate of an incident by its id, or of a span of the published data.
+
+    Raises:
+        SettingError: neither an incident nor both ends of a span are given.
+        LookupError: there is no such incident.
+    """
+    with open_snapshot(published) as snapshot:
+        window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
+        return _result(loss_between(snapshot, *window, level=level), *window)
+
+
+def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
+    """The estimate of a span of a file with the columns at, market_id, sales, and optionally region and channel."""
+    frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
+    window = (_moment(start, "--from"), _moment(end, "--to"))
+    return _result(estimate_loss(frame, *window, level=level), *window)
+
+
+def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:
+    row = {
+        "from": start.isoformat(timespec="minutes"),
+        "to": end.isoformat(timespec="minutes"),
+        "expected": round(estimate.expected),
+        "observed": round(estimate.observed),
+        "lost": round(estimate.lost),
+        "low": round(estimate.low),
+        "high": round(estimate.high),
+        "method": estimate.method,
+    }
+    return pl.DataFrame([row]), list(estimate.warnings)
+
+
+def _moment(text: str | None, option: str) -> datetime:
+    if text is None:
+        raise SettingError(f"{option} is missing. Give an incident's id, or both --from and --to. Example: --from 2025-03-01T10:00 --to 2025-03-01T20:00")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"{option} is {text!r}: not a time. Example: 2025-03-01T10:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=KST)).astimezone(UTC)

@@ -1,0 +1,59 @@
+"""Intervals from the errors of past windows: conformal where there are enough of them, else Student's t.
+
+Sources: Vovk, Gammerman, Shafer (2005), *Algorithmic Learning in a Random World*, for the finite-sample rank; Student (1908).
+"""
+
+from dataclasses import dataclass
+from math import ceil, lgamma, pi
+
+import numpy as np
+
+from warehouse.analysis.panel import Array
+
+PRIOR_SPREAD = 0.25
+PRIOR_WINDOWS = 3
+FEW_WINDOWS = 7
+"""With fewer past windows than this, their spread is blended with a prior one that counts as three windows."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Relative errors to put around an expectation, one a column; ``how`` names the way they were made."""
+
+    low: Array
+    high: Array
+    how: str
+
+
+def windows_needed(level: float) -> int:
+    """How many independent windows a two-sided conformal interval needs: 19 for 0.9."""
+    return ceil(2 / (1 - level) - 1e-9) - 1
+
+
+def band(errors: Array, independent: int, level: float) -> Band:
+    """The band for ``errors`` [window, column], observed over expected less 1, of which ``independent`` windows do not overlap.
+
+    Shifted copies of a window add smoothness but no rank: the rank is that of the independent ones.
+    """
+    tail = (1 - level) / 2
+    if independent >= windows_needed(level):
+        high = min(1.0, ceil((independent + 1) * (1 - tail) - 1e-9) / independent)
+        low = max(0.0, (ceil((independent + 1) * tail - 1e-9) - 1) / independent)
+        return Band(np.quantile(errors, low, axis=0, method="lower"), np.quantile(errors, high, axis=0, method="higher"), "conformal")
+    square = (errors**2).mean(axis=0) if len(errors) else np.zeros(errors.shape[1])
+    freedom, how = max(independent - 1, 1), "t"
+    if independent < FEW_WINDOWS:
+        square = (PRIOR_WINDOWS * PRIOR_SPREAD**2 + independent * square) / (PRIOR_WINDOWS + independent)
+        freedom, how = PRIOR_WINDOWS + max(independent - 1, 0), "prior"
+    half = student(1 - tail, freedom) * np.sqrt(square * (1 + 1 / max(independent, 1)))
+    return Band(-np.minimum(half, 1.0), half, how)
+
+
+def student(probability: float, freedom: float) -> float:
+    """The quantile of Student's t, by integrating its density over an angle (x = tan a), exact to five digits."""
+    angle = np.linspace(-pi / 2, pi / 2, 20_001)
+    scale = np.exp(lgamma((freedom + 1) / 2) - lgamma(freedom / 2)) / np.sqrt(freedom * pi)
+    # with x = sqrt(freedom) tan(a) the density times dx/da is a power of the cosine
+    density = scale * np.sqrt(freedom) * np.maximum(np.cos(angle), 0) ** (freedom - 1)
+    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(angle))])
+    return float(np.sqrt(freedom) * np.tan(np.interp(probability, mass / mass[-1], angle)))

@@ -1,0 +1,120 @@
+"""Sales as an array of places, days and slots of the day: what every estimate is calculated on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from warehouse.analysis.errors import FrameError, HistoryError, need_columns
+from warehouse.analysis.times import DAY, Minutes, minutes_of
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A sales frame at the door: parallel arrays, one entry a row. ``minute`` is local, ``step`` in minutes."""
+
+    minute: Minutes
+    sales: Array
+    places: dict[str, Codes]
+    names: dict[str, list[str]]
+    step: int
+
+    def until(self, minute: int) -> "Rows":
+        """Only what started before ``minute``."""
+        known = self.minute < minute
+        return self if known.all() else Rows(self.minute[known], self.sales[known], {k: v[known] for k, v in self.places.items()}, self.names, self.step)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Sales ``values`` [place, day, slot]; slot k of a day lasts from minute ``cuts[k]`` to ``cuts[k + 1]``.
+
+    ``seen`` [day, slot] is what happened and is ordinary; ``own_gaps`` [place, day, slot] are exclusions of single places.
+    """
+
+    values: Array
+    seen: Mask
+    own_gaps: Mask | None
+    first_day: int
+    cuts: Minutes
+
+    @property
+    def starts(self) -> Minutes:
+        """The local minute at which each cell starts, days and slots flattened."""
+        days = (self.first_day + np.arange(self.values.shape[1])) * DAY
+        return (days[:, None] + self.cuts[:-1]).ravel()
+
+
+def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = ()) -> Rows:
+    """Check a sales frame: ``at``, ``sales`` and the columns ``groups``, in which null reads as 'unknown'.
+
+    Raises:
+        FrameError: a column is missing, or holds what it may not.
+    """
+    need_columns(sales, what, ("at", "sales", *groups))
+    if not sales["sales"].dtype.is_numeric():
+        raise FrameError(f"{what}: expected numbers in 'sales', got {sales['sales'].dtype}. Cast the column.")
+    amount = sales["sales"].cast(pl.Float64)
+    if amount.null_count() or not amount.is_finite().all() or (amount < 0).any():
+        raise FrameError(f"{what}: expected sales of 0 or more in every row, got nulls, NaN or negative ones. Leave absent rows out; put reversals elsewhere.")
+    places, names = {}, {}
+    for group in groups:
+        text = sales[group].cast(pl.String).fill_null("unknown")
+        names[group] = text.unique().sort().to_list()
+        places[group] = text.cast(pl.Enum(names[group])).to_physical().to_numpy().astype(np.int64)
+    if sales["at"].dtype == pl.Datetime and (sales["at"].dt.epoch("us") % 60_000_000 != 0).any():
+        raise FrameError(f"{what}: expected whole minutes in 'at', got seconds. Sum up by minute first, e.g. group_by(pl.col('at').dt.truncate('1m')).")
+    minute = minutes_of(sales["at"], f"{what}: at")
+    return Rows(minute, amount.to_numpy(), places, names, _step(minute))
+
+
+def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: list[tuple[int, int, int | None]]) -> Panel:
+    """Sum up ``rows`` by place and slot for the days [first, last); ``gaps`` are (first minute, end, place or None for all).
+
+    Unseen are: before the first row, from ``until`` on, whole days without a sale anywhere, and the gaps.
+    """
+    first, last = days
+    slot_of_minute = np.searchsorted(cuts, np.arange(DAY), side="right") - 1
+    slots, count = len(cuts) - 1, last - first
+    day = rows.minute // DAY - first
+    inside = (day >= 0) & (day < count)
+    cell = (place * count + day) * slots + slot_of_minute[rows.minute % DAY]
+    values = np.bincount(cell[inside], rows.sales[inside], places * count * slots).reshape(places, count, slots)
+    starts = (first + np.arange(count))[:, None] * DAY + cuts[:-1]
+    ends = (first + np.arange(count))[:, None] * DAY + cuts[1:]
+    seen = (starts >= (rows.minute.min() if len(rows.minute) else until)) & (ends <= until) & (values.sum(axis=(0, 2)) > 0)[:, None]
+    own = np.zeros(values.shape, dtype=bool) if any(p is not None for _, _, p in gaps) else None
+    for low, high, of in gaps:
+        touched = (starts < high) & (ends > low)
+        if of is None:
+            seen &= ~touched
+        elif own is not None:
+            own[of] |= touched
+    return Panel(values, seen, own, first, cuts)
+
+
+def _step(minute: Minutes) -> int:
+    """The uniform step: the greatest minutes that every row's time of day is a multiple of."""
+    step = int(np.gcd.reduce(np.unique(minute % DAY))) if len(minute) else 1
+    step = step or DAY
+    return step if DAY % step == 0 else int(np.gcd(step, DAY))
+
+
+def regular_cuts(step: int) -> Minutes:
+    """Slots of equal length."""
+    return np.arange(0, DAY + 1, step)
+
+
+def need_rows(rows: Rows, what: str) -> None:
+    """Check that there is anything.
+
+    Raises:
+        HistoryError: there is not.
+    """
+    if not len(rows.minute):
+        raise HistoryError(f"{what}: expected sales before as_of, got no rows. Load history, or move as_of.")

@@ -1,0 +1,110 @@
+"""What a day of a kind looks like in each place, from days like it: recent ones weigh more, small places lean on all together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warehouse.analysis.panel import Array, Codes, Mask, Panel
+
+HALF_LIFE_DAYS = 7.0
+PROFILE_NOISES = 125.0
+"""A place's own profile counts as much as the pooled one once its history holds so many times the noise of a sale."""
+
+MARKET_SPREAD = 0.06
+REGION_SPREAD = 0.035
+NATION_SPREAD = 0.3
+"""How far a level is from the wider one's before today's sales are seen, as a relative standard deviation."""
+
+LEVEL_HALF_LIFE = 90.0
+LEVEL_REACH = 1440
+"""Minutes: how fast the past fades for today's level, and how far it is looked at."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Days laid out for weighted means: ``sums`` [day, place x slot] with zeros where ``known`` is not, ``known`` [day, slot or place x slot]."""
+
+    sums: Array
+    known: Array
+    kinds: Codes
+    usable: Mask
+    shape: tuple[int, int]
+    noise: float
+
+    @classmethod
+    def of(cls, panel: Panel, kinds: Codes, learn: Mask) -> "Learner":
+        """From a panel, the kind of each day, and what may be learnt from [day, slot]."""
+        places, days, slots = panel.values.shape
+        known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
+        sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
+        counts = learn.astype(float) if panel.own_gaps is None else np.ascontiguousarray(known.transpose(1, 0, 2)).reshape(days, places * slots).astype(float)
+        return cls(sums, counts, kinds, learn.any(axis=1), (places, slots), _noise(sums, counts, kinds, learn.any(axis=1), places))
+
+    def expected(self, days: Codes, left_out: Mask) -> Array:
+        """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
+
+        A weighted mean of the same kind of day (half-life 7 days either way). Its level leans on all days' with the weight of one
+        day, its shape on the pooled shape of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
+        """
+        places, slots = self.shape
+        age = np.abs(days[:, None] - np.arange(len(self.kinds)))
+        every = 0.5 ** (age / HALF_LIFE_DAYS) * (self.usable & ~left_out)
+        same = every * (self.kinds[days][:, None] == self.kinds)
+        both = np.concatenate([same, every])
+        sums = (both @ self.sums).reshape(2, len(days), places, slots)
+        counts = (both @ self.known).reshape(2, len(days), -1, slots)
+        of_all = np.divide(sums[1], counts[1], out=np.zeros_like(sums[1]), where=counts[1] > 0)
+        alike = np.where(counts[0] > 0, np.divide(sums[0], counts[0], out=np.zeros_like(sums[0]), where=counts[0] > 0), of_all)
+        weight, squares = same.sum(axis=1), (same**2).sum(axis=1)
+        days_alike = np.divide(weight**2, squares, out=np.zeros_like(weight), where=squares > 0)[:, None]
+        ratio = _over(alike.sum(axis=(1, 2)), of_all.sum(axis=(1, 2)))[:, None]
+        level = (days_alike * alike.sum(axis=2) + of_all.sum(axis=2) * ratio) / (days_alike + 1)
+        pooled = alike.sum(axis=1)
+        pooled = _over(pooled, pooled.sum(axis=1, keepdims=True))[:, None, :]
+        own = _over(alike, alike.sum(axis=2, keepdims=True))
+        volume, prior = (level * np.maximum(days_alike, 1))[:, :, None], PROFILE_NOISES * self.noise
+        return level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
+
+
+def levels(sold: Array, expected: Array, minutes_before: Array, region: Codes, noise: float) -> Array:
+    """Today's level of each place as a factor, from cells [place, cell] that ended ``minutes_before``; 1 where nothing is known.
+
+    Ratios of sold to expected, the last hours first (half-life 1.5 h); a place leans on its region, a region on the nation, the
+    nation on 1, each with the precision that its sales have against the noise of a sale (empirical Bayes, gamma-Poisson).
+    """
+    fading = 0.5 ** (minutes_before / LEVEL_HALF_LIFE)
+    sold, expected = sold @ fading, expected @ fading
+    nation = (sold.sum() + noise / NATION_SPREAD**2) / (expected.sum() + noise / NATION_SPREAD**2) if noise else 1.0
+    strength = noise / REGION_SPREAD**2
+    of_region = _over(np.bincount(region, sold) + strength * nation, np.bincount(region, expected) + strength, nation)[region]
+    strength = noise / MARKET_SPREAD**2
+    return _over(sold + strength * of_region, expected + strength, of_region)
+
+
+def _noise(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -> float:
+    """Variance over mean of a place's sales in a slot, pooled over places, slots and kinds of day; the mean where no kind has two days.
+
+    It has the unit of sales: the amount of a typical purchase where purchases are independent.
+    """
+    spread = mean = 0.0
+    for kind in np.unique(kinds[usable]):
+        of = usable & (kinds == kind)
+        if of.sum() < 2:
+            continue
+        count = known[of].sum(axis=0)
+        count = np.tile(count, places) if count.size < sums.shape[1] else count
+        centre = _over(sums[of].sum(axis=0), count)
+        weights = known[of] if known.shape[1] == sums.shape[1] else np.tile(known[of], (1, places))
+        squares = (((sums[of] - centre) * weights) ** 2).sum(axis=0)
+        enough = count >= 2
+        spread += float((squares[enough] / (count[enough] - 1) * count[enough]).sum())
+        mean += float(sums[of][:, enough].sum())
+    if mean > 0:
+        return spread / mean
+    return float(sums[usable].mean()) if usable.any() else 0.0
+
+
+def _over(top: Array, bottom: Array, otherwise: Array | float = 0.0) -> Array:
+    """A quotient that is ``otherwise`` where nothing stands below."""
+    top, bottom = np.broadcast_arrays(top, bottom)
+    return np.divide(top, bottom, out=np.broadcast_to(np.asarray(otherwise, dtype=float), top.shape).copy(), where=bottom > 0)
