@@ -86,9 +86,10 @@ def banners(freshness: Freshness, texts: Texts) -> None:
             st.html(cards.banner("danger", texts("banner.lost"), texts("banner.lost_detail", number=count(freshness.lost))))
 
 
-def chart(drawing: Drawing, key: str, sentence: str) -> None:
-    """A chart that keeps its place over refreshes, with the sentence that tells the same."""
-    st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=sentence)
+def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
+    """A chart that keeps its place over refreshes, with the sentence under it that tells the same."""
+    # A changing ``alt`` would make Streamlit draw the chart anew; so it holds the title, and the figures stand below.
+    st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=title)
     st.html(cards.caption(sentence))
 
 

@@ -116,17 +116,17 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
     lost = {"lost": won(loss.lost, language), "expected": won(loss.expected, language), "observed": won(loss.observed, language)}
     with st.container(border=True, key="loss_card"):
         st.html(cards.section(texts("incidents.sales_chart"), texts("incidents.sales_chart_note")))
-        chart(charts.sales_chart(shown.steps, shown.steps, shown.spans, *span, texts, loss=True), "loss_chart", texts("incidents.sales_sentence", **lost))
+        chart(charts.sales_chart(shown.steps, shown.steps, shown.spans, *span, texts, loss=True), "loss_chart", texts("incidents.sales_chart"), texts("incidents.sales_sentence", **lost))
     left, right = st.columns(2)
     with left, st.container(border=True, key="cumulative_card"):
         st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note")))
         sentence = texts("incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language))
-        chart(charts.cumulative_chart(shown.steps, *span, texts), "cumulative_chart", sentence)
+        chart(charts.cumulative_chart(shown.steps, *span, texts), "cumulative_chart", texts("incidents.cumulative_chart"), sentence)
     with right, st.container(border=True, key="incident_rates_card"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
         inside = shown.rates
         sentence = texts("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))
-        chart(charts.rates_chart(shown.steps, shown.spans, *span, texts), "incident_rates_chart", sentence)
+        chart(charts.rates_chart(shown.steps, shown.spans, *span, texts), "incident_rates_chart", texts("live.rates_chart"), sentence)
 
 
 def _hardest(shown: IncidentFigures, texts: Texts) -> None:
@@ -136,7 +136,7 @@ def _hardest(shown: IncidentFigures, texts: Texts) -> None:
         with column, st.container(border=True, key=f"hardest_{name}_card"):
             st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note")))
             drawing = charts.hardest_chart(frame, texts)
-            chart(drawing, f"hardest_{name}", texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)))
+            chart(drawing, f"hardest_{name}", texts(f"incidents.{name}"), texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)))
             rows = [
                 [row["name"], won(row["expected"], texts.language), won(row["observed"], texts.language), won(row["lost"], texts.language), percent(row["share"], 0)]
                 for row in frame.iter_rows(named=True)

@@ -93,19 +93,19 @@ def _charts(live: Live, texts: Texts) -> None:
     span = (live.day_start, live.day_end)
     with st.container(border=True, key="sales_card"):
         st.html(cards.section(texts("live.sales_chart"), texts("live.sales_chart_note")))
-        chart(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), "sales_chart", _sales_sentence(live, texts))
+        chart(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), "sales_chart", texts("live.sales_chart"), _sales_sentence(live, texts))
     left, right = st.columns(2)
     with left, st.container(border=True, key="rates_card"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
         sentence = texts("live.rates_sentence", failure=percent(live.today.failure), decline=percent(live.today.decline), attempts=count(live.today.attempts))
-        chart(charts.rates_chart(live.steps, live.incidents, *span, texts), "rates_chart", sentence)
+        chart(charts.rates_chart(live.steps, live.incidents, *span, texts), "rates_chart", texts("live.rates_chart"), sentence)
     with right, st.container(border=True, key="queue_card"):
         st.html(cards.section(texts("live.queue_chart"), texts("live.queue_chart_note")))
         if live.load is None:
             st.html(cards.state(texts("app.not_available"), [texts("live.no_load")]))
         else:
             sentence = texts("live.queue_sentence", time=clock(live.load.at), number=count(live.load.queue_length), today=count(live.load.abandoned_today))
-            chart(charts.queue_chart(live.queue, live.incidents, *span, texts), "queue_chart", sentence)
+            chart(charts.queue_chart(live.queue, live.incidents, *span, texts), "queue_chart", texts("live.queue_chart"), sentence)
 
 
 def _sales_sentence(live: Live, texts: Texts) -> str:
