@@ -1,0 +1,155 @@
+"""Decoding: exact or refused with a reason, the same whichever of the two ways is taken."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams import decoding
+from streams.decoding import EARLIEST_MS, Layout, Span, decode
+from streams.events import CONTRACT, Failure, Payment
+from tests.events_data import NOON, encoded, failure, ms, payment
+
+PAYMENTS = Layout(Payment)
+SPAN = Span(EARLIEST_MS, ms(NOON))
+
+
+def reason(value: bytes | None) -> str | None:
+    decoded = decode([value], PAYMENTS, SPAN)
+    assert len(decoded.frame) + len(decoded.refusals) == 1
+    return decoded.refusals[0].reason if decoded.refusals else None
+
+
+def test_a_sound_record_becomes_columns() -> None:
+    frame = decode([encoded(payment(7, amount=123))], PAYMENTS, SPAN).frame
+    assert frame.select("row", "amount", "market_id", "status").rows() == [(0, 123, "m0001", "approved")]
+
+
+def test_one_bad_record_does_not_spoil_its_neighbours() -> None:
+    values = [encoded(payment(n)) for n in range(1, 6)]
+    values[2] = b'{"amount": "100"}'
+    decoded = decode(values, PAYMENTS, SPAN)
+    assert decoded.frame["row"].to_list() == [0, 1, 3, 4]
+    assert [(r.row, r.reason) for r in decoded.refusals] == [(2, "invalid")]
+
+
+@pytest.mark.parametrize("amount", [0, -1, 100_000_001, 1.5, "100", True, None, [1], 10**22, float("nan"), float("inf")])
+def test_money_is_never_coerced(amount: object) -> None:
+    assert reason(json.dumps({**payment(), "amount": amount}).encode()) in {"invalid", "malformed"}
+
+
+@pytest.mark.parametrize("field", ["event_id", "market_id", "channel", "merchant_id", "purchase_id", "user_id", "issuer"])
+@pytest.mark.parametrize("value", [5, True, "", "x" * 65, ["a"], {"a": 1}, "a\x00b"])
+def test_ids_and_names_are_texts_of_1_to_64_characters(field: str, value: object) -> None:
+    assert reason(encoded({**payment(), field: value})) in {"invalid", "malformed"}
+
+
+def test_64_characters_may_have_more_than_64_bytes() -> None:
+    assert reason(encoded(payment(market_id="시" * 64))) is None
+    assert reason(encoded(payment(market_id="시" * 65))) == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "empty"),
+        (b"", "malformed"),
+        (b"null", "invalid"),
+        (b"[]", "invalid"),
+        (b"\xff\xfe", "malformed"),
+        (encoded(payment()) + encoded(payment()), "malformed"),
+        (encoded(payment()) + b"\n" + encoded(payment()), "malformed"),
+        (encoded(payment())[:-1] + b',"amount":1}', "malformed"),
+        (encoded(payment())[:-1] + b',"am\\u006funt":1}', "malformed"),
+        (encoded(payment())[:-1] + b',"amount" : 1}', "malformed"),
+        (encoded(payment())[:-1], "malformed"),
+        (b'{"a":' * 100_000, "too_large"),
+        (b"[" * 10_000 + b"]" * 6_000, "invalid"),
+        (encoded(payment(note="x" * 20_000)), "too_large"),
+        (encoded(payment(status="paid")), "invalid"),
+        (encoded(payment(amount=None)), "invalid"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(value: bytes | None, expected: str) -> None:
+    decoded = decode([value], PAYMENTS, SPAN)
+    assert len(decoded.frame) == 0
+    assert decoded.refusals[0].reason == expected
+    assert decoded.refusals[0].detail
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "expected"),
+    [
+        (ms(NOON), None),
+        (ms(NOON) + 600_000, None),
+        (ms(NOON) + 600_001, "in_future"),
+        (ms(NOON) // 1000, "implausible_time"),
+        (ms(NOON) * 1000, "invalid"),
+        (-5, "invalid"),
+    ],
+)
+def test_times_are_judged_against_now(occurred_at: int, expected: str | None) -> None:
+    assert reason(encoded(payment(occurred_at=occurred_at))) == expected
+
+
+def test_events_older_than_what_is_kept_are_refused_as_too_old() -> None:
+    span = Span(ms(NOON), ms(NOON))
+    assert decode([encoded(payment(occurred_at=ms(NOON) - 1))], PAYMENTS, span).refusals[0].reason == "too_old"
+
+
+def test_in_a_replay_each_record_has_its_own_now() -> None:
+    values = [encoded(payment(1)), encoded(payment(2))]
+    decoded = decode(values, PAYMENTS, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
+    assert decoded.frame["row"].to_list() == [0]
+    assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "in_future")]
+
+
+def test_unknown_fields_are_ignored_and_unknown_names_kept() -> None:
+    frame = decode([encoded(payment(channel="kiosk", issuer="x-pay", weather={"amount": 5}))], PAYMENTS, SPAN).frame
+    assert frame.select("channel", "issuer", "amount").rows() == [("kiosk", "x-pay", 25_000)]
+
+
+def test_ids_are_compared_in_nfc() -> None:
+    composed, decomposed = "\uac00", "\u1100\u1161"
+    frame = decode([encoded(payment(1, market_id=composed)), encoded(payment(2, market_id=decomposed))], PAYMENTS, SPAN).frame
+    assert frame["market_id"].n_unique() == 1
+
+
+def test_an_error_needs_no_market_and_keeps_an_unknown_service() -> None:
+    decoded = decode([encoded(failure(market_id=None, service="kiosk", code="odd"))], Layout(Failure), SPAN)
+    assert decoded.frame.select("service", "code", "market_id").rows() == [("kiosk", "odd", None)]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=70), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+nearly = st.fixed_dictionaries({}, optional={f: anything | st.just(v) for f, v in payment(1, latency_ms=5, reverses="r", note="n").items()}).map(lambda d: {**payment(2), **d})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.binary(max_size=60) | nearly.map(lambda d: json.dumps(d).encode()) | nearly.map(lambda d: encoded(payment(**{k: v for k, v in d.items() if k == "market_id" and isinstance(v, str)}))), max_size=6))
+def test_any_bytes_at_all_are_accepted_or_refused(values: list[bytes]) -> None:
+    for struct in CONTRACT.values():
+        decoded = decode(values, Layout(struct), SPAN)
+        rows = decoded.frame["row"].to_list() + [r.row for r in decoded.refusals]
+        assert sorted(rows) == list(range(len(values)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(nearly, min_size=1, max_size=5), st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
+def test_the_fast_way_says_what_the_exact_way_says(events: list[dict[str, Any]], separators: tuple[str, str], ascii_only: bool) -> None:  # noqa: FBT001
+    values = [json.dumps(event, separators=separators, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for event in events]
+    either = decode(values, PAYMENTS, SPAN)
+    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)  # noqa: SLF001
+    assert either.frame.equals(exact.frame)
+    assert either.refusals == exact.refusals
+
+
+def test_ordinary_chunks_take_the_fast_way() -> None:
+    values = [encoded(payment(n)) for n in range(1, 100)]
+    assert isinstance(decoding._fast(values, PAYMENTS), pl.DataFrame)  # noqa: SLF001
+    spaced = [json.dumps(payment(n)).encode() for n in range(1, 100)]
+    assert isinstance(decoding._fast(spaced, PAYMENTS), pl.DataFrame)  # noqa: SLF001

@@ -1,0 +1,255 @@
+"""The one writer, on a real DuckDB file: exact counts whatever the order, batching, repetition and crashes."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.events_data import NOON, chunk, failure, ms, payment
+from warehouse.ingest import Chunk, Refused, Writer
+
+Letters = list[tuple[str, int, Refused]]
+COLUMNS = ("approved", "approved_amount", "declined", "reversed", "reversed_amount", "failed", "failed_amount")
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterable[Writer]:
+    made = Writer(tmp_path / "w.duckdb", NOON)
+    yield made
+    made.close()
+
+
+def ignore(_: Letters) -> None:
+    """Nobody looks at the dead letters here."""
+
+
+def write(writer: Writer, *chunks: Chunk, letters: Callable[[Letters], None] = ignore) -> None:
+    writer.apply(chunks, NOON, letters)
+
+
+def rows(writer: Writer, sql: str) -> list[tuple[Any, ...]]:
+    return writer.connection.execute(sql).fetchall()
+
+
+def cells(writer: Writer) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    found = rows(writer, f"SELECT minute_at, market_id, channel, {', '.join(COLUMNS)} FROM market_minute")
+    return {row[:3]: row[3:] for row in found}
+
+
+def recount(payments: Sequence[dict[str, Any]], failures: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """What the cells should hold, counted from the events one by one in plain Python."""
+    payments = list({p["event_id"]: p for p in payments}.values())
+    failures = list({f["event_id"]: f for f in failures}.values())
+    decided = {(p["purchase_id"], p["attempt"]) for p in payments if p["status"] != "reversed" and "purchase_id" in p and "attempt" in p}
+    counted: dict[tuple[str, Any], dict[str, Any]] = {}
+    for event in sorted((f for f in failures if f["service"] == "payment"), key=lambda f: (f["occurred_at"], f["event_id"])):
+        attempt = (event.get("purchase_id", event["event_id"]), event.get("attempt", event["event_id"]))
+        if attempt not in decided:
+            counted.setdefault(attempt, event)
+    found: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+
+    def cell(event: dict[str, Any]) -> Counter[str]:
+        minute = (datetime(1970, 1, 1) + timedelta(milliseconds=event["occurred_at"])).replace(second=0, microsecond=0)
+        return found[minute, event.get("market_id", "unknown"), event.get("channel", "unknown")]
+
+    for event in payments:
+        cell(event)[event["status"]] += 1
+        cell(event)[event["status"] + "_amount"] += event["amount"]
+    for event in counted.values():
+        cell(event)["failed"] += 1
+        cell(event)["failed_amount"] += event.get("amount", 0)
+    return {key: tuple(counts[name] for name in COLUMNS) for key, counts in found.items()}
+
+
+def test_payments_are_counted_by_minute_market_and_channel(writer: Writer) -> None:
+    events = [payment(1), payment(2, amount=1_000), payment(3, status="declined", response_code="51"), payment(4, channel=None), payment(5, occurred_at=ms(NOON) + 60_000)]
+    write(writer, chunk("payments", events))
+    assert cells(writer) == recount(events, [])
+    assert len(cells(writer)) == 3
+
+
+def test_a_minute_without_payments_is_absent(writer: Writer) -> None:
+    write(writer, chunk("payments", [payment(1), payment(2, occurred_at=ms(NOON) + 300_000)]))
+    assert len(cells(writer)) == 2
+
+
+def test_duplicates_count_once_within_a_batch_across_batches_and_partitions(writer: Writer) -> None:
+    write(writer, chunk("payments", [payment(1), payment(1), payment(2)]))
+    write(writer, chunk("payments", [payment(1)], first_offset=3), chunk("payments", [payment(2), payment(3)], partition=1))
+    assert cells(writer) == recount([payment(1), payment(2), payment(3)], [])
+    assert rows(writer, "SELECT sum(accepted), sum(duplicate) FROM source_offset") == [(3, 3)]
+
+
+def test_offsets_below_the_warehouse_s_are_dropped(writer: Writer) -> None:
+    first = chunk("payments", [payment(1), payment(2)])
+    write(writer, first)
+    write(writer, chunk("payments", [payment(1), payment(2), payment(3)]))
+    assert rows(writer, "SELECT next_offset, accepted, duplicate FROM source_offset") == [(3, 3, 0)]
+    write(writer, first)
+    assert rows(writer, "SELECT next_offset, accepted, duplicate FROM source_offset") == [(3, 3, 0)]
+
+
+def test_a_reversal_counts_in_its_own_minute_as_a_line_of_its_own(writer: Writer) -> None:
+    write(writer, chunk("payments", [payment(2, status="reversed", amount=5_000, reverses=payment(1)["event_id"], occurred_at=ms(NOON) + 120_000), payment(1)]))
+    assert sorted(v[:5] for v in cells(writer).values()) == [(0, 0, 0, 1, 5_000), (1, 25_000, 0, 0, 0)]
+
+
+@pytest.mark.parametrize("approval_first", [True, False])
+def test_a_timeout_that_was_approved_after_all_counts_once_as_approved(writer: Writer, approval_first: bool) -> None:  # noqa: FBT001
+    both = [chunk("payments", [payment(1, occurred_at=ms(NOON) + 90_000)]), chunk("errors", [failure(1)])]
+    for one in both if approval_first else reversed(both):
+        write(writer, one)
+    assert [v[0] for v in cells(writer).values()] == [1]
+    assert [v[5] for v in cells(writer).values()] == [0]
+    assert rows(writer, "FROM failed_purchase") == []
+
+
+def test_a_purchase_that_fails_and_then_succeeds_is_recovered(writer: Writer) -> None:
+    write(writer, chunk("errors", [failure(1), failure(2, event_id="again", purchase_id="purchase-1", attempt=2, occurred_at=ms(NOON) + 60_000)]))
+    write(writer, chunk("payments", [payment(1, attempt=3, occurred_at=ms(NOON) + 120_000)]))
+    assert rows(writer, "SELECT failures, amount, recovered_amount, recovered_at - last_failure_at FROM failed_purchase") == [(2, 25_000, 25_000, timedelta(minutes=1))]
+
+
+def test_several_errors_of_one_attempt_are_one_failure(writer: Writer) -> None:
+    write(writer, chunk("errors", [failure(1), failure(1, event_id="seen by the terminal too")]))
+    assert [v[5] for v in cells(writer).values()] == [1]
+    assert rows(writer, "SELECT sum(errors) FROM service_minute") == [(2,)]
+
+
+def test_without_purchase_id_failures_of_a_buyer_in_a_market_are_episodes_with_a_gap_of_ten_minutes(writer: Writer) -> None:
+    def at(minutes: int) -> int:
+        return ms(NOON) - 3_600_000 + minutes * 60_000
+
+    fails = [failure(n, purchase_id=None, attempt=None, user_id="b", occurred_at=at(m)) for n, m in enumerate([0, 4, 30])]
+    pays = [payment(9, purchase_id=None, attempt=None, user_id="b", occurred_at=at(12))]
+    write(writer, chunk("payments", pays))
+    write(writer, chunk("errors", fails))
+    assert sorted(rows(writer, "SELECT failures, recovered_amount FROM failed_purchase"), key=str) == [(1, None), (2, 25_000)]
+
+
+def test_errors_of_other_services_are_no_failed_payments(writer: Writer) -> None:
+    write(writer, chunk("errors", [failure(1, service="login", market_id=None)]))
+    assert cells(writer) == {}
+    assert rows(writer, "SELECT service, code, errors FROM service_minute") == [("login", "timeout", 1)]
+
+
+def test_user_ids_are_kept_as_hmac_only(writer: Writer) -> None:
+    write(writer, chunk("payments", [payment(1, user_id="kim-1"), payment(2, user_id="kim-1")]))
+    ((key,),) = rows(writer, "SELECT DISTINCT user_key::VARCHAR FROM payment")
+    assert "kim" not in key
+
+
+def test_merchants_days_are_days_in_seoul(writer: Writer) -> None:
+    write(writer, chunk("payments", [payment(1, occurred_at=ms(NOON) + 11 * 3_600_000), payment(2, occurred_at=ms(NOON) + 12 * 3_600_000)], now=NOON + timedelta(days=1)))
+    assert rows(writer, "SELECT day::VARCHAR, amount FROM merchant_day ORDER BY 1") == [("2025-03-01", 25_000), ("2025-03-02", 25_000)]
+
+
+def test_service_load_is_counted_once_a_service_and_time(writer: Writer) -> None:
+    report = {"occurred_at": ms(NOON), "service": "login", "attempts": 10, "succeeded": 9, "failed": 1, "queue_length": 5}
+    later = {**report, "occurred_at": ms(NOON) + 10_000, "queue_length": 7}
+    write(writer, chunk("service_load", [report, report]))
+    write(writer, chunk("service_load", [report, later], first_offset=2))
+    assert rows(writer, "SELECT attempts, failed, queue_length FROM load_minute") == [(20, 2, 7)]
+    assert rows(writer, "SELECT accepted, duplicate FROM source_offset") == [(2, 2)]
+
+
+def test_refusals_go_out_before_the_commit_with_their_bytes(writer: Writer) -> None:
+    bad = b'{"amount": "100"}'
+    seen: Letters = []
+
+    def letters(sent: Letters) -> None:
+        seen.extend(sent)
+        assert rows(writer.connection and writer, "SELECT count(*) FROM rejected") == [(1,)]
+
+    write(writer, chunk("payments", [payment(1), bad]), letters=letters)
+    assert [(t, p, r.offset, r.reason, r.value) for t, p, r in seen] == [("payments", 0, 1, "invalid", bad)]
+    assert rows(writer, "SELECT accepted, refused, next_offset FROM source_offset") == [(1, 1, 2)]
+
+
+def test_where_dead_letters_cannot_be_sent_nothing_is_committed(writer: Writer) -> None:
+    def broken(_: Letters) -> None:
+        raise OSError("no broker")
+
+    with pytest.raises(OSError, match="no broker"):
+        write(writer, chunk("payments", [payment(1), b"?"]), letters=broken)
+    assert cells(writer) == {}
+    assert writer.sources() == {}
+    write(writer, chunk("payments", [payment(1), b"?"]))
+    assert rows(writer, "SELECT accepted, refused FROM source_offset") == [(1, 1)]
+
+
+def test_commands_are_applied_once_and_kept(writer: Writer) -> None:
+    markets = [{"market_id": "m0001", "name": "서문 시장", "region": "대구광역시", "cycle": "2,7"}]
+    command = {"command_id": "c1", "occurred_at": ms(NOON), "actor": "ops", "kind": "markets_imported", "payload": {"markets": markets}}
+    write(writer, chunk("commands", [command, command]))
+    assert rows(writer, "SELECT market_id, region, cycle FROM market") == [("m0001", "대구광역시", "2,7")]
+    assert rows(writer, "SELECT actor, kind, outcome FROM command") == [("ops", "markets_imported", "1 markets")]
+
+
+@pytest.mark.parametrize(("kind", "payload"), [("nonsense", {}), ("promotion", {"label": "x"}), ("markets_imported", {"markets": [{"name": "no id"}]})])
+def test_a_command_that_cannot_be_applied_is_refused_with_the_reason(writer: Writer, kind: str, payload: dict[str, Any]) -> None:
+    seen: Letters = []
+    write(writer, chunk("commands", [{"command_id": "c1", "occurred_at": ms(NOON), "actor": "ops", "kind": kind, "payload": payload}]), letters=seen.extend)
+    assert [r.reason for _, _, r in seen] == ["bad_payload"]
+    assert rows(writer, "SELECT count(*) FROM command") == [(0,)]
+
+
+def test_lost_offsets_are_kept_as_a_range(writer: Writer) -> None:
+    gone = chunk("payments", [payment(1)], first_offset=10)
+    write(writer, Chunk(gone.topic, 0, 10, 11, gone.frame, [], (0, 10)))
+    assert rows(writer, "SELECT topic, partition, from_offset, to_offset FROM lost_range") == [("payments", 0, 0, 10)]
+    assert rows(writer, "SELECT lost, next_offset FROM source_offset") == [(10, 11)]
+
+
+def history(seed: int, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Purchases that are tried up to four times, time out, are approved after all, declined, reversed; some without ids."""
+    chance = random.Random(seed)
+    payments, failures, number = [], [], 0
+    for purchase in range(size):
+        known, at = chance.random() < 0.8, ms(NOON) - chance.randrange(5_400_000)
+        ids = {"purchase_id": f"p{purchase}" if known else None, "user_id": f"u{purchase % 7}" if chance.random() < 0.8 else None}
+        place = {"market_id": f"m{chance.randrange(3)}", "channel": chance.choice(["card", "mobile", None]), "merchant_id": chance.choice(["s1", None])}
+        for attempt in range(1, chance.randint(1, 4) + 1):
+            number += 1
+            at += chance.randrange(120_000)
+            fields = {**ids, **place, "attempt": attempt if known else None, "occurred_at": at, "amount": chance.randint(1, 90_000)}
+            fate = chance.random()
+            if fate < 0.6:
+                failures.append(failure(number, **fields))
+            if fate < 0.1 or fate >= 0.6:
+                payments.append(payment(number, **fields, status=chance.choice(["approved", "approved", "declined"])))
+            if fate > 0.95:
+                payments.append(payment(number + 1_000_000, **fields, status="reversed"))
+    return payments, failures
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), size=st.integers(1, 40), cuts=st.integers(1, 6))
+def test_the_tables_are_the_same_whatever_the_order_batching_and_repetition(tmp_path_factory: pytest.TempPathFactory, seed: int, size: int, cuts: int) -> None:
+    payments, failures = history(seed, size)
+    chance = random.Random(seed + 1)
+    states = []
+    for round_ in range(2):
+        made = Writer(tmp_path_factory.mktemp("w") / "w.duckdb", NOON)
+        arrivals = [("payments", p) for p in payments] + [("errors", f) for f in failures]
+        if round_:
+            arrivals += chance.sample(arrivals, len(arrivals) // 3)
+            chance.shuffle(arrivals)
+        offsets = Counter[str]()
+        for some in [arrivals[i::cuts] for i in range(cuts)] if round_ else [arrivals]:
+            batch = []
+            for topic in ("payments", "errors"):
+                events = [event for name, event in some if name == topic]
+                batch.append(chunk(topic, events, first_offset=offsets[topic]))
+                offsets[topic] += len(events)
+            write(made, *(c for c in batch if c.next_offset > c.first_offset))
+        states.append((cells(made), sorted(rows(made, "FROM failed_purchase"), key=str), sorted(rows(made, "FROM merchant_day"), key=str), sorted(rows(made, "FROM issuer_minute"), key=str)))
+        made.close()
+    assert states[0] == states[1]
+    assert states[0][0] == recount(payments, failures)
