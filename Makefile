@@ -1,0 +1,70 @@
+# All set-up happens here: `make demo` and `make test` need Python 3.11+ with venv, git, and a network the first time.
+# ARGS are passed on:  make demo ARGS=--headless   make test ARGS='tests/test_broker.py -x'
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+.DEFAULT_GOAL := help
+
+# What the caller's shell says about Python is about another Python.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help demo test check bench lint types format clean
+
+help: ## Show this list
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/ready ## Start everything and watch the launch day of 2025-03-01 (ARGS=--headless: without pages, checked to the won)
+	$(BIN)/onnuri demo $(ARGS)
+
+test: $(VENV)/ready-to-test ## Run the tests (ARGS: what pytest takes)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types test ## Lint, types, tests
+
+bench: $(VENV)/ready-to-test ## Measure (ARGS: what to measure)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(VENV)/ready-to-test ## Check the style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready-to-test ## Check the types
+	$(BIN)/mypy
+
+format: $(VENV)/ready-to-test ## Put the code into its form
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+clean: ## Remove what set-up and tests made (data/ stays)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(call install,.)
+
+$(VENV)/ready-to-test: pyproject.toml constraints.txt
+	@$(call install,.[test])
+	@touch $(VENV)/ready
+
+# A stamp is written when all is installed, so what was interrupted is done again.
+define install
+set -eu; \
+if ! [ -x $(BIN)/pip ] || ! $(BIN)/python -c '' 2>/dev/null; then \
+    python=; \
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+        if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+    done; \
+    if [ -z "$$python" ]; then \
+        echo "onnuri needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true). On Debian or Ubuntu: apt install python3 python3-venv" >&2; exit 1; \
+    fi; \
+    if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+        echo "$$python has no venv module. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; \
+    fi; \
+    echo "Making $(VENV) with $$("$$python" --version)."; \
+    "$$python" -m venv --clear $(VENV); \
+fi; \
+echo "Installing packages into $(VENV): a minute or two the first time."; \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'; \
+touch $@
+endef

