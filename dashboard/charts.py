@@ -73,7 +73,7 @@ def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
     names = [texts("chart.failure_rate"), texts("chart.decline_rate")]
     kind = alt.Scale(domain=names, range=[RED, AMBER])
     dashes = alt.Scale(domain=names, range=[[1, 0], [4, 3]])
-    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=2)
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=1)
     x = _time_axis(start, end)
     y = alt.Y("rate:Q", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domainMin=0))
     lines = (
@@ -142,7 +142,7 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
 
 
 def _time_axis(start: datetime, end: datetime) -> alt.X:
-    axis = alt.Axis(title=None, format="%H:%M", grid=False, labelOverlap=True, tickCount=8)
+    axis = alt.Axis(title=None, format="%H:%M", grid=False, labelOverlap="greedy", labelSeparation=8, tickCount=8)
     return alt.X("clock:T", axis=axis, scale=alt.Scale(type="utc", domain=[_clock_face(start), _clock_face(end)], nice=False))
 
 

@@ -45,6 +45,7 @@ def publish_launch_day(
     published_at: datetime | None = None,
     ended_at: datetime | None = None,
     load_reports: bool = True,
+    history: bool = True,
     lost: int = 0,
 ) -> Path:
     """Publish the state that a worker would have published when the scenario's clock stood at ``clock`` (aware)."""
@@ -52,12 +53,12 @@ def publish_launch_day(
     state = f"v{sequence}"
     markets = _markets()
     files = {"market": [_write(folder, f"market-{state}", markets, "market")]}
-    history = "market_minute-history.parquet"
-    if not (folder / history).exists():
-        _write(folder, history.removesuffix(".parquet"), _history(), "market_minute")
+    past = "market_minute-history.parquet"
+    if not (folder / past).exists():
+        _write(folder, past.removesuffix(".parquet"), _history(), "market_minute")
     now = _utc(clock)
     today = _launch_day().filter(pl.col("minute_at") < now)
-    files["market_minute"] = [history, _write(folder, f"market_minute-{state}", today, "market_minute")]
+    files["market_minute"] = [*([past] if history else []), _write(folder, f"market_minute-{state}", today, "market_minute")]
     files["load_minute"] = [_write(folder, f"load_minute-{state}", _load(now), "load_minute")] if load_reports else []
     files["failed_purchase"] = [_write(folder, f"failed_purchase-{state}", _failed_purchases(markets, now), "failed_purchase")]
     files["incident"] = [_write(folder, f"incident-{state}", _incidents(now, _utc(ended_at) if ended_at else None), "incident")]

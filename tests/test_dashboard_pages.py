@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from dashboard_data import EARLIER, publish_launch_day
+from dashboard_data import EARLIER, SEOUL, publish_launch_day
 from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
@@ -148,6 +148,14 @@ def test_without_load_reports_the_queue_is_not_available_and_not_zero(tmp_path: 
     assert "산출 불가" in text
     assert "0명" not in text
     assert len(app.get("vega_lite_chart")) == 2
+
+
+def test_without_history_the_pages_say_that_nothing_can_be_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = datetime(2025, 3, 1, 10, 30, tzinfo=SEOUL)
+    use(publish_launch_day(tmp_path, history=False, clock=clock), monkeypatch)
+    assert "기대 결제액: 산출 불가" in shown("live", "ko")[1]
+    # The morning before the onset is all there is to learn from: too little for the same hours.
+    assert "산출" in shown("incidents", "ko")[1]
 
 
 @pytest.mark.parametrize("damage", ["a missing file", "half a manifest"])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from dashboard.figures.asking import ask
-from warehouse.analysis import LossEstimate, estimate_loss, expected_sales
+from warehouse.analysis import HistoryError, LossEstimate, estimate_loss, expected_sales
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=63)
@@ -29,26 +29,37 @@ def expected_between(
 ) -> pl.DataFrame:
     """Expected sales of a scope from ``start`` to ``end`` by ``step``, from what was known ``as_of``: at, expected, low, high."""
     history = ask(snapshot, "sales_by_step", start=as_of - HISTORY, end=as_of, minutes=_minutes(step), scope=scope, scope_name=scope_name)
-    if not len(history):
+    try:
+        found = expected_sales(history.select("at", "sales"), start, end, as_of=as_of, exclusions=exclusions(snapshot), step=step)
+    except HistoryError:
         return pl.DataFrame(schema={"at": start_type(), "expected": pl.Float64, "low": pl.Float64, "high": pl.Float64})
-    found = expected_sales(history.select("at", "sales"), start, end, as_of=as_of, exclusions=exclusions(snapshot), step=step)
-    return found.select("at", "expected", "low", "high")
+    return found.select(_aware(found["at"]), "expected", "low", "high")
 
 
-def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str, scope_name: str) -> LossEstimate:
-    """What was lost in a scope from ``start`` to ``end``, with an interval of 90 %."""
+def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str, scope_name: str, incident_id: str) -> LossEstimate | None:
+    """What was lost in a scope from ``start`` to ``end``, with an interval of 90 %; none where there is no history to learn from."""
     sales = ask(snapshot, "sales_by_market_and_step", start=start - HISTORY, end=end, minutes=_minutes(LOSS_STEP), scope=scope, scope_name=scope_name)
-    return estimate_loss(sales, start, end, as_of=end, exclusions=exclusions(snapshot), level=0.9)
+    try:
+        return estimate_loss(sales, start, end, as_of=end, exclusions=exclusions(snapshot, but=incident_id), level=0.9)
+    except HistoryError:
+        return None
 
 
-def exclusions(snapshot: Snapshot) -> pl.DataFrame:
-    """Spans that are no example of ordinary sales: label, starts_at, ends_at."""
-    return ask(snapshot, "spans_without_normal_sales", now=snapshot.manifest.now)
+def exclusions(snapshot: Snapshot, *, but: str = "") -> pl.DataFrame:
+    """Spans that are no example of ordinary sales, without the incident ``but``: label, starts_at, ends_at."""
+    return ask(snapshot, "spans_without_normal_sales", now=snapshot.manifest.now, but=but)
 
 
 def start_type() -> pl.Datetime:
     """The type of aware times in frames."""
     return pl.Datetime("us", "Asia/Seoul")
+
+
+def _aware(times: pl.Series) -> pl.Series:
+    """Times of the analysis in Seoul: naive ones are local there."""
+    zone = getattr(times.dtype, "time_zone", None)
+    aware = times.dt.convert_time_zone("Asia/Seoul") if zone else times.dt.replace_time_zone("Asia/Seoul")
+    return aware.cast(start_type())
 
 
 def _minutes(step: timedelta) -> int:

@@ -127,7 +127,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     """Everything the page says about ``incident``, from one snapshot."""
     start, end = window_of(incident, snapshot.manifest.watermark)
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
-    loss = loss_between(snapshot, start, end, **scope) if end > start else None
+    loss = loss_between(snapshot, start, end, **scope, incident_id=incident.incident_id) if end > start else None
     names = ask(snapshot, "market_names")
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=incident.ended_at or snapshot.manifest.now, **scope)
     return IncidentFigures(

@@ -79,7 +79,8 @@ def _badge(incident: Incident, texts: Texts) -> str:
 def _headline(shown: IncidentFigures, texts: Texts) -> None:
     language, loss, bought = texts.language, shown.loss, shown.purchases
     if loss is None:
-        lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts("incidents.too_early"),), "muted", "lost")
+        reason = texts("incidents.no_history") if shown.end > shown.start else texts("incidents.too_early")
+        lost = Figure(texts("incidents.lost"), texts("app.not_available"), (reason,), "muted", "lost")
         observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
     else:
         interval = texts("incidents.interval", low=won(loss.low, language), high=won(loss.high, language))
@@ -130,18 +131,18 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
 
 
 def _hardest(shown: IncidentFigures, texts: Texts) -> None:
-    if shown.loss is None:
-        return
     for column, frame, name in zip(st.columns(2), (shown.regions, shown.markets), ("regions", "markets"), strict=True):
+        if frame.is_empty():
+            continue
         with column, st.container(border=True, key=f"hardest_{name}_card"):
             st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note")))
             drawing = charts.hardest_chart(frame, texts)
             chart(drawing, f"hardest_{name}", texts(f"incidents.{name}"), texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)))
             rows = [
-                [row["name"], won(row["expected"], texts.language), won(row["observed"], texts.language), won(row["lost"], texts.language), percent(row["share"], 0)]
+                [row["name"], *(won(row[name], texts.language) for name in ("lost", "expected", "observed")), percent(row["share"], 0)]
                 for row in frame.iter_rows(named=True)
             ]
-            heads = [texts("table.name"), texts("table.expected"), texts("table.observed"), texts("table.lost"), texts("table.lost_share")]
+            heads = [texts("table.name"), texts("table.lost"), texts("table.expected"), texts("table.observed"), texts("table.lost_share")]
             st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
 
 
