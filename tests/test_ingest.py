@@ -1,9 +1,9 @@
 """The one writer, on a real DuckDB file: exact counts whatever the order, batching, repetition and crashes."""
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.events_data import NOON, chunk, failure, ms, payment
+from tests.line_process import COLUMNS, recount
 from warehouse.ingest import Chunk, Refused, Writer
 
 Letters = list[tuple[str, int, Refused]]
-COLUMNS = ("approved", "approved_amount", "declined", "reversed", "reversed_amount", "failed", "failed_amount")
 
 
 @pytest.fixture
@@ -40,31 +40,6 @@ def rows(writer: Writer, sql: str) -> list[tuple[Any, ...]]:
 def cells(writer: Writer) -> dict[tuple[Any, ...], tuple[int, ...]]:
     found = rows(writer, f"SELECT minute_at, market_id, channel, {', '.join(COLUMNS)} FROM market_minute")
     return {row[:3]: row[3:] for row in found}
-
-
-def recount(payments: Sequence[dict[str, Any]], failures: Sequence[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """What the cells should hold, counted from the events one by one in plain Python."""
-    payments = list({p["event_id"]: p for p in payments}.values())
-    failures = list({f["event_id"]: f for f in failures}.values())
-    decided = {(p["purchase_id"], p["attempt"]) for p in payments if p["status"] != "reversed" and "purchase_id" in p and "attempt" in p}
-    counted: dict[tuple[str, Any], dict[str, Any]] = {}
-    for event in sorted((f for f in failures if f["service"] == "payment"), key=lambda f: (f["occurred_at"], f["event_id"])):
-        attempt = (event.get("purchase_id", event["event_id"]), event.get("attempt", event["event_id"]))
-        if attempt not in decided:
-            counted.setdefault(attempt, event)
-    found: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
-
-    def cell(event: dict[str, Any]) -> Counter[str]:
-        minute = (datetime(1970, 1, 1) + timedelta(milliseconds=event["occurred_at"])).replace(second=0, microsecond=0)
-        return found[minute, event.get("market_id", "unknown"), event.get("channel", "unknown")]
-
-    for event in payments:
-        cell(event)[event["status"]] += 1
-        cell(event)[event["status"] + "_amount"] += event["amount"]
-    for event in counted.values():
-        cell(event)["failed"] += 1
-        cell(event)["failed_amount"] += event.get("amount", 0)
-    return {key: tuple(counts[name] for name in COLUMNS) for key, counts in found.items()}
 
 
 def test_payments_are_counted_by_minute_market_and_channel(writer: Writer) -> None:

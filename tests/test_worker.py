@@ -1,0 +1,280 @@
+"""The worker as a process, on real Kafka and a real DuckDB file."""
+
+import asyncio
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
+
+from streams.demo import _free
+from streams.settings import Settings
+from streams.simulator import load_scenario, play
+from streams.simulator.sending import send
+from streams.topics import ensure_topics
+from tests.events_data import encoded, failure, ms, payment
+from tests.line_process import WorkerProcess, just_now, published_cells, recount, recount_topics, records_of
+
+
+@pytest.fixture
+def line(kafka: str, topic_prefix: str, tmp_path: Path) -> Settings:
+    """Settings of a line of the test's own."""
+    settings = Settings(
+        kafka=kafka, topic_prefix=topic_prefix, warehouse=tmp_path / "line" / "w.duckdb", partitions=2, publish_seconds=0.2, batch_seconds=0.1, lateness_seconds=2, web_port=_free(0, "127.0.0.1")
+    )
+    ensure_topics(settings)
+    return settings
+
+
+@contextmanager
+def producer(settings: Settings) -> Iterator[KafkaProducer]:
+    """A client that waits for all acknowledgements at its end."""
+    made = KafkaProducer(bootstrap_servers=settings.kafka, acks="all")
+    try:
+        yield made
+        made.flush()
+    finally:
+        made.close()
+
+
+def send_events(settings: Settings, topic: str, events: Iterable[object], **options: int) -> None:
+    with producer(settings) as made:
+        for event in events:
+            key = event["market_id"].encode() if isinstance(event, dict) and "market_id" in event else None
+            made.send(settings.topic(topic), key=key, value=encoded(event), **options)
+
+
+def test_events_of_two_topics_reach_the_published_files_exactly(line: Settings) -> None:
+    at = ms(just_now())
+    payments = [payment(n, occurred_at=at, market_id=f"m{n % 7}") for n in range(1, 501)]
+    failures = [failure(n, occurred_at=at + 1_000, market_id=f"m{n % 7}", attempt=n % 3 + 1) for n in range(400, 600)]
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", payments)
+        send_events(line, "errors", failures)
+        worker.wait_until_read(700)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(payments, failures) == recount_topics(line)
+        assert worker.health()["status"] == "ok"
+        assert worker.kill(signal.SIGTERM) == 0
+
+
+@pytest.mark.faults
+def test_ten_kills_in_the_middle_of_a_simulation_leave_every_cell_exact(line: Settings) -> None:
+    settings = line.model_copy(update={"clock": "replay", "batch_rows": 2_000})
+    ensure_topics(settings)
+    scenario = load_scenario("launch-day", scale=0.05, history_days=10)
+    sending = threading.Thread(target=lambda: send(play(scenario, dirty=0.02), settings.kafka, settings.topic))
+    worker = WorkerProcess(settings)
+    worker.start()
+    sending.start()
+    kills, seen = 0, -1
+    try:
+        while kills < 10:
+            # Somewhere in the middle of a batch: it has committed something since it came up, and more is waiting.
+            worker.wait(lambda seen=seen: (h := worker.health()) and h["committed_at"] and (h["accepted"] or 0) > seen)
+            seen = worker.health().get("accepted") or seen
+            time.sleep(0.013 * kills)
+            assert worker.kill() == -signal.SIGKILL
+            kills += 1
+            worker.start()
+        sending.join(120)
+        total = sum(len(records_of(settings.kafka, settings.topic(t))) for t in ("payments", "errors", "service_load", "commands", "clock"))
+        worker.wait(lambda: (m := worker.manifest()) and m["lag"] == 0 and sum(m["totals"][k] for k in ("accepted", "duplicate", "refused")) == total, 120)
+        with worker.snapshot() as snapshot:
+            found = published_cells(snapshot)
+    finally:
+        worker.kill()
+        sending.join(120)
+    events: dict[str, list[dict[str, object]]] = {"payments": [], "errors": []}
+    for topic, kept in events.items():
+        for _, value, _ in records_of(settings.kafka, settings.topic(topic)):
+            try:
+                event = json.loads(value)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and isinstance(event.get("amount", 1), int) and "event_id" in event:
+                kept.append(event)
+    assert found == recount(events["payments"], events["errors"])
+    assert len(found) > 5_000
+
+
+@pytest.mark.faults
+def test_what_was_committed_but_not_published_is_published_after_a_restart(line: Settings) -> None:
+    events = [payment(n, occurred_at=ms(just_now())) for n in range(1, 50)]
+    silent = WorkerProcess(line, publish_seconds=3600)
+    with silent:
+        silent.wait(lambda: silent.health().get("published_at"))
+        send_events(line, "payments", events)
+        silent.wait(lambda: silent.health()["committed_at"])
+        assert silent.manifest()["totals"]["accepted"] == 0
+        silent.kill()
+    with WorkerProcess(line) as worker:
+        worker.wait_until_read(49)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(events, [])
+
+
+@pytest.mark.faults
+def test_a_second_worker_waits_and_takes_over(line: Settings) -> None:
+    first, second = WorkerProcess(line), WorkerProcess(line, web_port=_free(0, "127.0.0.1"))
+    with first, second:
+        first.wait(lambda: first.health().get("status") == "ok")
+        second.wait(lambda: "Standby" in second.log.read_text())
+        send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
+        first.wait_until_read(1)
+        first.kill()
+        gone = time.monotonic()
+        send_events(line, "payments", [payment(2, occurred_at=ms(just_now()))])
+        second.wait_until_read(2, seconds=30)
+        assert time.monotonic() - gone < 30
+
+
+def test_empty_partitions_do_not_stop_the_watermark(line: Settings) -> None:
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
+        worker.wait_until_read(1)
+        began = worker.manifest()["watermark"]
+        worker.wait(lambda: worker.manifest()["watermark"] > began, 10)
+
+
+@pytest.mark.slow
+def test_total_silence_opens_an_incident(line: Settings) -> None:
+    settings = line.model_copy(update={"clock": "replay", "partitions": 1})
+    ensure_topics(settings)
+    days, minutes = 9, range(9 * 60, 18 * 60)
+    start = datetime.fromisoformat("2025-01-13T00:00:00+09:00")
+    number = 0
+    with WorkerProcess(settings) as worker:
+        with producer(settings) as made:
+            for day in range(days):
+                for minute in minutes:
+                    if day == days - 1 and minute >= 14 * 60:
+                        break
+                    at = start + timedelta(days=day, minutes=minute)
+                    for _ in range(8):
+                        number += 1
+                        made.send(settings.topic("payments"), value=encoded(payment(number, occurred_at=ms(at))), timestamp_ms=ms(at))
+            made.flush()
+            end = start + timedelta(days=days - 1, hours=15)
+            made.send(settings.topic("clock"), value=encoded({"now": ms(end)}), timestamp_ms=ms(end))
+        worker.wait(lambda: (m := worker.manifest()) and m["detected_through"] and datetime.fromisoformat(m["detected_through"]) >= end - timedelta(minutes=2), 120)
+        with worker.snapshot() as snapshot:
+            (incident,) = snapshot.query("incidents_newest_first").rows(named=True)
+    silence = (start + timedelta(days=days - 1, hours=14)).astimezone().timestamp()
+    assert incident["kind"] == "missing_sales"
+    assert incident["scope"] == "nation"
+    assert incident["ended_at"] is None
+    onset = incident["onset_at"]
+    assert abs((onset - datetime(1970, 1, 1)).total_seconds() - silence) <= 300
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_of_another_client_is_read(line: Settings, codec: str) -> None:
+    events = [payment(n, occurred_at=ms(just_now())) for n in range(1, 200)]
+
+    async def produce() -> None:
+        made = AIOKafkaProducer(bootstrap_servers=line.kafka, compression_type=codec)
+        await made.start()
+        try:
+            for event in events:
+                await made.send(line.topic("payments"), encoded(event))
+        finally:
+            await made.stop()
+
+    asyncio.run(produce())
+    with WorkerProcess(line) as worker:
+        worker.wait_until_read(199)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(events, [])
+
+
+def test_only_what_a_transaction_committed_counts_and_its_holes_are_no_loss(line: Settings) -> None:
+    at = ms(just_now())
+
+    async def produce() -> None:
+        made = AIOKafkaProducer(bootstrap_servers=line.kafka, transactional_id=line.topic_prefix)
+        await made.start()
+        try:
+            for n in range(1, 21):
+                await made.begin_transaction()
+                await made.send_and_wait(line.topic("payments"), encoded(payment(n, occurred_at=at)), partition=0)
+                await (made.abort_transaction() if n % 2 else made.commit_transaction())
+        finally:
+            await made.stop()
+
+    with WorkerProcess(line) as worker:
+        asyncio.run(produce())
+        worker.wait_until_read(10)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount([payment(n, occurred_at=at) for n in range(2, 21, 2)], [])
+        assert worker.manifest()["totals"]["lost"] == 0
+
+
+def test_what_cannot_be_read_ends_in_dead_letters_and_its_neighbours_count(line: Settings) -> None:
+    at = ms(just_now())
+    good = [payment(n, occurred_at=at) for n in range(1, 11)]
+    bad = [b"\xff\xfe", b'{"amount":"100"}', encoded(payment(99, occurred_at=at // 1000)), encoded(payment(98, amount=0, occurred_at=at))]
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [item for pair in zip(good, bad * 3, strict=False) for item in pair], partition=0)
+        worker.wait_until_read(10)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(good, [])
+        assert worker.manifest()["totals"]["refused"] == 10
+    letters = records_of(line.kafka, line.topic("dead-letters"))
+    topic = line.topic("payments")
+    assert sorted((key, value) for key, value, _ in letters) == sorted((f"{topic}/0/{2 * n + 1}".encode(), bad[n % 4]) for n in range(10))
+    reasons = {dict(headers)["reason"] for _, _, headers in letters}
+    assert reasons == {b"malformed", b"invalid", b"implausible_time"}
+
+
+@pytest.mark.faults
+def test_records_that_retention_took_are_reported_with_their_range(line: Settings) -> None:
+    at = ms(just_now())
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(1, 11)], partition=0)
+        worker.wait_until_read(10)
+        worker.kill()
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(11, 31)], partition=0)
+        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+        from kafka import TopicPartition  # noqa: PLC0415
+
+        admin.delete_records({TopicPartition(line.topic("payments"), 0): 25})
+        admin.close()
+        worker.start()
+        worker.wait_until_read(15)
+        (lost,) = worker.manifest()["lost_ranges"]
+        assert (lost["topic"], lost["partition"], lost["from_offset"], lost["to_offset"]) == ("payments", 0, 10, 25)
+        assert worker.health()["lost"] == 15
+
+
+@pytest.mark.faults
+def test_a_topic_made_anew_is_noticed_and_read_from_its_beginning(line: Settings) -> None:
+    at = ms(just_now())
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(1, 11)], partition=0)
+        worker.wait_until_read(10)
+        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+        admin.delete_topics([line.topic("payments")])
+        admin.close()
+        time.sleep(1)
+        ensure_topics(line)
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(101, 121)], partition=0)
+        worker.wait_until_read(30, seconds=40)
+        assert [r["cause"] for r in worker.manifest()["lost_ranges"] if r["partition"] == 0] == ["topic made anew"]
+        with worker.snapshot() as snapshot:
+            assert snapshot.query("grand_totals")["approved"].item() == 30
+
+
+def test_without_a_broker_a_worker_waits(tmp_path: Path) -> None:
+    settings = Settings(kafka=f"127.0.0.1:{_free(0, '127.0.0.1')}", warehouse=tmp_path / "w.duckdb", web_port=_free(0, "127.0.0.1"))
+    with WorkerProcess(settings) as worker:
+        worker.wait(lambda: "No broker at" in worker.log.read_text(), 40)
+        assert worker.process is not None
+        assert worker.process.poll() is None
