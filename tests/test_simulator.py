@@ -1,9 +1,12 @@
 """The simulated country: the same for a seed, true to the contract, and honest about what was lost."""
 
+import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 
@@ -143,7 +146,7 @@ def test_a_purchase_is_approved_once_and_its_attempts_count_from_one(slices):
 
 
 def test_a_reversal_takes_back_at_most_its_approval():
-    payments = [p for p in events(list(play(load_scenario("smoke", scale=3))), "payments")]
+    payments: list[Payment] = events(list(play(load_scenario("smoke", scale=3))), "payments")
     approved = {p.event_id: p for p in payments if p.status == "approved"}
     reversals = [p for p in payments if p.status == "reversed"]
     assert reversals
@@ -275,3 +278,16 @@ def test_the_truth_is_written_with_its_factor_and_its_losses(tmp_path, smoke, ce
     assert summary["pent_up"] == pent_up(smoke) == 2.0
     assert summary["incidents"][0]["gross_shortfall"] == gross_shortfall(cells, smoke.incident[0].starts_at, smoke.end)
     assert set(summary["columns"]) == set(cells.columns)
+
+
+def test_every_market_lies_near_a_real_market_of_its_region():
+    file = Path(os.environ.get("ONNURI_DATA", Path(__file__).parents[2] / "shared" / "data")) / "kr_markets" / "standard_markets_20241104.csv"
+    if not file.is_file():
+        pytest.skip(f"the list of real markets is not there: {file}; set ONNURI_DATA to the folder that holds kr_markets")
+    region = pl.coalesce("소재지지번주소", "소재지도로명주소").str.split(" ").list.first().alias("region")
+    real = pl.read_csv(file).select(region, x=pl.col("경도"), y=pl.col("위도")).drop_nulls()
+    ours = country(load_scenario("launch-day"))
+    for (name,), part in ours.partition_by("region", as_dict=True).items():
+        near = real.filter(region=name)
+        apart = np.hypot(part["longitude"].to_numpy()[:, None] - near["x"].to_numpy(), part["latitude"].to_numpy()[:, None] - near["y"].to_numpy()).min(axis=1)
+        assert apart.max() < 0.25, (name, part["name"][int(apart.argmax())])

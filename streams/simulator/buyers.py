@@ -53,7 +53,7 @@ def tries(scenario: Scenario, day: date, wanted: Wishes, platform: Condition) ->
     rounds = []
     for number in range(_MOST_TRIES):
         luck = draws(scenario.seed, "tries", day.toordinal(), number).random((len(wanted), 6))[active]
-        one = _one_round(scenario, number, active, at[active], attempts, wanted, platform, luck, closes)
+        one = _one_round(scenario, number=number, active=active, at=at[active], attempts=attempts, wanted=wanted, platform=platform, luck=luck, closes=closes)
         rounds.append(one)
         attempts[active] = np.maximum(attempts[active], one.attempt)
         again_at = _next_time(one, number, luck)
@@ -66,7 +66,16 @@ def tries(scenario: Scenario, day: date, wanted: Wishes, platform: Condition) ->
 
 
 def _one_round(
-    scenario: Scenario, number: int, active: np.ndarray, at: np.ndarray, attempts: np.ndarray, wanted: Wishes, platform: Condition, luck: np.ndarray, closes: int
+    scenario: Scenario,
+    *,
+    number: int,
+    active: np.ndarray,
+    at: np.ndarray,
+    attempts: np.ndarray,
+    wanted: Wishes,
+    platform: Condition,
+    luck: np.ndarray,
+    closes: int,
 ) -> Tries:
     step = at // STEP_MS
     held = luck[:, 0] >= platform.admitted[step]

@@ -28,4 +28,4 @@ def pick(uniform: np.ndarray, weights: list[float]) -> np.ndarray:
     return np.minimum(np.searchsorted(np.cumsum(weights) / np.sum(weights), uniform, side="right"), len(weights) - 1)
 
 
-_HIGH = np.array([place for place in range(0, 36) if place not in (8, 13, 18, 23)])[::2]
+_HIGH = np.array([place for place in range(36) if place not in {8, 13, 18, 23}])[::2]

@@ -17,10 +17,13 @@ GIANT_REGION = "대구광역시"
 GIANT_SHARE = 0.15
 """What the two largest sites of that region take of the nation's sales."""
 
-_WORDS = "중앙 동부 서부 남부 북부 역전 새마을 큰 골목 종합 풍물 한마음 강변 언덕 샘터 별빛 햇살 버드나무 다리목 우물가 돌담 느티 솔밭 은행나무 새벽 모퉁이 장승 물레 나루 들녘".split()
+_WORDS = (
+    *["중앙", "동부", "서부", "남부", "북부", "역전", "새마을", "큰", "골목", "종합", "풍물", "한마음", "강변", "언덕", "샘터"],
+    *["별빛", "햇살", "버드나무", "다리목", "우물가", "돌담", "느티", "솔밭", "은행나무", "새벽", "모퉁이", "장승", "물레", "나루", "들녘"],
+)
 
 
-class Region(Part):
+class Region(Part, frozen=True):
     """A region of ``places.toml``: shares of the nation, the share of markets on a cycle, districts with a point of each."""
 
     name: str
@@ -30,7 +33,7 @@ class Region(Part):
     districts: tuple[tuple[str, float, float], ...]
 
 
-class _Places(Part):
+class _Places(Part, frozen=True):
     region: tuple[Region, ...]
 
 
@@ -80,7 +83,7 @@ def country(scenario: Scenario) -> pl.DataFrame:
 def _whole(shares: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers near the shares that add up to ``total`` (largest remainders)."""
     exact = shares / shares.sum() * total
-    counts = np.floor(exact).astype(int)
+    counts: np.ndarray = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
     return counts
 
@@ -97,7 +100,7 @@ def _sizes(region: Region, count: int, rng: np.random.Generator) -> np.ndarray:
     """Heavy-tailed shares of the nation's sales, largest not first; in one region two sites take a fixed share."""
     size = np.exp(1.2 * np.minimum(rng.normal(0.0, 1.0, count), 2.2))  # cut, so that no other site grows as large as the two
     if region.name != GIANT_REGION or count < 3:
-        return size / size.sum() * region.sales
+        return np.asarray(size / size.sum() * region.sales)
     giants = np.argsort(size)[-2:]
     others = np.setdiff1d(np.arange(count), giants)
     size[others] *= (region.sales - GIANT_SHARE) / size[others].sum()

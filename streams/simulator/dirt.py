@@ -18,9 +18,10 @@ _LATEST_DUPLICATE_MS = 1_800_000
 
 
 def soiled(scenario: Scenario, day: Day, topic: str, frame: pl.DataFrame, share: float) -> pl.DataFrame:
-    """The records of a topic of SOILED with dirt mixed in: about ``share`` of their number, half duplicates and half malformed.
+    """The records of a topic with dirt mixed in: about ``share`` of their number, half duplicates and half malformed.
 
-    A dirty record has its kind as ``outcome`` and no amount. A duplicate comes up to half an hour after the first, but on the same day. Other topics stay clean.
+    A dirty record has its kind as ``outcome`` and no amount. A duplicate comes up to half an hour after the first, but on the same day.
+    Topics not in SOILED stay clean.
     """
     if not share or topic not in SOILED or frame.is_empty():
         return frame

@@ -43,9 +43,7 @@ def load_frame(scenario: Scenario, day: Day) -> pl.DataFrame:
     opens, closes = (day.midnight + hour * 3_600_000 for hour in scenario.hours)
     frame = pl.concat(report.with_columns(service=pl.lit(service), occurred_at=pl.Series(end_of_step)) for service, report in rows.items())
     # A step that ends with the day is reported a millisecond early: everything of a day happens before the day's end.
-    return frame.filter(pl.col("occurred_at").is_between(opens, closes, closed="right")).with_columns(
-        pl.col("occurred_at").clip(upper_bound=closes - 1)
-    )
+    return frame.filter(pl.col("occurred_at").is_between(opens, closes, closed="right")).with_columns(pl.col("occurred_at").clip(upper_bound=closes - 1))
 
 
 def _count(steps: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def minute_profiles(scenario: Scenario, day: date) -> np.ndarray:
     shapes = np.stack([np.interp(minute, np.arange(25) * 60, shape) for shape in (_DAILY, _MARKET_DAY)])
     bent = shapes * np.exp(np.interp(minute, np.arange(0, MINUTES + 30, 30), _autocorrelated(rng, MINUTES // 30 + 1, scenario.demand.noise)))
     opens, closes = scenario.hours
-    return bent / shapes.sum(axis=1, keepdims=True) * ((minute >= opens * 60) & (minute < closes * 60))
+    return np.where((minute >= opens * 60) & (minute < closes * 60), bent / shapes.sum(axis=1, keepdims=True), 0.0)
 
 
 @cache

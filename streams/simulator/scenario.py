@@ -24,7 +24,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A table of a scenario file; unknown fields are refused."""
 
 
-class Country(Part):
+class Country(Part, frozen=True):
     """The markets. ``merchants`` is their mean number a market; ``market_day_factor`` what a market day carries against another day."""
 
     markets: Annotated[int, msgspec.Meta(ge=1, le=9999)] = 1400
@@ -33,7 +33,7 @@ class Country(Part):
     market_day_factor: Positive = 4.0
 
 
-class Demand(Part):
+class Demand(Part, frozen=True):
     """What buyers want on an ordinary day at scale 1; ``mean_amount`` is KRW a purchase, ``noise`` the spread of a day's national level."""
 
     purchases_a_day: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 76_000
@@ -42,7 +42,7 @@ class Demand(Part):
     noise: Share = 0.03
 
 
-class Platform(Part):
+class Platform(Part, frozen=True):
     """What the platform does on an ordinary day, as shares of attempts (reversals: of approvals; late approvals: of timeouts)."""
 
     failure_rate: Share = 0.005
@@ -51,14 +51,14 @@ class Platform(Part):
     late_approval_share: Share = 0.08
 
 
-class Closure(Part):
+class Closure(Part, frozen=True):
     """The announced time without any service, from the day after the last ordinary day until the launch."""
 
     label: str
     announced_at: Moment
 
 
-class Launch(Part):
+class Launch(Part, frozen=True):
     """The day on which the new platform opens. Its demand is an ordinary day's times a factor drawn between the two ``pent_up``."""
 
     day: date
@@ -70,7 +70,7 @@ class Launch(Part):
             raise ValueError(f"pent_up: expected the lower factor first, got {list(self.pent_up)}")
 
 
-class Operator(Part):
+class Operator(Part, frozen=True):
     """Who ran the platform, from when until when."""
 
     name: str
@@ -78,7 +78,7 @@ class Operator(Part):
     ends_at: Moment | None = None
 
 
-class Incident(Part):
+class Incident(Part, frozen=True):
     """A time in which the platform fails. Times are aware.
 
     Over ``climb_minutes`` the failure rate rises to ``failure_rate`` of payment attempts; then the waiting queue starts and lets the share
@@ -99,7 +99,7 @@ class Incident(Part):
             raise ValueError(f"ends_at: expected a time after starts_at {self.starts_at.isoformat()}, got {self.ends_at.isoformat()}")
 
 
-class Scenario(Part):
+class Scenario(Part, frozen=True):
     """A timeline: ordinary days, then perhaps a closure and a launch day. Days are days in Asia/Seoul.
 
     ``hours`` are the first and the last hour of a day in which anybody buys. ``scale`` multiplies the number of purchases.

@@ -3,6 +3,7 @@
 kafka-python reckons checksums in Python unless the package ``crc32c`` is installed: 10,000 records a second without it, 40,000 with it.
 """
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -79,6 +80,7 @@ def send(
     Raises:
         SendError: the broker could not be reached or refused a record.
     """
+    _check_reachable(bootstrap)
     try:
         producer = KafkaProducer(
             bootstrap_servers=bootstrap.split(","),
@@ -89,7 +91,7 @@ def send(
             compression_type="lz4" if has_lz4() else None,
         )
     except KafkaError as error:
-        raise SendError(f"No broker answered at {bootstrap}: {error}. Start one with: onnuri broker") from error
+        raise SendError(f"{bootstrap} does not answer as a Kafka broker does: {error}") from error
     line = _Line(producer, settings_topic)
     began, told = time.monotonic(), 0.0
     paced: tuple[float, datetime] | None = None
@@ -185,7 +187,21 @@ class _Line:
 @lru_cache(maxsize=65_536)
 def _hash(key: bytes) -> int:
     """Kafka's own choice of a partition by key, remembered because it is slow in Python."""
-    return murmur2(key) & 0x7FFFFFFF
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def _check_reachable(bootstrap: str) -> None:
+    """Ask for a plain connection first: kafka-python alone would try for half a minute."""
+    reasons = []
+    for broker in bootstrap.split(","):
+        host, _, port = broker.strip().rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            reasons.append(f"{broker}: {error}")
+        else:
+            return
+    raise SendError(f"No broker answers ({'; '.join(reasons)}). Start one with: onnuri broker")
 
 
 def _wait_until(moment: float, stopped: Callable[[], bool]) -> None:

@@ -49,13 +49,13 @@ def truth(scenario: Scenario) -> pl.DataFrame:
 def gross_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
     """KRW that approvals in [start, end) fall short of what they would have been without the incident. Times are aware."""
     part = _within(cells, start, end)
-    return int(part["ordinary_amount"].sum() - part["approved_amount"].sum())
+    return int(part["ordinary_amount"].sum()) - int(part["approved_amount"].sum())
 
 
 def net_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
     """KRW wanted in [start, end) that were lost for good by the incident: gross less what is made up later, whenever that is. Times are aware."""
     part = _within(cells, start, end)
-    return int(part["lost_amount"].sum() - part["ordinary_lost_amount"].sum())
+    return int(part["lost_amount"].sum()) - int(part["ordinary_lost_amount"].sum())
 
 
 def write_truth(scenario: Scenario, folder: Path) -> Path:
@@ -93,8 +93,8 @@ def write_truth(scenario: Scenario, folder: Path) -> Path:
 
 
 def _within(cells: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
-    naive = [moment.astimezone(UTC).replace(tzinfo=None) for moment in (start, end)]
-    return cells.filter(pl.col("minute_at").is_between(*naive, closed="left"))
+    first, last = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (start, end))
+    return cells.filter(pl.col("minute_at").is_between(first, last, closed="left"))
 
 
 def _of_day(day: Day, markets: pl.DataFrame) -> pl.DataFrame:
@@ -114,10 +114,14 @@ def _of_day(day: Day, markets: pl.DataFrame) -> pl.DataFrame:
 
 def _fates(wanted: Wishes, actual: Tries, undisturbed: Tries) -> pl.DataFrame:
     """What became of each purchase, in the minute in which it was wanted; one row for each purchase that was not refused."""
-    by_purchase = _frame(actual).group_by("purchase").agg(
-        sold=(pl.col("approved_at") >= 0).filter(pl.col("number") == 0).any(),
-        bought=(pl.col("approved_at") >= 0).any(),
-        reached=(pl.col("attempt") > 0).any(),
+    by_purchase = (
+        _frame(actual)
+        .group_by("purchase")
+        .agg(
+            sold=(pl.col("approved_at") >= 0).filter(pl.col("number") == 0).any(),
+            bought=(pl.col("approved_at") >= 0).any(),
+            reached=(pl.col("attempt") > 0).any(),
+        )
     )
     otherwise = _frame(undisturbed).group_by("purchase").agg(ordinarily=(pl.col("approved_at") >= 0).any())
     fates = {
