@@ -8,10 +8,10 @@ import duckdb
 import polars as pl
 import streamlit as st
 
-from dashboard.figures.expected import expected_day
+from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.figures.incidents import Incident, IncidentFigures, incident_figures, known_incidents, window_of
-from dashboard.figures.live import Live, day_start_of, live_figures
+from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from warehouse.reading import Manifest, Snapshot, open_snapshot
 
 
@@ -90,12 +90,13 @@ def _manifest(published: Path) -> Manifest:
 def _live(published: str, warehouse_id: str, sequence: int) -> Live:
     with open_snapshot(Path(published)) as snapshot:
         start = day_start_of(snapshot.manifest)
-        return live_figures(snapshot, _band(published, warehouse_id, start, _snapshot=snapshot))
+        as_of = known_until(incidents_of_the_day(snapshot), start)
+        return live_figures(snapshot, _band(published, warehouse_id, start, as_of, _snapshot=snapshot))
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
-def _band(published: str, warehouse_id: str, day_start: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:
-    return expected_day(_snapshot, day_start)
+def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:
+    return expected_day(_snapshot, day_start, as_of)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

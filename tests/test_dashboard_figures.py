@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
+from polars.testing import assert_frame_equal
 
-from dashboard.figures.expected import expected_day
+from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
-from dashboard.figures.live import Live, day_start_of, live_figures
+from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from warehouse.reading import Snapshot, open_snapshot
 
 DAY = "minute_at >= TIMESTAMP '2025-02-28 15:00' AND minute_at < TIMESTAMP '2025-03-01 15:00'"
@@ -24,12 +25,17 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
 
 @pytest.fixture(scope="module")
 def live(snapshot: Snapshot) -> Live:
-    return live_figures(snapshot, expected_day(snapshot, day_start_of(snapshot.manifest)))
+    return live_figures(snapshot, band_of(snapshot))
 
 
 @pytest.fixture(scope="module")
 def outage(snapshot: Snapshot) -> IncidentFigures:
     return incident_figures(snapshot, next(i for i in known_incidents(snapshot) if i.incident_id == LAUNCH))
+
+
+def band_of(snapshot: Snapshot) -> pl.DataFrame:
+    start = day_start_of(snapshot.manifest)
+    return expected_day(snapshot, start, known_until(incidents_of_the_day(snapshot), start))
 
 
 def answer(snapshot: Snapshot, sql: str) -> int:
@@ -62,12 +68,19 @@ def test_a_rate_of_few_attempts_is_not_shown(live: Live) -> None:
     assert live.steps.filter(pl.col("attempts") >= 30)["failure_rate"].is_not_null().all()
 
 
-def test_the_band_covers_the_whole_day_and_does_not_learn_from_it(snapshot: Snapshot, live: Live, tmp_path: Path) -> None:
+def test_the_band_covers_the_whole_day_and_does_not_learn_from_the_incident(snapshot: Snapshot, live: Live, tmp_path: Path) -> None:
     assert len(live.band) == 288
     assert (live.band["low"] <= live.band["expected"]).all()
     assert (live.band["expected"] <= live.band["high"]).all()
-    with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 9, tzinfo=SEOUL))) as morning:
-        assert expected_day(morning, day_start_of(morning.manifest)).equals(live.band)
+    with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 11, tzinfo=SEOUL))) as an_hour_in:
+        assert_frame_equal(band_of(an_hour_in), live.band)
+
+
+def test_before_an_incident_the_band_does_not_chase_the_sales_of_the_day(tmp_path: Path) -> None:
+    with open_snapshot(publish_launch_day(tmp_path / "early", clock=datetime(2025, 3, 1, 3, tzinfo=SEOUL))) as early:
+        before = band_of(early)
+    with open_snapshot(publish_launch_day(tmp_path / "late", clock=datetime(2025, 3, 1, 9, tzinfo=SEOUL))) as late:
+        assert_frame_equal(band_of(late), before)
 
 
 def test_a_platform_without_load_reports_has_no_queue_rather_than_an_empty_one(tmp_path: Path) -> None:
@@ -77,7 +90,7 @@ def test_a_platform_without_load_reports_has_no_queue_rather_than_an_empty_one(t
 
 def test_a_day_that_has_just_begun_has_figures_and_no_steps(tmp_path: Path) -> None:
     with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 0, 0, 30, tzinfo=SEOUL))) as midnight:
-        live = live_figures(midnight, expected_day(midnight, day_start_of(midnight.manifest)))
+        live = live_figures(midnight, band_of(midnight))
     assert live.closed_until == live.day_start
     assert len(live.steps) == 0
     assert live.expected is None

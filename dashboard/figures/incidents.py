@@ -7,11 +7,12 @@ from typing import Any, Self
 import polars as pl
 
 from dashboard.figures.asking import ask
-from dashboard.figures.expected import LOSS_STEP, expected_between, loss_between, start_type
+from dashboard.figures.expected import AWARE, expected_between
 from dashboard.figures.live import every_step
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import LossEstimate
+from warehouse.analysis import HistoryError, LossEstimate
+from warehouse.losses import STEP, loss_between, window
 from warehouse.reading import Snapshot
 
 BEFORE = timedelta(hours=2)
@@ -91,7 +92,7 @@ class IncidentFigures:
     def spans(self) -> pl.DataFrame:
         """The incident as a span for charts: onset_at, ended_at, until."""
         times = {"onset_at": self.incident.onset_at, "ended_at": self.incident.ended_at, "until": self.incident.ended_at or self.end}
-        return pl.DataFrame([times], schema=dict.fromkeys(times, start_type()))
+        return pl.DataFrame([times], schema=dict.fromkeys(times, AWARE))
 
     @property
     def rates(self) -> Rates:
@@ -116,18 +117,16 @@ def known_incidents(snapshot: Snapshot) -> list[Incident]:
 
 
 def window_of(incident: Incident, watermark: datetime | None) -> tuple[datetime, datetime]:
-    """The span that is estimated: whole steps, from the one with the onset to the end or the watermark."""
-    start = _floor(incident.onset_at)
-    closed = _floor(watermark) if watermark else start
-    end = min(_floor(incident.ended_at - timedelta(microseconds=1)) + LOSS_STEP, closed) if incident.ended_at else closed
-    return start, max(start, end)
+    """The span that is estimated, in Seoul: whole steps, from the one with the onset to the end or the watermark."""
+    start, end = window(incident.onset_at, incident.ended_at, watermark)
+    return start.astimezone(SEOUL), end.astimezone(SEOUL)
 
 
 def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     """Everything the page says about ``incident``, from one snapshot."""
     start, end = window_of(incident, snapshot.manifest.watermark)
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
-    loss = loss_between(snapshot, start, end, **scope, incident_id=incident.incident_id) if end > start else None
+    loss = _loss(snapshot, start, end, scope)
     names = ask(snapshot, "market_names")
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=incident.ended_at or snapshot.manifest.now, **scope)
     return IncidentFigures(
@@ -142,11 +141,21 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     )
 
 
+def _loss(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
+    """None where no step has closed yet, or where there is no ordinary day to learn from."""
+    if end <= start:
+        return None
+    try:
+        return loss_between(snapshot, start, end, **scope)
+    except HistoryError:
+        return None
+
+
 def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:
     first = start - BEFORE
-    minutes = LOSS_STEP // timedelta(minutes=1)
-    observed = every_step(ask(snapshot, "sales_by_step", start=first, end=end, minutes=minutes, **scope), first, end, LOSS_STEP)
-    expected = expected_between(snapshot, first, end, as_of=start, step=LOSS_STEP, **scope)
+    minutes = STEP // timedelta(minutes=1)
+    observed = every_step(ask(snapshot, "sales_by_step", start=first, end=end, minutes=minutes, **scope), first, end, STEP)
+    expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
@@ -165,8 +174,3 @@ def _named(by_market: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
 def _nobody() -> pl.DataFrame:
     return pl.DataFrame(schema={"name": pl.String, "expected": pl.Float64, "observed": pl.Float64, "lost": pl.Float64, "share": pl.Float64})
 
-
-def _floor(time: datetime) -> datetime:
-    time = time.astimezone(SEOUL)
-    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (time - midnight) // LOSS_STEP * LOSS_STEP

@@ -108,7 +108,7 @@ def live_figures(snapshot: Snapshot, band: pl.DataFrame) -> Live:
         load=_load(queue),
         steps=with_rates(every_step(counted, start, closed), at_least=MIN_ATTEMPTS),
         band=band,
-        incidents=_incidents_between(snapshot, start, end),
+        incidents=incidents_of_the_day(snapshot),
         queue=queue,
         markets=_markets(snapshot, start, closed),
     )
@@ -122,9 +122,11 @@ def every_step(counted: pl.DataFrame, start: datetime, end: datetime, step: time
     return steps.join(counted, on="at", how="left", maintain_order="left").with_columns(pl.exclude("at").fill_null(0))
 
 
-def _incidents_between(snapshot: Snapshot, start: datetime, end: datetime) -> pl.DataFrame:
+def incidents_of_the_day(snapshot: Snapshot) -> pl.DataFrame:
+    """The incidents that touch the day, the newest first; ``until`` is their end, or now while they are open."""
+    start = day_start_of(snapshot.manifest)
     until = pl.col("ended_at").fill_null(snapshot.manifest.now.astimezone(SEOUL))
-    return ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < end) & (pl.col("until") > start))
+    return ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
 
 
 def _load(queue: pl.DataFrame) -> Load | None:
