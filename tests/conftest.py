@@ -1,0 +1,36 @@
+"""What every test may ask for: one real Kafka for the whole run, and topics of its own in it."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from streams.broker import EmbeddedBroker
+
+FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_DATA"}
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_shell_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ONNURI_") and name not in FOR_TESTS]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[EmbeddedBroker | SimpleNamespace]:
+    """A Kafka that lasts for the whole run: an embedded one, or the one that ONNURI_TEST_KAFKA names (with a ``bootstrap`` only)."""
+    named = os.environ.get("ONNURI_TEST_KAFKA")
+    if named:
+        yield SimpleNamespace(bootstrap=named)
+        return
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def topics(request: pytest.FixtureRequest) -> str:
+    """A ``topic_prefix`` that no other test has."""
+    return f"{re.sub('[^a-zA-Z0-9_]', '-', request.node.name)[:80]}-{secrets.token_hex(4)}."
