@@ -4,7 +4,7 @@ Sources: Vovk, Gammerman, Shafer (2005), *Algorithmic Learning in a Random World
 """
 
 from dataclasses import dataclass
-from math import ceil, lgamma, pi
+from math import ceil, floor, lgamma, pi
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def band(errors: Array, independent: int, level: float) -> Band:
     tail = (1 - level) / 2
     if independent >= windows_needed(level):
         high = min(1.0, ceil((independent + 1) * (1 - tail) - 1e-9) / independent)
-        low = max(0.0, (ceil((independent + 1) * tail - 1e-9) - 1) / independent)
+        low = max(0.0, (floor((independent + 1) * tail + 1e-9) - 1) / independent)
         return Band(np.quantile(errors, low, axis=0, method="lower"), np.quantile(errors, high, axis=0, method="higher"), "conformal")
     square = (errors**2).mean(axis=0) if len(errors) else np.zeros(errors.shape[1])
     freedom, how = max(independent - 1, 1), "t"

@@ -1,0 +1,10 @@
+"""Expected sales, losses and incidents: pure functions, frames in, frames out. No clock, no database, no Kafka."""
+
+from warehouse.analysis.baseline import expected_sales
+from warehouse.analysis.calendar import day_types
+from warehouse.analysis.counts import expected_counts
+from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError
+from warehouse.analysis.incidents import detect
+from warehouse.analysis.loss import LossEstimate, estimate_loss
+
+__all__ = ["AnalysisError", "FrameError", "HistoryError", "LossEstimate", "day_types", "detect", "estimate_loss", "expected_counts", "expected_sales"]

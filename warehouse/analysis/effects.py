@@ -1,0 +1,90 @@
+"""What multiplies a place's sales on known days: market days of a 5-day cycle, and promotions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from warehouse.analysis.errors import FrameError, need_columns
+from warehouse.analysis.panel import Array, Codes, Mask, Panel
+from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
+
+ENOUGH_MARKET_DAYS = 20
+"""Market days of all markets together that the pooled factor needs."""
+
+
+@dataclass(frozen=True)
+class Promotions:
+    """Spans with a known factor, and spans that only can be left out of what is learnt."""
+
+    known: list[tuple[int, int, float]]
+    unknown: list[tuple[int, int]]
+
+
+def promotions_of(promotions: pl.DataFrame | None) -> Promotions:
+    """Read promotions: ``start``, ``end`` (or ``starts_at``, ``ends_at``), optionally ``factor`` (> 0; null where unknown).
+
+    Raises:
+        FrameError: a factor is not above 0.
+    """
+    spans = [(low, high) for low, high, _ in spans_of(promotions, "promotions")]
+    if promotions is None or "factor" not in promotions.columns:
+        return Promotions([], spans)
+    factors = promotions["factor"].cast(pl.Float64).to_list()
+    if any(factor is not None and not factor > 0 for factor in factors):
+        raise FrameError(f"promotions: expected factors above 0, got {[f for f in factors if f is not None and not f > 0][0]}. Leave unknown ones null.")
+    known = [(*span, factor) for span, factor in zip(spans, factors, strict=True) if factor is not None]
+    return Promotions(known, [span for span, factor in zip(spans, factors, strict=True) if factor is None])
+
+
+def market_days(cycles: pl.DataFrame, names: list[str], days: list[int]) -> Mask:
+    """Which place has its market day when [place, day]; ``days`` are days since 1970.
+
+    ``cycles``: ``market_id``, ``days``, the last digits of the day of the month as a list or a text such as '2,7'. Null: no cycle.
+
+    Raises:
+        FrameError: a column is missing, or something else than last digits came.
+    """
+    need_columns(cycles, "cycles", ("market_id", "days"))
+    place = {name: index for index, name in enumerate(names)}
+    last_digit = np.array([date_of(day).day % 10 for day in days])
+    held = np.zeros((len(names), len(days)), dtype=bool)
+    for market, said in zip(cycles["market_id"].cast(pl.String), cycles["days"], strict=True):
+        digits = [] if said is None else said.split(",") if isinstance(said, str) else list(said)
+        if not all(str(digit).strip().isdigit() and 0 <= int(digit) <= 9 for digit in digits):
+            raise FrameError(f"cycles: expected last digits such as '2,7' or [2, 7] in 'days', got {said!r} for market {market}.")
+        if market in place and digits:
+            held[place[market]] |= np.isin(last_digit, [int(digit) for digit in digits])
+    return held
+
+
+def market_day_factor(panel: Panel, kinds: Codes, learn: Mask, held: Mask) -> float | None:
+    """What a market day carries against another day of its kind, pooled over all markets with a cycle; None if too few were seen."""
+    cyclic = held.any(axis=1) & ~held.all(axis=1)
+    known = learn & ~panel.own_gaps if panel.own_gaps is not None else np.broadcast_to(learn, panel.values.shape)
+    sold, seen = (panel.values * known).sum(axis=2)[cyclic], known.all(axis=2)[cyclic]
+    on, off = held[cyclic] & seen, ~held[cyclic] & seen
+    top = bottom = 0.0
+    count = 0
+    for kind in np.unique(kinds):
+        of = kinds == kind
+        others = off[:, of].sum(axis=1)
+        ordinary = np.divide((sold[:, of] * off[:, of]).sum(axis=1), others, out=np.zeros(len(sold)), where=others > 0)
+        both = on[:, of] & (others > 0)[:, None]
+        top += float((sold[:, of] * both).sum())
+        bottom += float((ordinary[:, None] * both).sum())
+        count += int(both.sum())
+    return top / bottom if count >= ENOUGH_MARKET_DAYS and bottom > 0 and top > 0 else None
+
+
+def factors(held: Mask | None, factor: float | None, promotions: Promotions, starts: Minutes, days: int) -> Array | None:
+    """The known multipliers [place or 1, day, slot] of expected sales, or None where there are none."""
+    slots = len(starts) // days
+    found: Array | None = None
+    if held is not None and factor is not None:
+        found = np.where(held, factor, 1.0)[:, :, None] * np.ones(slots)
+    for low, high, of in promotions.known:
+        ends = np.append(starts[1:], (starts[-1] // DAY + 1) * DAY)
+        inside = ((starts < high) & (ends > low)).reshape(1, days, slots)
+        found = (1.0 if found is None else found) * np.where(inside, of, 1.0)
+    return found

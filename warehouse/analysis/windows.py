@@ -1,0 +1,163 @@
+"""What was to be expected in a window, asked the same way of the incident and of windows in the past."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warehouse.analysis.panel import Array, Codes, Mask, Panel
+from warehouse.analysis.profiles import LEVEL_REACH, MARKET_SPREAD, Learner, levels
+from warehouse.analysis.times import DAY
+
+JITTER = (-60, 0, 60)
+PERSISTENCE = 0.5
+"""How much of a day's deviation from the expected level is still there on the next day."""
+
+MOST_PAST_WINDOWS = 42
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything an estimate stands on. ``learn`` [day, slot] is history; ``factor`` multiplies expectations; ``hit`` are the places asked about."""
+
+    panel: Panel
+    learner: Learner
+    learn: Mask
+    factor: Array | None
+    region: Codes
+    hit: Mask
+    controls: bool
+    gap: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sums of a window by place: ``expected`` and ``observed``; ``level`` is the factor of the places hit, as one number."""
+
+    expected: Array
+    observed: Array
+    level: float
+    without_controls: Array
+
+
+@dataclass(frozen=True)
+class PastWindows:
+    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, and the level of each."""
+
+    expected: Array
+    observed: Array
+    day: Codes
+    kind: Codes
+    level: Array
+
+
+def ask(situation: Situation, start: int, end: int) -> Window:
+    """The window from ``start`` to ``end`` (local minutes), learnt from every day of the history."""
+    return _windows(situation, start, end, (0,), past=False)[0]
+
+
+def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]) -> PastWindows:
+    """The same hours on past days, each learnt from the other days; shifted by ``jitter`` minutes too.
+
+    Where the newest history is ``gap`` days old, a past day is learnt only from days at least as far away: nearer ones would flatter.
+    """
+    first, kinds = situation.panel.first_day, situation.learner.kinds
+    found: list[tuple[Window, int]] = []
+    own_day = start // DAY - first
+    nearest = sorted((d for d in np.flatnonzero(situation.learner.usable) if d != own_day), key=lambda d: abs(d - own_day))[:MOST_PAST_WINDOWS]
+    for day in sorted(nearest):
+        shift = (int(day) - own_day) * DAY
+        found += [(window, int(day)) for window in _windows(situation, start + shift, end + shift, jitter, past=True)]
+    places = len(situation.hit)
+    return PastWindows(
+        np.array([w.expected for w, _ in found]).reshape(-1, places),
+        np.array([w.observed for w, _ in found]).reshape(-1, places),
+        np.array([day for _, day in found], dtype=np.int64),
+        kinds[np.array([day for _, day in found], dtype=np.int64)],
+        np.array([w.level for w, _ in found]),
+    )
+
+
+def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...], *, past: bool) -> list[Window]:
+    """The windows around [start, end) that lie wholly in what is known."""
+    panel, first = situation.panel, situation.panel.first_day
+    days_known = panel.values.shape[1]
+    around = max(abs(j) for j in jitter)
+    low, high = max((start - around - LEVEL_REACH) // DAY - first, 0), (end + around - 1) // DAY - first + 1
+    if high > days_known:
+        around, high = 0, (end - 1) // DAY - first + 1
+    if start < first * DAY or high > days_known:
+        return []
+    days = np.arange(low, high)
+    left_out = _left_out(situation, days, start // DAY - first, (end - 1) // DAY - first, past=past)
+    expected = situation.learner.expected(days, left_out).transpose(1, 0, 2)
+    if situation.factor is not None:
+        expected = expected * situation.factor[:, low:high]
+    view = _View(situation, expected.reshape(len(situation.hit), -1), low, high, past)
+    return [window for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
+
+
+def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past: bool) -> Mask:
+    every = np.arange(situation.panel.values.shape[1])
+    own = (every >= first) & (every <= last)
+    left_out = own | (days[:, None] == every)
+    if past and situation.gap > 1:
+        distance = np.minimum(np.abs(every - first), np.abs(every - last))
+        near = own | (distance < situation.gap)
+        if (situation.learner.usable & ~near).sum() >= 3:
+            left_out = left_out | near
+    return left_out
+
+
+class _View:
+    """Some days of a situation with their expected sales, flattened to cells."""
+
+    def __init__(self, situation: Situation, expected: Array, low: int, high: int, past: bool) -> None:
+        panel = situation.panel
+        slots = panel.values.shape[2]
+        self.situation, self.expected, self.past = situation, expected, past
+        self.sold = panel.values[:, low:high].reshape(len(expected), -1)
+        self.seen = (situation.learn if past else panel.seen)[low:high].ravel()
+        self.own_gaps = None if panel.own_gaps is None else panel.own_gaps[:, low:high].reshape(len(expected), -1)
+        self.starts = panel.starts[low * slots : high * slots]
+        self.lengths = np.tile(np.diff(panel.cuts), high - low)
+
+    def window(self, start: int, end: int) -> Window | None:
+        """The window from ``start`` to ``end``, or None where its past is not wholly known."""
+        inside = (self.starts >= start) & (self.starts < end)
+        if not inside.any() or self.starts[inside][0] != start or (self.past and not self.seen[inside].all()):
+            return None
+        hit, region, noise = self.situation.hit, self.situation.region, self.situation.learner.noise
+        factor = self._level(start, region, noise)
+        fading = PERSISTENCE ** (self.starts[inside] // DAY - start // DAY)
+        known = np.ones((len(hit), int(inside.sum()))) if not self.past or self.own_gaps is None else ~self.own_gaps[:, inside]
+        plain = self.expected[:, inside] * known
+        expected = (plain * (1 + (factor - 1)[:, None] * fading)).sum(axis=1)
+        observed = (self.sold[:, inside] * known).sum(axis=1)
+        total = plain[hit].sum()
+        level = float(expected[hit].sum() / total) if total > 0 else 1.0
+        if not self.situation.controls:
+            return Window(expected, observed, level, expected)
+        fair = np.ones(known.shape[0], dtype=bool) if self.own_gaps is None else ~self.own_gaps[:, inside].any(axis=1)
+        return Window(expected * _controls(expected, observed, region, hit, ~hit & fair, noise), observed, level, expected)
+
+    def _level(self, start: int, region: Codes, noise: float) -> Array:
+        before = (self.starts >= start - LEVEL_REACH) & (self.starts < start) & self.seen
+        known = np.ones(1) if self.own_gaps is None else ~self.own_gaps[:, before]
+        sold, expected = self.sold[:, before] * known, self.expected[:, before] * known
+        ago = start - (self.starts + self.lengths)[before]
+        factor = levels(sold, expected, ago.astype(float), region, noise)
+        weight = expected.sum(axis=0) * 0.5 ** (ago / 90.0)
+        same_day = self.starts[before] // DAY == start // DAY
+        carried = float((weight * np.where(same_day, 1.0, PERSISTENCE)).sum() / weight.sum()) if weight.sum() > 0 else 0.0
+        return 1 + (factor - 1) * carried
+
+
+def _controls(expected: Array, observed: Array, region: Codes, hit: Mask, control: Mask, noise: float) -> Array:
+    """What the places that were not hit sold in the same hours over what they were expected to, by region, leaning on all of them."""
+    if expected[control].sum() <= 0:
+        return np.ones(len(hit))
+    every = observed[control].sum() / expected[control].sum()
+    strength, regions = noise / MARKET_SPREAD**2, int(region.max()) + 1
+    top = np.bincount(region[control], observed[control], regions) + strength * every
+    bottom = np.bincount(region[control], expected[control], regions) + strength
+    return np.where(hit, (top / np.maximum(bottom, 1e-12))[region], 1.0)
