@@ -70,7 +70,8 @@ def caption(sentence: str) -> str:
 def timeline(steps: list[tuple[str, str, str]]) -> str:
     """Moments in order: what, when, and how long after."""
     cells = "".join(
-        f'<li><span class="on-what">{escape(what)}</span><span class="on-when">{escape(when)}</span><span class="on-after">{escape(after)}</span></li>' for what, when, after in steps
+        f'<li><span class="on-what">{escape(what)}</span><span class="on-when">{escape(when)}</span><span class="on-after">{escape(after)}</span></li>'
+        for what, when, after in steps
     )
     return f'<ol class="on-timeline">{cells}</ol>'
 

@@ -4,7 +4,7 @@ The names and not the data are part of a specification, so a page that refreshes
 Times are drawn as Seoul's clock whatever the reader's time zone: the columns ``clock`` are milliseconds of Seoul's local time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,7 +83,10 @@ def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
     )
     layers = [_spans(), lines, _hover("hover", "failure_rate", x, [("time", "chart.time"), ("failure_text", names[0]), ("decline_text", names[1])], texts)]
     long = pl.concat(
-        [steps.select("at", pl.lit(name).alias("kind"), pl.col(column).alias("rate")) for name, column in zip(names, ("failure_rate", "decline_rate"), strict=True)]
+        [
+            steps.select("at", pl.lit(name).alias("kind"), pl.col(column).alias("rate"))
+            for name, column in zip(names, ("failure_rate", "decline_rate"), strict=True)
+        ]
     )
     hover = steps.select(
         "at",
@@ -127,7 +130,10 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
     # The longest bar leaves room for its amount.
     x = alt.X("lost:Q", axis=None, scale=alt.Scale(domainMin=0, padding=70, nice=False))
     base = alt.Chart(alt.NamedData("hardest")).encode(y=y, x=x)
-    tips = [alt.Tooltip(f"{column}:N", title=texts(key)) for column, key in (("name", "table.name"), ("lost_text", "table.lost"), ("share_text", "table.lost_share"))]
+    tips = [
+        alt.Tooltip(f"{column}:N", title=texts(key))
+        for column, key in (("name", "table.name"), ("lost_text", "table.lost"), ("share_text", "table.lost_share"))
+    ]
     layers = [
         base.mark_bar(color=RED, opacity=0.75, height={"band": 0.62}, cornerRadiusEnd=2).encode(tooltip=tips),
         base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="lost_text:N"),
@@ -148,15 +154,19 @@ def _time_axis(start: datetime, end: datetime) -> alt.X:
 
 def _spans() -> alt.Chart:
     position = {"x": alt.X("clock:T", scale=alt.Scale(type="utc")), "x2": "until:T"}
-    return alt.Chart(alt.NamedData("spans")).mark_rect(color=RED, opacity=0.07, stroke=RED, strokeDash=[2, 3], strokeOpacity=0.6, strokeWidth=1).encode(
-        **position, tooltip=[alt.Tooltip("label:N", title=None)]
+    bands: alt.Chart = (
+        alt.Chart(alt.NamedData("spans"))
+        .mark_rect(color=RED, opacity=0.07, stroke=RED, strokeDash=[2, 3], strokeOpacity=0.6, strokeWidth=1)
+        .encode(**position, tooltip=[alt.Tooltip("label:N", title=None)])
     )
+    return bands
 
 
 def _hover(data: str, height: str, x: alt.X, shown: list[tuple[str, str]], texts: Texts) -> alt.Chart:
     """Invisible marks that carry the tooltip: easy to hit with a finger."""
     tips = [alt.Tooltip(f"{column}:N", title=texts(key) if "." in key else key) for column, key in shown]
-    return alt.Chart(alt.NamedData(data)).mark_rule(strokeWidth=9, opacity=0).encode(x=x, y=alt.Y(f"{height}:Q"), tooltip=tips)
+    marks: alt.Chart = alt.Chart(alt.NamedData(data)).mark_rule(strokeWidth=9, opacity=0).encode(x=x, y=alt.Y(f"{height}:Q"), tooltip=tips)
+    return marks
 
 
 def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> dict[str, Any]:
@@ -169,7 +179,8 @@ def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> dict[str
         .configure_legend(labelFont=_FONT, labelFontSize=12.5, labelColor=INK, padding=0, offset=8)
         .configure_view(stroke=None)
     )
-    return chart.to_dict()
+    spec: dict[str, Any] = chart.to_dict()
+    return spec
 
 
 def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> pl.DataFrame:
@@ -189,7 +200,7 @@ def _readable(frame: pl.DataFrame, texts: Texts, *, money: tuple[str, ...]) -> p
     return _clocked(frame.with_columns(time=_texted("at", moment, texts.language), **worded))
 
 
-def _texted(column: str, write: Any, language: str) -> pl.Expr:
+def _texted(column: str, write: Callable[..., str], language: str) -> pl.Expr:
     return pl.col(column).map_elements(lambda value: write(value, language), pl.String, skip_nulls=False)
 
 
@@ -207,4 +218,3 @@ def _clock_face(time: datetime) -> alt.DateTime:
 def _clock_number(time: datetime) -> float:
     local = time.astimezone(SEOUL).replace(tzinfo=None)
     return (local - datetime(1970, 1, 1)) / timedelta(milliseconds=1)  # noqa: DTZ001 - a clock face, not a moment
-

@@ -3,7 +3,6 @@
 Functions are pure. ``None`` is shown as a dash; a page that can say why a figure is missing says so itself.
 """
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ MISSING = "–"
 _MAN = 10_000
 _EOK = 100_000_000
 _JO = 1_000_000_000_000
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -71,7 +71,7 @@ def day_name(day: date, language: str) -> str:
     """``2025년 3월 1일 (토)``, ``Sat 1 Mar 2025``."""
     if language == "ko":
         return f"{day.year}년 {day.month}월 {day.day}일 ({'월화수목금토일'[day.weekday()]})"
-    return f"{'Mon Tue Wed Thu Fri Sat Sun'.split()[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def seoul(time: datetime) -> datetime:
@@ -98,13 +98,15 @@ def _joined(*parts: tuple[int, str]) -> str:
 
 
 def _english(amount: int, sign: str) -> str:
-    steps: tuple[tuple[int, Callable[[], str]], ...] = (
-        (100_000, lambda: f"{amount:,}"),
-        (999_500, lambda: f"{_rounded(amount, 1_000)} thousand"),
-        (99_950_000, lambda: f"{_fixed(amount / 1_000_000, 1)} million"),
-    )
-    text = next((show() for limit, show in steps if amount < limit), None)
-    return f"{sign}KRW {text or f'{_rounded(amount, 1_000_000):,} million'}"
+    if amount < 100_000:
+        short = f"{amount:,}"
+    elif amount < 999_500:
+        short = f"{_rounded(amount, 1_000)} thousand"
+    elif amount < 99_950_000:
+        short = f"{_fixed(amount / 1_000_000, 1)} million"
+    else:
+        short = f"{_rounded(amount, 1_000_000):,} million"
+    return f"{sign}KRW {short}"
 
 
 def _rounded(amount: float, unit: int) -> int:

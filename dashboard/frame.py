@@ -91,5 +91,3 @@ def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
     # A changing ``alt`` would make Streamlit draw the chart anew; so it holds the title, and the figures stand below.
     st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=title)
     st.html(cards.caption(sentence))
-
-

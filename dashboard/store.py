@@ -86,8 +86,11 @@ def _manifest(published: Path) -> Manifest:
         raise UnreadableError(f"{published / 'manifest.json'} is not a manifest of this version: {error!r}") from error
 
 
+# The arguments below are what a cached answer is known by; those that Streamlit shall not look at begin with an underscore.
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
-def _live(published: str, warehouse_id: str, sequence: int) -> Live:
+def _live(published: str, warehouse_id: str, sequence: int) -> Live:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         start = day_start_of(snapshot.manifest)
         as_of = known_until(incidents_of_the_day(snapshot), start)
@@ -95,19 +98,25 @@ def _live(published: str, warehouse_id: str, sequence: int) -> Live:
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
-def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:
+def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:  # noqa: ARG001
     return expected_day(_snapshot, day_start, as_of)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _incidents(published: str, warehouse_id: str, sequence: int) -> list[Incident]:
+def _incidents(published: str, warehouse_id: str, sequence: int) -> list[Incident]:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return known_incidents(snapshot)
 
 
 @st.cache_data(max_entries=32, ttl="10m", show_spinner=False)
 def _incident(
-    published: str, warehouse_id: str, incident_id: str, ended_at: datetime | None, window: tuple[datetime, datetime], *, _incident: Incident
+    published: str,
+    warehouse_id: str,  # noqa: ARG001
+    incident_id: str,  # noqa: ARG001
+    ended_at: datetime | None,  # noqa: ARG001
+    window: tuple[datetime, datetime],  # noqa: ARG001
+    *,
+    _incident: Incident,
 ) -> IncidentFigures:
     with open_snapshot(Path(published)) as snapshot:
         return incident_figures(snapshot, _incident)

@@ -31,7 +31,9 @@ def served(published: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "ONNURI_PUBLISHED": str(published), "ONNURI_LANGUAGE": "ko"}
-    process = subprocess.Popen([sys.executable, "-m", "dashboard", "--port", str(port)], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboard", "--port", str(port)], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_healthy(address, process)

@@ -5,7 +5,6 @@ then 2025-03-01: sales from midnight, failures and missing sales from 10:00 on.
 """
 
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -78,7 +77,7 @@ def publish_launch_day(
     }
     waiting = folder / "manifest.json.new"
     waiting.write_text(json.dumps(manifest), encoding="utf-8")
-    os.replace(waiting, folder / "manifest.json")
+    waiting.replace(folder / "manifest.json")
     return folder
 
 
@@ -170,7 +169,18 @@ def _failed_purchases(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
         known = back is not None and back < now
         if first < now:
             market_id = markets["market_id"][number % 30]
-            rows.append((market_id, "card" if number % 5 < 3 else "mobile", first, last, int(random.integers(1, 6)), amount, back if known else None, amount if known else None))
+            rows.append(
+                (
+                    market_id,
+                    "card" if number % 5 < 3 else "mobile",
+                    first,
+                    last,
+                    int(random.integers(1, 6)),
+                    amount,
+                    back if known else None,
+                    amount if known else None,
+                )
+            )
     names = ["market_id", "channel", "first_failure_at", "last_failure_at", "failures", "amount", "recovered_at", "recovered_amount"]
     times = {name: pl.Datetime("us") for name in ("first_failure_at", "last_failure_at", "recovered_at")}
     return pl.DataFrame(rows, orient="row", schema=names, schema_overrides={**times, "recovered_amount": pl.Int64})
@@ -180,7 +190,19 @@ def _incidents(now: datetime, ended_at: datetime | None) -> pl.DataFrame:
     names = ["incident_id", "kind", "scope", "scope_name", "onset_at", "detected_at", "last_seen_at", "ended_at", "peak_failure_rate", "evidence", "version"]
     noon = datetime(2025, 2, 12, 4, 0)
     rows: list[tuple[object, ...]] = [
-        (EARLIER, "missing_sales", "region", "부산광역시", noon, noon + timedelta(minutes=9), noon + timedelta(minutes=40), noon + timedelta(minutes=41), 0.02, "{}", 3)
+        (
+            EARLIER,
+            "missing_sales",
+            "region",
+            "부산광역시",
+            noon,
+            noon + timedelta(minutes=9),
+            noon + timedelta(minutes=40),
+            noon + timedelta(minutes=41),
+            0.02,
+            "{}",
+            3,
+        )
     ]
     onset = _utc(ONSET)
     if now > onset:

@@ -62,7 +62,9 @@ def fits(driver: webdriver.Chrome) -> bool:
 
 def sales_by_sql(published: Path) -> int:
     with open_snapshot(published) as snapshot:
-        rows = snapshot.connection.execute("SELECT sum(approved_amount) FROM market_minute WHERE minute_at >= '2025-02-28 15:00' AND minute_at < '2025-03-01 15:00'").fetchall()
+        rows = snapshot.connection.execute(
+            "SELECT sum(approved_amount) FROM market_minute WHERE minute_at >= '2025-02-28 15:00' AND minute_at < '2025-03-01 15:00'"
+        ).fetchall()
     return int(rows[0][0])
 
 

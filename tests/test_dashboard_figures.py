@@ -50,7 +50,11 @@ def test_sales_today_equal_sql_to_the_won(snapshot: Snapshot, live: Live) -> Non
 def test_steps_stop_at_the_watermark_so_that_an_unfinished_one_is_no_drop(snapshot: Snapshot, live: Live) -> None:
     assert live.closed_until == datetime(2025, 3, 1, 19, 55, tzinfo=SEOUL)
     assert live.steps["at"].max() == live.closed_until - timedelta(minutes=5)
-    assert live.closed_sales == live.steps["sales"].sum() == answer(snapshot, f"SELECT sum(approved_amount) FROM market_minute WHERE {DAY} AND minute_at < '2025-03-01 10:55'")
+    assert (
+        live.closed_sales
+        == live.steps["sales"].sum()
+        == answer(snapshot, f"SELECT sum(approved_amount) FROM market_minute WHERE {DAY} AND minute_at < '2025-03-01 10:55'")
+    )
 
 
 def test_failures_and_declines_are_shares_of_the_same_attempts(snapshot: Snapshot, live: Live) -> None:
@@ -101,7 +105,9 @@ def test_an_open_incident_is_estimated_until_the_watermark(snapshot: Snapshot, o
     assert outage.incident.open
     assert (outage.start, outage.end) == (datetime(2025, 3, 1, 10, 0, tzinfo=SEOUL), datetime(2025, 3, 1, 19, 50, tzinfo=SEOUL))
     assert outage.loss is not None
-    assert round(outage.loss.observed) == answer(snapshot, "SELECT sum(approved_amount) FROM market_minute WHERE minute_at >= '2025-03-01 01:00' AND minute_at < '2025-03-01 10:50'")
+    assert round(outage.loss.observed) == answer(
+        snapshot, "SELECT sum(approved_amount) FROM market_minute WHERE minute_at >= '2025-03-01 01:00' AND minute_at < '2025-03-01 10:50'"
+    )
     assert outage.loss.low <= outage.loss.lost <= outage.loss.high
     assert outage.loss.lost > 0
 

@@ -57,7 +57,10 @@ def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("language", "expected"), [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))])
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))],
+)
 @pytest.mark.usefixtures("published")
 def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tuple[str, ...]) -> None:
     app, text = shown("live", language)
@@ -67,7 +70,10 @@ def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tupl
     assert len(app.get("vega_lite_chart")) == 3
 
 
-@pytest.mark.parametrize(("language", "expected"), [("ko", ("결제 감소액 추정", "90% 추정구간", "잠정치", "실패한 구매")), ("en", ("Estimated shortfall", "90% interval", "Provisional"))])
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("ko", ("결제 감소액 추정", "90% 추정구간", "잠정치", "실패한 구매")), ("en", ("Estimated shortfall", "90% interval", "Provisional"))],
+)
 @pytest.mark.usefixtures("published")
 def test_the_incident_page_shows_the_loss_with_its_interval_and_that_it_is_provisional(language: str, expected: tuple[str, ...]) -> None:
     app, text = shown("incidents", language)

@@ -25,7 +25,7 @@ def known_until(incidents: pl.DataFrame, day_start: datetime) -> datetime:
     onsets = incidents.filter(pl.col("scope") == "nation")["onset_at"]
     if onsets.is_empty():
         return day_start
-    first = min(onsets)
+    first: datetime = min(onsets)
     return day_start + (first - day_start) // BAND_STEP * BAND_STEP
 
 

@@ -146,7 +146,7 @@ def _loss(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, s
     if end <= start:
         return None
     try:
-        return loss_between(snapshot, start, end, **scope)
+        return loss_between(snapshot, start, end, scope=scope["scope"], scope_name=scope["scope_name"])
     except HistoryError:
         return None
 
@@ -173,4 +173,3 @@ def _named(by_market: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
 
 def _nobody() -> pl.DataFrame:
     return pl.DataFrame(schema={"name": pl.String, "expected": pl.Float64, "observed": pl.Float64, "lost": pl.Float64, "share": pl.Float64})
-

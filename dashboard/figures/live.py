@@ -126,7 +126,9 @@ def incidents_of_the_day(snapshot: Snapshot) -> pl.DataFrame:
     """The incidents that touch the day, the newest first; ``until`` is their end, or now while they are open."""
     start = day_start_of(snapshot.manifest)
     until = pl.col("ended_at").fill_null(snapshot.manifest.now.astimezone(SEOUL))
-    return ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
+    return (
+        ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
+    )
 
 
 def _load(queue: pl.DataFrame) -> Load | None:
@@ -145,5 +147,9 @@ def _markets(snapshot: Snapshot, start: datetime, closed: datetime) -> pl.DataFr
     steps = pl.DataFrame({"at": pl.datetime_range(start, closed, SPARK_STEP, closed="left", time_unit="us", eager=True)})
     grid = ranked.select("market_id").join(steps, how="cross")
     sold = ask(snapshot, "market_sales_by_step", start=start, end=closed, minutes=_SPARK_MINUTES)
-    rhythm = grid.join(sold, on=["market_id", "at"], how="left", maintain_order="left").group_by("market_id", maintain_order=True).agg(rhythm=pl.col("sales").fill_null(0))
+    rhythm = (
+        grid.join(sold, on=["market_id", "at"], how="left", maintain_order="left")
+        .group_by("market_id", maintain_order=True)
+        .agg(rhythm=pl.col("sales").fill_null(0))
+    )
     return ranked.join(rhythm, on="market_id", how="left", maintain_order="left")

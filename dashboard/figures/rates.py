@@ -41,4 +41,6 @@ def with_rates(counts: pl.DataFrame, *, at_least: int = 1) -> pl.DataFrame:
     """Add attempts, failure_rate and decline_rate (shares of 1) to each row; null where attempts are fewer than ``at_least``."""
     counts = counts.with_columns(attempts=pl.col("approved") + pl.col("declined") + pl.col("failed"))
     enough = pl.when(pl.col("attempts") >= at_least)
-    return counts.with_columns(failure_rate=enough.then(pl.col("failed") / pl.col("attempts")), decline_rate=enough.then(pl.col("declined") / pl.col("attempts")))
+    return counts.with_columns(
+        failure_rate=enough.then(pl.col("failed") / pl.col("attempts")), decline_rate=enough.then(pl.col("declined") / pl.col("attempts"))
+    )

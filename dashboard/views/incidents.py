@@ -86,7 +86,10 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
         interval = texts("incidents.interval", low=won(loss.low, language), high=won(loss.high, language))
         status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
         lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
-        notes = (exact_won(round(loss.observed), language), texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)))
+        notes = (
+            exact_won(round(loss.observed), language),
+            texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
+        )
         observed = Figure(texts("incidents.observed"), won(loss.observed, language), notes, "plain", "observed")
     share = texts("incidents.recovered", recovered=count(bought.recovered), share=percent(bought.recovered_share))
     left = texts("incidents.unrecovered", amount=won(bought.unrecovered_amount, language))
@@ -105,7 +108,9 @@ def _timeline(shown: IncidentFigures, texts: Texts) -> None:
         lasted = texts("incidents.lasting", span=duration(incident.lasted(incident.last_seen_at or shown.end), language))
         steps.append((texts("incidents.last_seen"), moment(incident.last_seen_at, language), lasted))
     else:
-        steps.append((texts("incidents.end"), moment(incident.ended_at, language), texts("incidents.lasted", span=duration(incident.lasted(shown.end), language))))
+        steps.append(
+            (texts("incidents.end"), moment(incident.ended_at, language), texts("incidents.lasted", span=duration(incident.lasted(shown.end), language)))
+        )
     st.html(cards.timeline(steps))
 
 
@@ -117,11 +122,18 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
     lost = {"lost": won(loss.lost, language), "expected": won(loss.expected, language), "observed": won(loss.observed, language)}
     with st.container(border=True, key="loss_card"):
         st.html(cards.section(texts("incidents.sales_chart"), texts("incidents.sales_chart_note")))
-        chart(charts.sales_chart(shown.steps, shown.steps, shown.spans, *span, texts, loss=True), "loss_chart", texts("incidents.sales_chart"), texts("incidents.sales_sentence", **lost))
+        chart(
+            charts.sales_chart(shown.steps, shown.steps, shown.spans, *span, texts, loss=True),
+            "loss_chart",
+            texts("incidents.sales_chart"),
+            texts("incidents.sales_sentence", **lost),
+        )
     left, right = st.columns(2)
     with left, st.container(border=True, key="cumulative_card"):
         st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note")))
-        sentence = texts("incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language))
+        sentence = texts(
+            "incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language)
+        )
         chart(charts.cumulative_chart(shown.steps, *span, texts), "cumulative_chart", texts("incidents.cumulative_chart"), sentence)
     with right, st.container(border=True, key="incident_rates_card"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
@@ -137,7 +149,12 @@ def _hardest(shown: IncidentFigures, texts: Texts) -> None:
         with column, st.container(border=True, key=f"hardest_{name}_card"):
             st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note")))
             drawing = charts.hardest_chart(frame, texts)
-            chart(drawing, f"hardest_{name}", texts(f"incidents.{name}"), texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)))
+            chart(
+                drawing,
+                f"hardest_{name}",
+                texts(f"incidents.{name}"),
+                texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)),
+            )
             rows = [
                 [row["name"], *(won(row[name], texts.language) for name in ("lost", "expected", "observed")), percent(row["share"], 0)]
                 for row in frame.iter_rows(named=True)

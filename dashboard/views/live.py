@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cards, charts
-from dashboard.cards import Figure
+from dashboard.cards import Figure, Tone
 from dashboard.figures.live import Live
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates
 from dashboard.formatting import clock, count, day_name, duration, exact_won, moment, percent, seoul, won
@@ -43,7 +43,9 @@ def _open_incidents(live: Live, texts: Texts) -> None:
         for row in live.open_incidents.iter_rows(named=True):
             scope = texts.named("scope", row["scope"]) + (f" {row['scope_name']}" if row["scope_name"] else "")
             since = duration(row["until"] - row["onset_at"], texts.language)
-            detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since)
+            detail = texts(
+                "live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since
+            )
             st.html(cards.banner("danger", texts("live.incident"), detail))
 
 
@@ -54,13 +56,13 @@ def _sales(live: Live, texts: Texts) -> Figure:
         compared = texts("live.no_expected")
     else:
         compared = texts("live.against", time=clock(live.closed_until), share=percent(against, 0), expected=won(live.expected, language))
-    tone = "danger" if against is not None and len(live.open_incidents) else "plain"
+    tone: Tone = "danger" if against is not None and len(live.open_incidents) else "plain"
     return Figure(texts("live.sales"), won(live.sales, language), (exact_won(live.sales, language), compared), tone, "sales")
 
 
 def _failures(live: Live, texts: Texts) -> Figure:
     notes = (_of_attempts(live.recent.failed, live.recent, texts), texts("live.today", share=percent(live.today.failure)))
-    tone = "danger" if len(live.open_incidents) else "plain"
+    tone: Tone = "danger" if len(live.open_incidents) else "plain"
     return Figure(texts("live.failure_rate"), _rate(live.recent.failure, live.recent, texts), notes, tone, "failure_rate")
 
 
