@@ -83,21 +83,20 @@ class EmbeddedBroker:
             raise BrokerError(f"This broker is running already, at {self.bootstrap}.")
         self.kill()  # what is left of one that died by itself
         self.port = _checked(self.port) if self.port else _free_port()
-        try:
-            jars = kafka_jars(self._cache, self._tell)
-        except JarError as error:
-            raise BrokerError(str(error)) from error
         folder = self.folder = self.folder or Path(tempfile.mkdtemp(prefix="onnuri-kafka-"))
         try:
             lock = claim(folder)
             try:
+                jars = kafka_jars(self._cache, self._tell)
                 prepare(folder, jars, self.port, _free_port())
                 self._launch(folder, jars, lock)
             finally:
                 os.close(lock)  # the keeper holds it from here on
             self._wait_until_ready(folder / "broker.log")
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, JarError):
+                raise BrokerError(str(error)) from error
             raise
         return self
 

@@ -45,8 +45,8 @@ def kafka_jars(cache: Path, tell: Callable[[str], None]) -> Path:
             _keep_whole(_download(Path(workplace, "maven")), Path(workplace, "jars"), folder)
     except (OSError, RuntimeError) as error:  # errors of requests are OSErrors, jgo's own are RuntimeErrors
         raise JarError(
-            f"Apache Kafka {KAFKA_VERSION} could not be downloaded to {folder}: {error}. Check the network and try again; a Maven mirror can be named under [repositories] "
-            "in ~/.config/jgo.conf. Or set ONNURI_KAFKA to a Kafka that is already there."
+            f"Apache Kafka {KAFKA_VERSION} could not be downloaded to {folder}: {error}. Check the network and try again; behind a proxy with certificates of its own, "
+            "set REQUESTS_CA_BUNDLE to their file; a Maven mirror can be named under [repositories] in ~/.config/jgo.conf. Or set ONNURI_KAFKA to a Kafka that is there already."
         ) from error
     return folder
 

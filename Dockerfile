@@ -1,0 +1,20 @@
+# Worker, dashboard and simulator: one image, the command decides. Nothing is compiled, so nothing that compiles is needed.
+FROM python:3.12-slim
+
+RUN useradd --uid 10001 --create-home onnuri && install -d -o onnuri -g onnuri /data
+
+WORKDIR /opt/onnuri
+COPY pyproject.toml constraints.txt LICENSE ./
+COPY streams streams
+COPY warehouse warehouse
+COPY dashboard dashboard
+RUN pip install --no-cache-dir --only-binary :all: --constraint constraints.txt .
+
+USER onnuri
+WORKDIR /home/onnuri
+ENV ONNURI_WAREHOUSE=/data/onnuri.duckdb \
+    ONNURI_PUBLISHED=/data/published
+VOLUME /data
+EXPOSE 6066 8501
+ENTRYPOINT ["onnuri"]
+CMD ["worker"]

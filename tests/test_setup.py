@@ -1,0 +1,257 @@
+"""What holds the parts together: packages, arrows between them, and the commands and names that files and documents promise."""
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import click
+import pytest
+import typer
+import yaml
+from packaging.requirements import Requirement
+
+from streams import kafka_jars
+from streams.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DOCUMENTS = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.is_file()]
+
+
+def modules(*packages: str) -> list[Path]:
+    return [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """Every dotted name that a module imports, also within functions; a relative import as its full name."""
+    names: set[str] = set()
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join([*package[: len(package) + 1 - node.level], *([node.module] if node.module else [])]) if node.level else str(node.module)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def offenders(paths: list[Path], forbidden: set[str]) -> list[str]:
+    assert paths, "nothing was looked at"
+    return [f"{path.relative_to(ROOT)} imports {name}" for path in paths for name in sorted(imported(path)) if name.split(".")[0] in forbidden]
+
+
+def commands() -> set[str]:
+    """``worker``, ``markets import``, …: every command of the typer app."""
+    group = typer.main.get_command(importlib.import_module("streams.cli").app)
+
+    def walk(command: click.Command, name: str) -> set[str]:
+        below = getattr(command, "commands", None)
+        return {name} if below is None else {found for sub, child in below.items() for found in walk(child, f"{name} {sub}".strip())}
+
+    return walk(group, "")
+
+
+def settings_named(text: str) -> set[str]:
+    return set(re.findall(r"\bONNURI_([A-Z_]+)\b", text))
+
+
+# Arrows
+
+
+def test_the_warehouse_imports_neither_streams_nor_dashboard():
+    assert offenders(modules("warehouse"), {"streams", "dashboard"}) == []
+
+
+def test_the_dashboard_does_not_import_streams():
+    assert offenders(modules("dashboard"), {"streams"}) == []
+
+
+def test_streams_do_not_import_the_dashboard():
+    assert offenders(modules("streams"), {"dashboard"}) == []
+
+
+def test_the_analysis_is_pure():
+    assert offenders(modules("warehouse/analysis"), {"faust", "kafka", "aiokafka", "duckdb", "streamlit"}) == []
+
+
+def test_decoding_is_pure():
+    assert offenders([ROOT / "streams" / "decoding.py"], {"faust", "kafka", "aiokafka", "duckdb", "streamlit"}) == []
+
+
+def test_only_one_module_opens_databases():
+    def opens(path: Path) -> bool:
+        calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        attributes = any(isinstance(call, ast.Attribute) and call.attr == "connect" and ast.unparse(call.value) == "duckdb" for call in calls)
+        return attributes or "duckdb.connect" in imported(path)
+
+    found = [path.relative_to(ROOT).as_posix() for path in modules("streams", "warehouse", "dashboard", "benchmarks") if opens(path)]
+    assert found == ["warehouse/connection.py"]
+
+
+# Packages
+
+
+def pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_constraints_are_plain_pins_without_hosts():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line)] == []
+
+
+def test_every_package_that_an_install_brings_is_pinned():
+    pinned = {canonical(name) for name in pins()}
+    todo = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    seen: set[str] = set()
+    while todo:
+        requirement = Requirement(todo.pop())
+        name = canonical(requirement.name)
+        if name not in seen and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            seen.add(name)
+            todo += metadata.requires(name) or []
+    assert seen - pinned == set()
+
+
+def test_the_wheel_carries_every_file_that_is_read_at_run_time(tmp_path):
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("streams", "warehouse", "dashboard")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in {".sql", ".toml", ".css"}
+    }
+    program = "from setuptools import setup; setup()"
+    for name in ("pyproject.toml", "LICENSE", "streams", "warehouse", "dashboard"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, "-q", "build_py", "--build-lib", "built"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    built = {path.relative_to(tmp_path / "built").as_posix() for path in (tmp_path / "built").rglob("*") if path.is_file()}
+    assert wanted
+    assert wanted - built == set()
+
+
+def test_what_builds_is_what_is_pinned():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert build == [f"setuptools=={pins()['setuptools']}"]
+
+
+# Containers
+
+
+def test_compose_and_dockerfile_name_only_commands_that_exist():
+    asked = {service["command"][0] for service in OURS.values()} | {yaml.safe_load(re.search(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE).group(1))[0]}
+    assert re.search(r'^ENTRYPOINT \["onnuri"\]$', DOCKERFILE, re.MULTILINE)
+    assert PROJECT["scripts"] == {"onnuri": "streams.cli:main"}
+    assert asked - commands() == set()
+
+
+def test_compose_passes_only_options_that_exist():
+    group = typer.main.get_command(importlib.import_module("streams.cli").app)
+    for service in OURS.values():
+        name, *arguments = service["command"]
+        group.commands[name].make_context(name, list(arguments), resilient_parsing=False)
+
+
+def test_compose_dockerfile_and_documents_name_only_settings_that_exist():
+    known = {name.upper() for name in Settings.model_fields} | {"TEST_KAFKA", "DATA"}
+    for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", *DOCUMENTS]:
+        assert settings_named(path.read_text()) - known == set(), path
+
+
+def test_the_values_in_compose_are_valid_settings(monkeypatch):
+    for service in OURS.values():
+        for name, value in service["environment"].items():
+            monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(\w*)\}", r"\1", str(value)))
+        Settings.read()
+
+
+def test_ports_agree_with_the_settings():
+    fields = Settings.model_fields
+    for service, setting, path in (("worker", "web", "/health"), ("dashboard", "dashboard", "/_stcore/health")):
+        port = fields[f"{setting}_port"].default
+        assert SERVICES[service]["environment"][f"ONNURI_{setting.upper()}_PORT"] == port
+        assert SERVICES[service]["ports"] == [f"127.0.0.1:{port}:{port}"]
+        assert f"http://127.0.0.1:{port}{path}" in SERVICES[service]["healthcheck"]["test"][-1]
+        assert str(port) in re.search(r"^EXPOSE (.+)$", DOCKERFILE, re.MULTILINE).group(1).split()
+
+
+def test_published_ports_are_for_this_machine_only():
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_services_meet_at_kafkas_address():
+    listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert {f"PLAINTEXT://{service['environment']['ONNURI_KAFKA']}" for service in OURS.values()} == {listeners[0]}
+    assert listeners[1].removeprefix("HOST://") == SERVICES["kafka"]["ports"][0].rpartition(":")[0]
+
+
+def test_the_compose_kafka_is_the_one_that_is_tested():
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_jars.KAFKA_VERSION}"
+
+
+def test_volumes_are_declared_and_hold_what_must_last():
+    mounted = {volume.split(":")[0]: volume.split(":")[1] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert set(mounted) == set(COMPOSE["volumes"])
+    assert mounted["kafka"] == SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
+    for name in ("ONNURI_WAREHOUSE", "ONNURI_PUBLISHED"):
+        assert Path(SERVICES["worker"]["environment"][name]).is_relative_to(mounted["warehouse"])
+        assert SERVICES["dashboard"]["environment"][name] == SERVICES["worker"]["environment"][name]
+
+
+def test_every_service_says_how_it_is_looked_after():
+    for name, service in SERVICES.items():
+        assert service["restart"] == ("no" if "profiles" in service else "unless-stopped"), name
+        assert ("test" in service["healthcheck"]) == ("profiles" not in service), name
+        assert service["user"] not in ("", "root", "0"), name
+    users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
+    assert users == [service["user"] for service in OURS.values()][:1]
+
+
+def test_the_image_gets_every_file_that_it_copies():
+    kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {name.rstrip("/") for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]}
+    assert copied == kept
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+# What documents promise
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_a_document_exists(path):
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", path.read_text(), re.DOTALL))
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z][\w-]*)", code)) - targets == set()
+    known = commands() | {command.split()[0] for command in commands()}
+    named = {found.strip() for found in re.findall(r"(?<![\w./-])onnuri ((?:markets )?[a-z][a-z-]*)", code)}
+    assert named - known == set()
+
+
+def test_every_make_target_is_explained():
+    makefile = (ROOT / "Makefile").read_text()
+    promised = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    ).stdout
+    assert set(re.findall(r"^  make ([a-z]+)", told, re.MULTILINE)) == set(promised)
+    assert {"demo", "test", "check", "bench", "lint", "clean"} <= set(promised)
