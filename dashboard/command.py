@@ -12,6 +12,8 @@ _OPTIONS = {
     "client.showErrorLinks": "false",
     "client.toolbarMode": "minimal",
     "runner.magicEnabled": "false",
+    # How much older than its time an estimate may be shown while a new one is made.
+    "runner.cacheBackgroundRefreshTTLMultiplier": "12",
     "theme.base": "light",
     "theme.primaryColor": "#256ef4",
     "theme.backgroundColor": "#ffffff",

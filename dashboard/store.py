@@ -58,10 +58,16 @@ def incident_list(published: Path) -> IncidentList:
 
 
 def incident_page(published: Path, listed: IncidentList, incident: Incident) -> IncidentFigures:
-    """The figures of one incident, worked out anew only when its window has grown by a whole step. Raises as ``live_page``."""
-    window = window_of(incident, listed.manifest.watermark)
+    """The figures of one incident. Raises as ``live_page``.
+
+    While it is open they are made anew in the background every ten seconds at the most, however fast its window grows; the page
+    says until when they are.
+    """
+    key = (str(published), listed.manifest.warehouse_id, incident.incident_id)
     with _readable(published):
-        return _incident(str(published), listed.manifest.warehouse_id, incident.incident_id, incident.ended_at, window, _incident=incident)
+        if incident.open:
+            return _open_incident(*key, _incident=incident)
+        return _ended_incident(*key, window_of(incident, listed.manifest.watermark), _incident=incident)
 
 
 class _readable:  # noqa: N801 - reads as a word after with
@@ -108,12 +114,17 @@ def _incidents(published: str, warehouse_id: str, sequence: int) -> list[Inciden
         return known_incidents(snapshot)
 
 
-@st.cache_data(max_entries=32, ttl="10m", show_spinner=False)
-def _incident(
+@st.cache_data(max_entries=16, ttl=10, refresh_mode="background", show_spinner=False)
+def _open_incident(published: str, warehouse_id: str, incident_id: str, *, _incident: Incident) -> IncidentFigures:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return incident_figures(snapshot, _incident)
+
+
+@st.cache_data(max_entries=16, ttl="10m", show_spinner=False)
+def _ended_incident(
     published: str,
     warehouse_id: str,  # noqa: ARG001
     incident_id: str,  # noqa: ARG001
-    ended_at: datetime | None,  # noqa: ARG001
     window: tuple[datetime, datetime],  # noqa: ARG001
     *,
     _incident: Incident,

@@ -124,3 +124,13 @@ def test_a_new_state_appears_by_itself_inside_the_charts_that_are_there(address:
         assert [chart.id for chart in charts(driver)] == [chart.id for chart in kept]
         assert driver.execute_script("return window.sameDocument") is True
         assert severe(driver) == []
+
+
+def test_the_estimate_of_an_open_incident_follows_new_states(address: str, published: Path, tmp_path: Path) -> None:
+    publish_launch_day(published, sequence=4, clock=datetime(2025, 3, 1, 15, 0, tzinfo=SEOUL))
+    with browser(tmp_path, width=1280) as driver:
+        driver.get(f"{address}/incidents?lang=ko")
+        wait_for(driver, "lost", "잠정치")
+        publish_launch_day(published, sequence=5, clock=datetime(2025, 3, 1, 16, 0, tzinfo=SEOUL))
+        wait_for(driver, "lost", "3월 1일 15:50까지")
+        assert severe(driver) == []
