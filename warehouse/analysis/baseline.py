@@ -108,7 +108,7 @@ def _places(places: dict[str, Codes], names: dict[str, list[str]], groups: tuple
 def _level(
     values: Array, seen: Array, expected: Array, of_day: dict[int, int], day: int, minute: int, step: int, region: Codes, noise: float
 ) -> Array:
-    """The level at ``minute`` of ``day`` [place], from the 24 hours before; what is left of yesterday's counts half."""
+    """The level at ``minute`` of ``day`` [place], from the day and night before; what is left of yesterday's counts half."""
     slots = values.shape[2]
     slot = minute // step
     sold, wanted, ago, carried = [], [], [], []
@@ -120,7 +120,8 @@ def _level(
             ago.append((slot + back * slots - 1 - np.arange(low, high)) * float(step))
             carried.append(np.full(high - low, 1.0 if back == 0 else PERSISTENCE))
     sold_all, wanted_all, before, kept = np.concatenate(sold, axis=1), np.concatenate(wanted, axis=1), np.concatenate(ago), np.concatenate(carried)
-    before = np.minimum(before, LEVEL_REACH)
+    near = before < LEVEL_REACH
+    sold_all, wanted_all, before, kept = sold_all[:, near], wanted_all[:, near], before[near], kept[near]
     weight = wanted_all.sum(axis=0) * 0.5 ** (before / 90.0)
     share = float((weight * kept).sum() / weight.sum()) if weight.sum() > 0 else 0.0
     return 1 + (levels(sold_all, wanted_all, before, region, noise) - 1) * share

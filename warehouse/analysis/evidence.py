@@ -22,7 +22,7 @@ FAILURE_ALARM = 14.0
 
 MISSING_WINDOWS = (2, 5, 15, 30)
 ALARMING_SHARE_LEFT = 0.6
-MISSING_ALARM = 16.0
+MISSING_ALARM = 12.0
 DRIFT = 0.15
 """How far the level strays within an hour, as a relative standard deviation."""
 

@@ -250,8 +250,10 @@ class _Watch:
         attempts, failed = rest(counts.attempts), rest(counts.failed)
         if failed >= 3 and failed >= 0.03 * attempts:
             return False
-        wanted = rest(counts.expected, counts.midnight) * float(found.level[0, at])
-        return wanted < 5 or rest(counts.approved, counts.midnight) >= 0.8 * wanted
+        wanted, sold = rest(counts.expected, counts.midnight) * float(found.level[0, at]), rest(counts.approved, counts.midnight)
+        # a minute alone strays by more than a fifth
+        beyond_chance = float(shortfall_exponent(np.array([sold]), np.array([wanted]), np.array([DRIFT**2]))[0]) >= 2
+        return sold >= 0.8 * wanted or not beyond_chance
 
     def _own(self, incident: Open, low: int, high: int) -> tuple[Counts, Array] | None:
         """The counts of an incident's own stream around [low, high), and the level to hold them against."""

@@ -6,24 +6,21 @@ hit, by the others in the same hours. docs/method.md has the formulas, their sou
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil, exp, log
+from math import ceil
 
 import numpy as np
 import polars as pl
 
+from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of
 from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, need_columns
-from warehouse.analysis.intervals import Band, band, windows_needed
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.times import DAY, Minutes, date_of, minute_of, moment_of, spans_of
 from warehouse.analysis.windows import JITTER, PastWindows, Situation, Window, ask, past_windows
 
 HISTORY_DAYS = 70
-OLD_DAYS = 3
-"""History that ends longer before the incident is called old, and the interval is widened."""
-
 _METHOD = (
     "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the pooled profile, "
     "times today's level from the hours before (half-life 1.5 h; market, region, nation)"
@@ -98,7 +95,7 @@ def estimate_loss(
     found, past = ask(situation, first, last), past_windows(situation, first, last, jitter)
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
-    bands = _Bands(past, kind, own, level, _extra(situation, found, past, warnings), warnings)
+    bands = Bands(past, kind, own, level, extra_width(situation, found, past, warnings), warnings)
     if situation.controls:
         apart = float((found.without_controls - found.observed)[hit].sum())
         warnings.append(f"Markets that were not hit are used as controls; if buyers went there, the loss is overstated. Without controls it is {apart:,.0f}.")
@@ -109,7 +106,11 @@ def estimate_loss(
     of_region = (situation.region[ids][:, None] == np.arange(len(regions))).astype(float)
     by_region = _table("region", regions, of_region, expected, observed, bands, ids).filter(pl.Series(of_region.any(axis=0)))
     by_market = _table("market_id", [rows.names["market_id"][i] for i in ids], None, expected, observed, bands, ids)
-    by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level)
+    names = rows.names.get("channel", ["unknown"])
+    if len(names) == 1:
+        by_channel = total.rename({"all": "channel"}).with_columns(channel=pl.lit(names[0]))
+    else:
+        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level)
     return LossEstimate(
         **dict(zip(("expected", "observed", "lost", "low", "high"), total.row(0)[1:], strict=True)),
         by_region=by_region,
@@ -230,52 +231,7 @@ def _regions(rows: Rows) -> Codes:
     return region
 
 
-def _extra(situation: Situation, found: Window, past: PastWindows, warnings: list[str]) -> float:
-    """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
-    extra = 0.0
-    ratio = past.observed.sum(axis=1) / np.maximum(past.expected.sum(axis=1), 1e-12)
-    if situation.gap > OLD_DAYS:
-        spread = float(np.sqrt(((ratio / 1 - 1) ** 2).mean())) if len(ratio) else 0.1
-        extra = spread * (situation.gap / 7) ** 0.5
-    widest = max((abs(log(one)) for one in past.level if one > 0), default=0.0)
-    today = abs(log(found.level)) if found.level > 0 else 0.0
-    if today > max(1.5 * widest, log(1.25)):
-        extra = float(np.hypot(extra, exp(0.25 * today) - 1))
-        warnings.append(f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it holds for the window is an assumption, and the interval was widened.")
-    return extra
-
-
-class _Bands:
-    """Bands of relative errors for any grouping of the places, from the past windows."""
-
-    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, extra: float, warnings: list[str] | None) -> None:
-        alike = past.kind == kind
-        needed = windows_needed(level)
-        enough = len(np.unique(past.day[alike])) // own_days >= needed
-        use = alike if enough else np.ones(len(alike), dtype=bool)
-        self.past = PastWindows(past.expected[use], past.observed[use], past.day[use], past.kind[use], past.level[use])
-        self.independent = len(np.unique(past.day[use])) // own_days
-        self.level, self.extra = level, extra
-        way = {
-            "conformal": f"conformal, from the relative errors of {self.independent} past windows of the same length and hours, each learnt without its own day",
-            "t": f"Student's t on the relative errors of {self.independent} past windows",
-            "prior": f"Student's t on {self.independent} past windows and a prior spread of 25 %",
-        }
-        how = band(np.zeros((1, 1)), self.independent, level).how
-        self.how = way[how]
-        if how != "conformal" and warnings is not None:
-            warnings.append(f"Only {self.independent} independent past windows; a conformal interval of {level:.0%} needs {needed}. Instead: {self.how}.")
-
-    def of(self, groups: Array | None, places: Codes) -> Band:
-        """The band of each column of ``groups`` [place, group], or of each place."""
-        expected, observed = self.past.expected[:, places], self.past.observed[:, places]
-        if groups is not None:
-            expected, observed = expected @ groups, observed @ groups
-        found = band(np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1, self.independent, self.level)
-        return Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how) if self.extra else found
-
-
-def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: _Bands, places: Codes) -> pl.DataFrame:
+def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes) -> pl.DataFrame:
     found = bands.of(groups, places)
     if groups is not None:
         expected, observed = expected @ groups, observed @ groups
@@ -285,10 +241,7 @@ def _table(column: str, names: list[str], groups: Array | None, expected: Array,
 
 def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float) -> pl.DataFrame:
     """The same by channel: each channel estimated on its own, then scaled so that they add up."""
-    if "channel" not in rows.places:
-        place, names = np.zeros(len(rows.minute), dtype=np.int64), ["unknown"]
-    else:
-        place, names = rows.places["channel"], rows.names["channel"]
+    place, names = rows.places["channel"], rows.names["channel"]
     of_hit = situation.hit[rows.places["market_id"]]
     known = Rows(rows.minute[of_hit], rows.sales[of_hit], {}, {}, rows.step)
     panel = situation.panel
@@ -299,7 +252,7 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     learner = Learner.of(by_channel, situation.learner.kinds, situation.learn)
     alone = Situation(by_channel, learner, situation.learn, None, np.zeros(len(names), dtype=np.int64), every, False, situation.gap)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
-    bands = _Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
+    bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
     scale = total / found.expected.sum() if found.expected.sum() > 0 else 1.0
     return _table("channel", names, None, found.expected * scale, found.observed, bands, np.arange(len(names)))
 

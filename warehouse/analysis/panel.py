@@ -100,7 +100,7 @@ def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[i
 
 def _step(minute: Minutes) -> int:
     """The uniform step: the greatest minutes that every row's time of day is a multiple of."""
-    step = int(np.gcd.reduce(np.unique(minute % DAY))) if len(minute) else 1
+    step = int(np.gcd.reduce(np.flatnonzero(np.bincount(minute % DAY)))) if len(minute) else 1
     step = step or DAY
     return step if DAY % step == 0 else int(np.gcd(step, DAY))
 

@@ -12,11 +12,11 @@ PROFILE_NOISES = 125.0
 
 MARKET_SPREAD = 0.06
 REGION_SPREAD = 0.035
-NATION_SPREAD = 0.3
+NATION_SPREAD = 0.1
 """How far a level is from the wider one's before today's sales are seen, as a relative standard deviation."""
 
 LEVEL_HALF_LIFE = 90.0
-LEVEL_REACH = 1440
+LEVEL_REACH = 540
 """Minutes: how fast the past fades for today's level, and how far it is looked at."""
 
 

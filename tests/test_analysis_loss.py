@@ -1,0 +1,296 @@
+"""The gross shortfall: adding up, what it may not see, and losses that are known."""
+
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, day_types, estimate_loss
+from warehouse.analysis.intervals import band, student, windows_needed
+
+START = datetime(2025, 2, 26, 10)
+END = datetime(2025, 2, 26, 14)
+DATA = Path(os.environ.get("ONNURI_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+
+
+def country(*, days: int = 35, markets: int = 30, first: date = date(2025, 1, 23), seed: int = 1, noise: float = 0.03) -> pl.DataFrame:
+    """Hourly sales of markets in three regions and two channels; demand of a day and an hour stray together by ``noise``."""
+    rng = np.random.default_rng(seed)
+    hours = np.interp(np.arange(24), [0, 6, 8, 11, 14, 18, 22, 24], [0.1, 0.2, 3, 8, 6, 8, 1, 0.1])
+    weekday = (first.weekday() + np.arange(days)) % 7
+    level = np.array([1, 1, 1, 1, 1.1, 1.2, 0.7])[weekday] * np.exp(rng.normal(0, noise, days))
+    size = rng.gamma(1.0, 6.0, markets) + 0.5
+    mean = size[:, None, None, None] * np.array([0.6, 0.4])[:, None, None] * (level[:, None] * hours * np.exp(rng.normal(0, noise, (days, 24))))
+    sold = rng.poisson(mean) * 10_000.0
+    m, c, d, h = np.nonzero(sold)
+    at = pl.Series([datetime.combine(first, datetime.min.time()) + timedelta(hours=n) for n in range(days * 24)]).gather(d * 24 + h)
+    names, regions = pl.Series([f"m{i:02d}" for i in range(markets)]), pl.Series([f"r{i % 3}" for i in range(markets)])
+    return pl.DataFrame({"at": at, "market_id": names.gather(m), "sales": sold[m, c, d, h], "region": regions.gather(m), "channel": pl.Series(["card", "mobile"]).gather(c)})
+
+
+def hurt(sales: pl.DataFrame, share: float, start: datetime = START, end: datetime = END, markets: list[str] | None = None) -> tuple[pl.DataFrame, float]:
+    """The same with ``share`` of the window's sales taken away, and how much that is."""
+    inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(True) if markets is None else pl.col("market_id").is_in(markets))
+    lost = sales.filter(inside)["sales"].sum() * share
+    return sales.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales")), lost
+
+
+def figures(found: LossEstimate) -> list[float]:
+    return [found.expected, found.observed, found.lost, found.low, found.high]
+
+
+def test_a_known_loss_is_found_within_its_interval() -> None:
+    sales, lost = hurt(country(), 0.8)
+    found = estimate_loss(sales, START, END)
+    assert found.lost == pytest.approx(lost, rel=0.12)
+    assert found.low <= lost <= found.high
+    assert found.warnings == []
+    assert "conformal" in found.method
+
+
+def test_most_intervals_hold_the_loss_over_many_worlds() -> None:
+    held = 0
+    for seed in range(40):
+        sales, lost = hurt(country(seed=seed, markets=12, noise=0.06), 0.5)
+        found = estimate_loss(sales, START, END)
+        held += found.low <= lost <= found.high
+    assert held >= 33
+
+
+def test_point_estimates_add_up_from_market_to_region_to_nation() -> None:
+    sales, _ = hurt(country(), 0.6)
+    found = estimate_loss(sales, START, END)
+    for part in (found.by_market, found.by_region, found.by_channel):
+        for column in ("expected", "observed", "lost"):
+            assert part[column].sum() == pytest.approx(getattr(found, column))
+    regions = sales.select("market_id", "region").unique()
+    summed = found.by_market.join(regions, on="market_id").group_by("region").agg(pl.col("lost").sum()).sort("region")
+    assert summed["lost"].to_list() == pytest.approx(found.by_region.sort("region")["lost"].to_list())
+
+
+def test_sales_in_another_unit_give_the_same_loss_in_that_unit() -> None:
+    sales, _ = hurt(country(), 0.6)
+    won, million = estimate_loss(sales, START, END), estimate_loss(sales.with_columns(pl.col("sales") / 1e6), START, END)
+    assert figures(won) == pytest.approx([1e6 * figure for figure in figures(million)])
+
+
+def test_nothing_after_as_of_is_used() -> None:
+    sales, _ = hurt(country(), 0.6)
+    after = pl.col("at") >= END
+    changed = sales.with_columns(sales=pl.when(after).then(pl.col("sales") * 50 + 1).otherwise("sales"))
+    assert figures(estimate_loss(changed, START, END)) == figures(estimate_loss(sales, START, END))
+    assert figures(estimate_loss(sales.filter(~after), START, END)) == figures(estimate_loss(sales, START, END))
+
+
+def test_a_later_as_of_learns_from_the_days_after_but_not_from_the_rest_of_the_day() -> None:
+    sales, _ = hurt(country(days=42), 0.6)
+    later = datetime(2025, 3, 4)
+    known = estimate_loss(sales, START, END, as_of=later)
+    assert known.expected != estimate_loss(sales, START, END).expected
+    rebound = sales.with_columns(sales=pl.when(pl.col("at").is_between(END, datetime(2025, 2, 27), closed="left")).then(pl.col("sales") * 9).otherwise("sales"))
+    assert estimate_loss(rebound, START, END, as_of=later).expected == pytest.approx(known.expected)
+
+
+def test_a_window_that_is_not_over_is_cut_at_as_of() -> None:
+    sales, _ = hurt(country(), 0.6)
+    found = estimate_loss(sales, START, END, as_of=START + timedelta(hours=2))
+    assert found.end == START + timedelta(hours=2)
+    assert figures(found) == figures(estimate_loss(sales, START, START + timedelta(hours=2)))
+    assert any("cut" in warning for warning in found.warnings)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    sales, _ = hurt(country(), 0.6)
+    assert figures(estimate_loss(sales.sample(fraction=1, shuffle=True, seed=3), START, END)) == pytest.approx(figures(estimate_loss(sales, START, END)))
+
+
+def test_aware_times_are_converted_to_seoul() -> None:
+    sales, _ = hurt(country(), 0.6)
+    aware = sales.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC"))
+    moments = [pl.Series([moment]).dt.replace_time_zone("Asia/Seoul")[0] for moment in (START, END)]
+    assert figures(estimate_loss(aware, *moments)) == figures(estimate_loss(sales, START, END))
+
+
+def test_exclusions_are_never_learnt_from() -> None:
+    sales, _ = hurt(country(), 0.6)
+    low, high = datetime(2025, 2, 19, 9), datetime(2025, 2, 20, 17)
+    inside = pl.col("at").is_between(low, high, closed="left")
+    wild = sales.with_columns(sales=pl.when(inside).then(pl.col("sales") * 30).otherwise("sales"))
+    spans = pl.DataFrame({"start": [low], "end": [high]})
+    one_market = spans.with_columns(market_id=pl.lit("m03"))
+    assert figures(estimate_loss(wild, START, END, exclusions=spans)) == pytest.approx(figures(estimate_loss(sales, START, END, exclusions=spans)))
+    wild_one = sales.with_columns(sales=pl.when(inside & (pl.col("market_id") == "m03")).then(pl.col("sales") * 30).otherwise("sales"))
+    expected = estimate_loss(sales, START, END, exclusions=one_market)
+    assert figures(estimate_loss(wild_one, START, END, exclusions=one_market)) == pytest.approx(figures(expected))
+
+
+def test_a_switched_off_fortnight_is_no_history_and_is_said() -> None:
+    sales, lost = hurt(country(days=49, first=date(2025, 1, 9)), 0.7)
+    off = sales.filter(~pl.col("at").is_between(datetime(2025, 2, 11), datetime(2025, 2, 26), closed="left"))
+    found, usual = estimate_loss(off, START, END), estimate_loss(sales, START, END)
+    assert found.lost == pytest.approx(lost, rel=0.15)
+    assert any("16 days away" in warning for warning in found.warnings)
+    assert found.high - found.low > usual.high - usual.low
+
+
+def test_a_level_never_seen_before_is_followed_and_widens_the_interval() -> None:
+    whole = country(days=36)
+    day = pl.col("at").dt.date() == START.date()
+    sales, lost = hurt(whole.with_columns(sales=pl.when(day).then(pl.col("sales") * 2.5).otherwise("sales")), 0.8)
+    found = estimate_loss(sales, START, END)
+    assert found.lost == pytest.approx(lost, rel=0.15)
+    assert any("beyond any" in warning for warning in found.warnings)
+    assert (found.high - found.low) / found.expected > 0.3
+
+
+def test_too_few_past_windows_fall_back_to_t_and_say_so() -> None:
+    sales, lost = hurt(country(days=14, first=date(2025, 2, 13)), 0.6)
+    found = estimate_loss(sales, START, END)
+    assert any("needs 19" in warning for warning in found.warnings)
+    assert "Student" in found.method
+    assert found.low <= lost <= found.high
+    one_day = estimate_loss(sales.filter(pl.col("at") >= datetime(2025, 2, 25)), START, END)
+    assert "prior" in one_day.method
+    assert one_day.high - one_day.low > found.high - found.low
+
+
+def test_a_partial_scope_uses_the_others_as_controls_and_warns() -> None:
+    markets = [f"m{i:02d}" for i in range(0, 30, 3)]
+    quiet = country().with_columns(sales=pl.when(pl.col("at").is_between(START, END, closed="left")).then(pl.col("sales") * 0.6).otherwise("sales"))
+    sales, lost = hurt(quiet, 0.7, markets=markets)
+    found = estimate_loss(sales, START, END, markets=markets)
+    assert found.lost == pytest.approx(lost, rel=0.25)
+    assert any("controls" in warning for warning in found.warnings)
+    assert sorted(found.by_market["market_id"]) == markets
+    alone = estimate_loss(sales.filter(pl.col("market_id").is_in(markets)), START, END)
+    assert abs(alone.lost - lost) > abs(found.lost - lost)
+
+
+def test_windows_across_midnight_and_over_days_are_estimated() -> None:
+    start, end = datetime(2025, 2, 25, 20), datetime(2025, 2, 27, 9)
+    sales, lost = hurt(country(days=42), 0.7, start, end)
+    found = estimate_loss(sales, start, end)
+    assert found.lost == pytest.approx(lost, rel=0.12)
+    assert found.low <= lost <= found.high
+
+
+@pytest.mark.parametrize("step", ["1m", "15m", "1d"])
+def test_any_uniform_step_will_do(step: str) -> None:
+    spread = country()
+    if step == "1d":
+        sales, lost = hurt(spread.with_columns(pl.col("at").dt.truncate("1d")), 0.5, datetime(2025, 2, 26), datetime(2025, 2, 27))
+        found = estimate_loss(sales, datetime(2025, 2, 26), datetime(2025, 2, 27))
+    else:
+        minute = (pl.int_range(pl.len()) * 7 % 60).cast(pl.Int64)
+        sales, lost = hurt(spread.with_columns(pl.col("at") + pl.duration(minutes=minute)).with_columns(pl.col("at").dt.truncate(step)), 0.5)
+        found = estimate_loss(sales, START, END)
+    assert found.low <= lost <= found.high
+    assert found.lost == pytest.approx(lost, rel=0.3)
+
+
+def test_total_silence_up_to_the_end_is_a_loss_and_not_missing_data() -> None:
+    sales, lost = hurt(country(), 1.0)
+    found = estimate_loss(sales.filter((pl.col("at") < START) & (pl.col("sales") > 0)), START, END)
+    assert found.lost == pytest.approx(lost, rel=0.12)
+    assert found.observed == 0
+    assert any("no rows after" in warning for warning in found.warnings)
+
+
+def test_market_days_are_learnt_where_they_are_given() -> None:
+    plain = country(days=42, markets=40, seed=4)
+    held = pl.col("at").dt.day().mod(10).is_in([1, 6]) & (pl.col("market_id") < "m20")
+    sales, lost = hurt(plain.with_columns(sales=pl.when(held).then(pl.col("sales") * 4).otherwise("sales")), 0.5)
+    cycles = pl.DataFrame({"market_id": [f"m{i:02d}" for i in range(20)], "days": ["1,6"] * 20})
+    known = estimate_loss(sales, START, END, cycles=cycles)
+    assert abs(known.lost - lost) < abs(estimate_loss(sales, START, END).lost - lost)
+    too_few = estimate_loss(sales, START, END, cycles=cycles.head(1))
+    assert any("Market days were not used" in warning for warning in too_few.warnings)
+
+
+def test_a_promotion_with_a_factor_is_taken_out_of_history_and_put_into_the_window() -> None:
+    plain, lost = hurt(country(), 0.5)
+    low, high = datetime(2025, 2, 17), datetime(2025, 2, 20)
+    promoted = plain.with_columns(sales=pl.when(pl.col("at").is_between(low, high, closed="left")).then(pl.col("sales") * 6).otherwise("sales"))
+    promotion = pl.DataFrame({"start": [low], "end": [high], "label": ["holiday"], "factor": [6.0]})
+    assert estimate_loss(promoted, START, END, promotions=promotion).lost == pytest.approx(lost, rel=0.12)
+    assert estimate_loss(promoted, START, END, promotions=promotion.drop("factor")).lost == pytest.approx(lost, rel=0.12)
+    during = pl.DataFrame({"start": [START - timedelta(hours=1)], "end": [END], "label": ["now"]})
+    assert any("promotion" in warning for warning in estimate_loss(plain, START, END, promotions=during).warnings)
+
+
+def test_a_calendar_of_ones_own_decides_which_days_are_alike() -> None:
+    sales, _ = hurt(country(), 0.5)
+    days = pl.DataFrame({"date": [date(2025, 1, 23) + timedelta(days=n) for n in range(35)]}).with_columns(day_type=pl.lit("any"))
+    assert estimate_loss(sales, START, END, calendar=days).expected != estimate_loss(sales, START, END).expected
+    with pytest.raises(AnalysisError, match="2025-02-26"):
+        estimate_loss(sales, START, END, calendar=days.filter(pl.col("date") != date(2025, 2, 26)))
+
+
+def test_korean_holidays_and_their_substitutes_are_sundays() -> None:
+    types = dict(day_types(date(2025, 2, 28), date(2025, 3, 8)).iter_rows())
+    assert types[date(2025, 3, 1)] == "sunday_or_holiday"
+    assert types[date(2025, 3, 3)] == "sunday_or_holiday"
+    assert (types[date(2025, 2, 28)], types[date(2025, 3, 8)]) == ("workday", "saturday")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "hint"),
+    [
+        (lambda s: s.rename({"sales": "sale"}), FrameError, "Did you mean 'sale'"),
+        (lambda s: s.with_columns(-pl.col("sales")), FrameError, "0 or more"),
+        (lambda s: s.with_columns(pl.col("at").cast(pl.String)), FrameError, "expected datetimes"),
+        (lambda s: s.with_columns(region=pl.col("sales").cast(pl.String)), FrameError, "one region a market"),
+        (lambda s: s.with_columns(pl.col("at") + pl.duration(seconds=30)), FrameError, "whole minutes"),
+        (lambda s: s.filter(pl.col("at") >= START), HistoryError, "ordinary day"),
+        (lambda s: s.clear(), HistoryError, "no rows"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_hint(change: object, error: type[AnalysisError], hint: str) -> None:
+    with pytest.raises(error, match=hint):
+        estimate_loss(change(country(days=36)), START, END)  # type: ignore[operator]
+
+
+def test_unknown_markets_and_impossible_windows_are_refused() -> None:
+    sales = country()
+    with pytest.raises(AnalysisError, match="nowhere"):
+        estimate_loss(sales, START, END, markets=["nowhere"])
+    with pytest.raises(AnalysisError, match="after the start"):
+        estimate_loss(sales, END, START)
+    with pytest.raises(AnalysisError, match="as_of"):
+        estimate_loss(sales, START, END, as_of=START)
+    with pytest.raises(AnalysisError, match="level"):
+        estimate_loss(sales, START, END, level=90)
+
+
+def test_ninety_percent_need_nineteen_windows() -> None:
+    assert (windows_needed(0.9), windows_needed(0.95), windows_needed(0.5)) == (19, 39, 3)
+    errors = np.arange(19.0)[:, None] - 9
+    assert (band(errors, 19, 0.9).low[0], band(errors, 19, 0.9).high[0], band(errors, 19, 0.9).how) == (-9, 9, "conformal")
+    assert band(errors[:18], 18, 0.9).how == "t"
+
+
+@pytest.mark.parametrize(("probability", "freedom", "quantile"), [(0.95, 1, 6.3138), (0.95, 3, 2.3534), (0.975, 13, 2.1604), (0.95, 100, 1.6602)])
+def test_quantiles_of_t_agree_with_the_tables(probability: float, freedom: float, quantile: float) -> None:
+    assert student(probability, freedom) == pytest.approx(quantile, rel=1e-3)
+
+
+def test_real_sales_with_an_injected_loss() -> None:
+    path = DATA / "freshretail" / "public_even_stores_60d.parquet"
+    if not path.is_file():
+        pytest.skip(f"the public panel FreshRetailNet-50K is not at {path}; set ONNURI_DATA to its folder")
+    panel = pl.read_parquet(path)
+    sales = panel.select(at=pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour"), market_id=pl.col("store_id").cast(pl.String), region=pl.col("city_id").cast(pl.String), sales=pl.col("sales").cast(pl.Float64))
+    calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
+    errors, held = [], 0
+    for day in range(32, 60, 3):
+        start = datetime(2024, 3, 28, 10) + timedelta(days=day)
+        known = sales.filter(pl.col("at").is_between(start - timedelta(days=14, hours=10), start + timedelta(hours=3), closed="left"))
+        changed, lost = hurt(known, 0.6, start, start + timedelta(hours=3))
+        found = estimate_loss(changed, start, start + timedelta(hours=3), calendar=calendar)
+        errors.append(abs(found.lost - lost) / (lost / 0.6))
+        held += found.low <= lost <= found.high
+    assert np.mean(errors) < 0.09
+    assert held >= 7
