@@ -63,7 +63,7 @@ def read_markets(path: Path) -> MarketList:
     return MarketList(list(markets.values()), problems)
 
 
-def _official(rows: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, object]]]:
+def _official(rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, object]]]:
     for row in rows:
         name = unicodedata.normalize("NFC", row["시장명"].strip())
         address = _first(row, "소재지도로명주소", "도로명주소", "소재지지번주소", "지번주소")
@@ -84,7 +84,7 @@ def _official(rows: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, object
         )
 
 
-def _own(rows: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, object]]]:
+def _own(rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, object]]]:
     known = [field.name for field in msgspec.structs.fields(Market)]
     for row in rows:
         yield rows.line_num, {name: row[name] for name in known if row.get(name)}

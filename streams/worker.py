@@ -47,7 +47,10 @@ def create_app(settings: Settings, writer: Writer) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         agent_supervisor=CrashingSupervisor,
-        broker_session_timeout=30,
+        # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
+        # new member would wait until the dead one's session is over.
+        consumer_group_instance_id="owner",
+        broker_session_timeout=20,
         broker_heartbeat_interval=3,
         broker_request_timeout=40,
         broker_max_poll_interval=600,
