@@ -19,7 +19,9 @@ def nation(*, seed: int = 1, days: int = 28, level: float = 1.0) -> pl.DataFrame
     minute = np.arange(0, 1440, 5)
     shape = 300 * np.exp(-(((minute - 840) / 260) ** 2)) + 1
     sold = rng.poisson(shape * np.append(np.ones(days - 1), level)[:, None] * np.exp(rng.normal(0, 0.04, (days, 1)))) * 25_000
-    at = pl.datetime_range(datetime.combine(FIRST, datetime.min.time()), datetime.combine(FIRST, datetime.min.time()) + timedelta(days=days), "5m", closed="left", eager=True)
+    at = pl.datetime_range(
+        datetime.combine(FIRST, datetime.min.time()), datetime.combine(FIRST, datetime.min.time()) + timedelta(days=days), "5m", closed="left", eager=True
+    )
     return pl.DataFrame({"at": at, "sales": sold.ravel()}).filter(pl.col("sales") > 0)
 
 
@@ -63,7 +65,9 @@ def test_excluded_spans_and_silent_days_are_not_history() -> None:
 
 
 def test_each_group_is_a_series_of_its_own() -> None:
-    history = pl.concat([nation(seed=seed).with_columns(pl.col("sales") * weight, region=pl.lit(name)) for seed, name, weight in ((1, "big", 10), (2, "small", 1))])
+    history = pl.concat(
+        [nation(seed=seed).with_columns(pl.col("sales") * weight, region=pl.lit(name)) for seed, name, weight in ((1, "big", 10), (2, "small", 1))]
+    )
     found = expected_sales(history, DAY, DAY + timedelta(hours=3), as_of=DAY, step=FIVE)
     assert found.columns == ["region", "at", "expected", "low", "high"]
     summed = found.group_by("region").agg(pl.col("expected").sum()).sort("region")["expected"]

@@ -53,7 +53,14 @@ def expectation(days: int = 1, first: datetime = MIDNIGHT, a_day: int = 76_000) 
     mean = share[:, None, None] * np.array([0.55, 0.45])[:, None] * np.tile(SHAPE, days) * a_day
     at = pl.datetime_range(first, first + timedelta(days=days), "1m", closed="left", eager=True)
     cell = np.indices(mean.shape).reshape(3, -1)
-    return pl.DataFrame({"minute_at": at.gather(cell[2]), "region": pl.Series(REGIONS).gather(cell[0]), "channel": pl.Series(CHANNELS).gather(cell[1]), "expected": mean.ravel()})
+    return pl.DataFrame(
+        {
+            "minute_at": at.gather(cell[2]),
+            "region": pl.Series(REGIONS).gather(cell[0]),
+            "channel": pl.Series(CHANNELS).gather(cell[1]),
+            "expected": mean.ravel(),
+        }
+    )
 
 
 def hurt(found: Counts, start: int, end: int, share: float, *, failing: bool, region: int | None = None, channel: int | None = None, seed: int = 5) -> Counts:
@@ -73,7 +80,9 @@ def nothing_open() -> pl.DataFrame:
     return pl.DataFrame(schema={name: kind for name, kind in CHANGES.items() if name != "action"})
 
 
-def run(found: Counts, cuts: list[int], *, expected: pl.DataFrame | None = None, maintenance: pl.DataFrame | None = None, first: datetime = MIDNIGHT) -> dict[str, dict[str, Any]]:
+def run(
+    found: Counts, cuts: list[int], *, expected: pl.DataFrame | None = None, maintenance: pl.DataFrame | None = None, first: datetime = MIDNIGHT
+) -> dict[str, dict[str, Any]]:
     """Call ``detect`` on every piece between ``cuts`` (minutes) and keep the rows as the warehouse does."""
     minutes = minutes_of(found, first)
     wanted = expectation(-(-cuts[-1] // 1440), first) if expected is None else expected
@@ -157,7 +166,12 @@ def test_without_an_expectation_only_failures_are_found() -> None:
 
 
 def maintenance(announced: datetime | None, start: int = 590, end: int = 670, service: str | None = None) -> pl.DataFrame:
-    spans = {"starts_at": [MIDNIGHT + timedelta(minutes=start)], "ends_at": [MIDNIGHT + timedelta(minutes=end)], "announced_at": [announced], "service": [service]}
+    spans = {
+        "starts_at": [MIDNIGHT + timedelta(minutes=start)],
+        "ends_at": [MIDNIGHT + timedelta(minutes=end)],
+        "announced_at": [announced],
+        "service": [service],
+    }
     return pl.DataFrame(spans, schema={"starts_at": pl.Datetime("us"), "ends_at": pl.Datetime("us"), "announced_at": pl.Datetime("us"), "service": pl.String})
 
 

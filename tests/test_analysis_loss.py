@@ -28,7 +28,9 @@ def country(*, days: int = 35, markets: int = 30, first: date = date(2025, 1, 23
     m, c, d, h = np.nonzero(sold)
     at = pl.Series([datetime.combine(first, datetime.min.time()) + timedelta(hours=n) for n in range(days * 24)]).gather(d * 24 + h)
     names, regions = pl.Series([f"m{i:02d}" for i in range(markets)]), pl.Series([f"r{i % 3}" for i in range(markets)])
-    return pl.DataFrame({"at": at, "market_id": names.gather(m), "sales": sold[m, c, d, h], "region": regions.gather(m), "channel": pl.Series(["card", "mobile"]).gather(c)})
+    return pl.DataFrame(
+        {"at": at, "market_id": names.gather(m), "sales": sold[m, c, d, h], "region": regions.gather(m), "channel": pl.Series(["card", "mobile"]).gather(c)}
+    )
 
 
 def hurt(sales: pl.DataFrame, share: float, start: datetime = START, end: datetime = END, markets: list[str] | None = None) -> tuple[pl.DataFrame, float]:
@@ -282,7 +284,12 @@ def test_real_sales_with_an_injected_loss() -> None:
     if not path.is_file():
         pytest.skip(f"the public panel FreshRetailNet-50K is not at {path}; set ONNURI_DATA to its folder")
     panel = pl.read_parquet(path)
-    sales = panel.select(at=pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour"), market_id=pl.col("store_id").cast(pl.String), region=pl.col("city_id").cast(pl.String), sales=pl.col("sales").cast(pl.Float64))
+    sales = panel.select(
+        at=pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour"),
+        market_id=pl.col("store_id").cast(pl.String),
+        region=pl.col("city_id").cast(pl.String),
+        sales=pl.col("sales").cast(pl.Float64),
+    )
     calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
     errors, held = [], 0
     for day in range(32, 60, 3):

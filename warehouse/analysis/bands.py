@@ -23,7 +23,9 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, warnings
     today = abs(log(found.level)) if found.level > 0 else 0.0
     if today > max(1.5 * widest, log(1.25)):
         extra = float(np.hypot(extra, exp(0.25 * today) - 1))
-        warnings.append(f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it holds for the window is an assumption, and the interval was widened.")
+        warnings.append(
+            f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it holds for the window is an assumption, and the interval was widened."
+        )
     return extra
 
 
@@ -54,4 +56,8 @@ class Bands:
         if groups is not None:
             expected, observed = expected @ groups, observed @ groups
         found = band(np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1, self.independent, self.level)
-        return Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how) if self.extra else found
+        return (
+            Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how)
+            if self.extra
+            else found
+        )

@@ -72,7 +72,17 @@ def expected_sales(
     factors, errors = [], []
     region = np.zeros(len(names), dtype=np.int64)
     for day in [known_until // DAY - days[0], *past]:
-        factor = _level(panel.values, panel.seen if day >= known_until // DAY - days[0] else learn, expected, of_day, int(day), known_until % DAY, minutes, region, learner.noise)
+        factor = _level(
+            panel.values,
+            panel.seen if day >= known_until // DAY - days[0] else learn,
+            expected,
+            of_day,
+            int(day),
+            known_until % DAY,
+            minutes,
+            region,
+            learner.noise,
+        )
         factors.append(factor)
         if day in past and day < known_until // DAY - days[0]:
             errors.append(np.where(learn[day], panel.values[:, day] - expected[of_day[int(day)]] * factor[:, None], np.nan))
@@ -105,9 +115,7 @@ def _places(places: dict[str, Codes], names: dict[str, list[str]], groups: tuple
     return place.astype(np.int64), combinations
 
 
-def _level(
-    values: Array, seen: Array, expected: Array, of_day: dict[int, int], day: int, minute: int, step: int, region: Codes, noise: float
-) -> Array:
+def _level(values: Array, seen: Array, expected: Array, of_day: dict[int, int], day: int, minute: int, step: int, region: Codes, noise: float) -> Array:
     """The level at ``minute`` of ``day`` [place], from the day and night before; what is left of yesterday's counts half."""
     slots = values.shape[2]
     slot = minute // step
@@ -154,4 +162,3 @@ def _frame(history: pl.DataFrame, groups: tuple[str, ...], names: list[tuple[str
     labels = [pl.Series(group, [name[index] for name in names for _ in cells], dtype=pl.String) for index, group in enumerate(groups)]
     flat = figures.reshape(-1, 3)
     return pl.DataFrame([*labels, at, *(pl.Series(name, flat[:, index]) for index, name in enumerate(("expected", "low", "high")))])
-

@@ -39,7 +39,9 @@ def cube_of(minutes: pl.DataFrame, expected: pl.DataFrame, first: int, last: int
     parts = [(minutes, utc_minutes(minutes["minute_at"], "minutes: minute_at"))]
     parts += [(expected, utc_minutes(expected["minute_at"], "expected: minute_at"))] if len(expected) else []
     inside = [(frame.filter(pl.Series((at >= first) & (at < last))), at[(at >= first) & (at < last)]) for frame, at in parts]
-    names = {name: sorted({x for frame, _ in inside for x in frame[name].cast(pl.String).fill_null("unknown").unique().to_list()}) for name in ("region", "channel")}
+    names = {
+        name: sorted({x for frame, _ in inside for x in frame[name].cast(pl.String).fill_null("unknown").unique().to_list()}) for name in ("region", "channel")
+    }
     shape = (len(names["region"]), len(names["channel"]), last - first)
 
     def laid(frame: pl.DataFrame, at: Minutes, columns: tuple[str, ...]) -> list[Array]:
@@ -47,7 +49,9 @@ def cube_of(minutes: pl.DataFrame, expected: pl.DataFrame, first: int, last: int
         for name in ("region", "channel"):
             code = frame[name].cast(pl.String).fill_null("unknown").cast(pl.Enum(names[name])).to_physical().to_numpy().astype(np.int64)
             cell = cell * len(names[name]) + code
-        return [np.bincount(cell * shape[2] + at - first, frame[c].cast(pl.Float64).fill_null(0).to_numpy(), int(np.prod(shape))).reshape(shape) for c in columns]
+        return [
+            np.bincount(cell * shape[2] + at - first, frame[c].cast(pl.Float64).fill_null(0).to_numpy(), int(np.prod(shape))).reshape(shape) for c in columns
+        ]
 
     approved, declined, failed = laid(*inside[0], ("approved", "declined", "failed"))
     wanted = laid(*inside[1], ("expected",))[0] if len(inside) > 1 else np.zeros(shape)
@@ -76,7 +80,9 @@ def expected_counts(history: pl.DataFrame, day: date, *, exclusions: pl.DataFram
     place = cells.join(known, on=["region", "channel"], how="left", maintain_order="left")["cell"].to_numpy().astype(np.int64)
     rows = Rows(at, history["approved"].cast(pl.Float64).fill_null(0).to_numpy(), {}, {}, 1)
     days = (int(at.min()) // DAY, own + 1)
-    gaps: list[tuple[int, int, int | None]] = [(low + UTC_TO_SEOUL, high + UTC_TO_SEOUL, None) for low, high, market in spans_of(_naive(exclusions), "exclusions") if market is None]
+    gaps: list[tuple[int, int, int | None]] = [
+        (low + UTC_TO_SEOUL, high + UTC_TO_SEOUL, None) for low, high, market in spans_of(_naive(exclusions), "exclusions") if market is None
+    ]
     panel = panel_of(rows, regular_cuts(1), place, len(known), days, own * DAY, gaps)
     if not panel.seen.any():
         return pl.DataFrame(schema=_EXPECTED)

@@ -1,7 +1,8 @@
 """Incidents, online: what opens, goes on and closes when minutes close. At a minute, only data up to it is used.
 
 A state machine that jumps from change to change: between two changes every minute is tested at once. The state is the rows of
-the open incidents and nothing else, so that it does not matter how a time is cut into calls.
+the open incidents and nothing else, so that it does not matter how a time is cut into calls. Longer than other modules
+because opening, going on and closing share the counts of one call.
 """
 
 import hashlib

@@ -135,7 +135,9 @@ def _window(rows: Rows, start: int, end: int, known_until: int, warnings: list[s
         last = known_until // step * step
         warnings.append(f"The window was cut at what is known as of {moment_of(last)}.")
     if last <= first:
-        raise AnalysisError(f"as_of: expected a time in or after the window from {moment_of(first)}, got {moment_of(known_until)}. Wait for the window, or move as_of.")
+        raise AnalysisError(
+            f"as_of: expected a time in or after the window from {moment_of(first)}, got {moment_of(known_until)}. Wait for the window, or move as_of."
+        )
     newest = int(rows.minute.max()) + step
     if newest < last:
         warnings.append(f"There are no rows after {moment_of(newest)}: taken as no sales. If the data end there, set as_of.")
@@ -214,7 +216,9 @@ def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[str]) 
         raise HistoryError("sales: expected at least one ordinary day outside the window and the exclusions, got none. Load more days, or exclude less.")
     gap = int(np.abs(usable - own_day).min())
     if gap > OLD_DAYS:
-        warnings.append(f"The nearest ordinary day is {gap} days away ({date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))}): the interval was widened for what may have changed since.")
+        warnings.append(
+            f"The nearest ordinary day is {gap} days away ({date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))}): the interval was widened for what may have changed since."
+        )
     return gap
 
 
@@ -255,5 +259,3 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
     scale = total / found.expected.sum() if found.expected.sum() > 0 else 1.0
     return _table("channel", names, None, found.expected * scale, found.observed, bands, np.arange(len(names)))
-
-

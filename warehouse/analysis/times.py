@@ -79,7 +79,10 @@ def spans_of(spans: pl.DataFrame | None, what: str, first: int = -(2**40), last:
     if not open_end.all():
         # a span that ends within a minute spoils the whole minute
         exact = spans[names[1]].filter(~pl.Series(open_end))
-        ends[~open_end] = minutes_of(exact, f"{what}: {names[1]}") + (exact.cast(pl.Datetime("us", getattr(exact.dtype, "time_zone", None))).dt.epoch("us") % 60_000_000 > 0).to_numpy()
+        ends[~open_end] = (
+            minutes_of(exact, f"{what}: {names[1]}")
+            + (exact.cast(pl.Datetime("us", getattr(exact.dtype, "time_zone", None))).dt.epoch("us") % 60_000_000 > 0).to_numpy()
+        )
     if (ends < starts).any():
         row = int(np.argmax(ends < starts))
         raise AnalysisError(f"{what}: expected an end after the start, got {spans.row(row)}. Swap them, or drop the row.")
