@@ -17,14 +17,14 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, warnings
     extra = 0.0
     ratio = past.observed.sum(axis=1) / np.maximum(past.expected.sum(axis=1), 1e-12)
     if situation.gap > OLD_DAYS:
-        spread = float(np.sqrt(((ratio / 1 - 1) ** 2).mean())) if len(ratio) else 0.1
+        spread = float(np.sqrt(((ratio - 1) ** 2).mean())) if len(ratio) else 0.1
         extra = spread * (situation.gap / 7) ** 0.5
     widest = max((abs(log(one)) for one in past.level if one > 0), default=0.0)
     today = abs(log(found.level)) if found.level > 0 else 0.0
     if today > max(1.5 * widest, log(1.25)):
         extra = float(np.hypot(extra, exp(0.25 * today) - 1))
         warnings.append(
-            f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it holds for the window is an assumption, and the interval was widened."
+            f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it lasts is an assumption; the interval was widened."
         )
     return extra
 
@@ -41,7 +41,7 @@ class Bands:
         self.independent = len(np.unique(past.day[use])) // own_days
         self.level, self.extra = level, extra
         way = {
-            "conformal": f"conformal, from the relative errors of {self.independent} past windows of the same length and hours, each learnt without its own day",
+            "conformal": f"conformal, from the errors of {self.independent} past windows of the same length and hours, each learnt without its own day",
             "t": f"Student's t on the relative errors of {self.independent} past windows",
             "prior": f"Student's t on {self.independent} past windows and a prior spread of 25 %",
         }

@@ -37,7 +37,8 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
     missing = [day for day in days if known.get(day) is None]
     if missing:
         raise AnalysisError(
-            f"calendar: expected a day_type for every day from {days[0]} to {days[-1]}, got none for {missing[0]} and {len(missing) - 1} more. Add them, or leave the calendar out for the Korean one."
+            f"calendar: expected a day_type for every day from {days[0]} to {days[-1]}, got none for {missing[0]} and {len(missing) - 1} more. "
+            "Add them, or leave the calendar out for the Korean one."
         )
     return [known[day] for day in days]
 

@@ -18,11 +18,12 @@ from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, n
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.times import DAY, Minutes, date_of, minute_of, moment_of, spans_of
-from warehouse.analysis.windows import JITTER, PastWindows, Situation, Window, ask, past_windows
+from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
 _METHOD = (
-    "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the pooled profile, "
+    "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), "
+    "markets with few sales leaning on the pooled profile, "
     "times today's level from the hours before (half-life 1.5 h; market, region, nation)"
 )
 
@@ -216,9 +217,8 @@ def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[str]) 
         raise HistoryError("sales: expected at least one ordinary day outside the window and the exclusions, got none. Load more days, or exclude less.")
     gap = int(np.abs(usable - own_day).min())
     if gap > OLD_DAYS:
-        warnings.append(
-            f"The nearest ordinary day is {gap} days away ({date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))}): the interval was widened for what may have changed since."
-        )
+        nearest = date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))
+        warnings.append(f"The nearest ordinary day is {gap} days away ({nearest}): the interval was widened for what may have changed since.")
     return gap
 
 
