@@ -50,6 +50,9 @@ def create_app(settings: Settings, writer: Writer) -> faust.App:
         # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
         # new member would wait until the dead one's session is over.
         consumer_group_instance_id="owner",
+        # Without standby replicas Faust leaves the assignment to aiokafka; its own compares web addresses, and a static member's
+        # assignment may have been made for the process before it.
+        table_standby_replicas=0,
         broker_session_timeout=20,
         broker_heartbeat_interval=3,
         broker_request_timeout=40,

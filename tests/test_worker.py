@@ -117,16 +117,17 @@ def test_what_was_committed_but_not_published_is_published_after_a_restart(line:
 @pytest.mark.faults
 def test_a_second_worker_waits_and_takes_over(line: Settings) -> None:
     first, second = WorkerProcess(line), WorkerProcess(line, web_port=_free(0, "127.0.0.1"))
-    with first, second:
+    with first:
         first.wait(lambda: first.health().get("status") == "ok")
-        second.wait(lambda: "Standby" in second.log.read_text())
-        send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
-        first.wait_until_read(1)
-        first.kill()
-        gone = time.monotonic()
-        send_events(line, "payments", [payment(2, occurred_at=ms(just_now()))])
-        second.wait_until_read(2, seconds=30)
-        assert time.monotonic() - gone < 30
+        with second:
+            second.wait(lambda: "Standby" in second.log.read_text())
+            send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
+            first.wait_until_read(1)
+            first.kill()
+            gone = time.monotonic()
+            send_events(line, "payments", [payment(2, occurred_at=ms(just_now()))])
+            second.wait_until_read(2, seconds=30)
+            assert time.monotonic() - gone < 30
 
 
 def test_empty_partitions_do_not_stop_the_watermark(line: Settings) -> None:

@@ -86,7 +86,7 @@ class Publisher:
             hours = dict(run("SELECT hour_at, version FROM hour_version").fetchall())
             tables = dict(run("SELECT name, version FROM table_version").fetchall())
             sources = [_source(row, log_ends, positions) for row in run(_SOURCES).fetchall()]
-            lost = [dict(zip(_LOST, row, strict=True)) for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()]
+            lost = [dict(zip(_LOST, (*row[:-1], _aware(row[-1])), strict=True)) for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()]
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
             files = [file for file in wanted_files(hours, tables) if self._write(file)]
         finally:
@@ -112,7 +112,7 @@ class Publisher:
             "files": named,
         }
         self._sweep({file.path for file in files})
-        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1, default=str).encode())
+        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
         return body
 
     def _write(self, file: File) -> bool:
