@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from dashboard_browser import browser, missing_browser, served
-from dashboard_data import SEOUL, publish_launch_day
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import exact_won, won
+from tests.dashboard_browser import browser, missing_browser, served
+from tests.dashboard_data import SEOUL, publish_launch_day
 from warehouse.reading import open_snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]

@@ -1,17 +1,19 @@
 """What pages show equals what SQL says about the same snapshot."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
 from polars.testing import assert_frame_equal
 
 from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
+from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
+from warehouse.analysis import estimate_loss
+from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
 
 DAY = "minute_at >= TIMESTAMP '2025-02-28 15:00' AND minute_at < TIMESTAMP '2025-03-01 15:00'"
@@ -141,3 +143,34 @@ def test_markets_hit_hardest_come_first_with_their_names(outage: IncidentFigures
     assert outage.markets["lost"].is_sorted(descending=True)
     assert outage.markets["name"].str.ends_with("시장").all()
     assert len(outage.markets) == 10
+
+
+@pytest.mark.parametrize(("hours", "minutes"), [((10, 19), (0, 0)), ((10, 19), (10, 40)), ((10, 18), (0, 50)), ((10, 10), (20, 30))])
+def test_a_loss_from_whole_hours_of_history_is_that_of_ten_minute_rows(snapshot: Snapshot, hours: tuple[int, int], minutes: tuple[int, int]) -> None:
+    start, end = (datetime(2025, 3, 1, hour, minute, tzinfo=SEOUL) for hour, minute in zip(hours, minutes, strict=True))
+    found = loss_between(snapshot, start, end)
+    fine = snapshot.sql(
+        "SELECT time_bucket(INTERVAL 10 MINUTE, minute_at) AT TIME ZONE 'UTC' AS \"at\", market_id, region, channel, sum(approved_amount)::BIGINT AS sales "
+        "FROM market_minute LEFT JOIN market USING (market_id) GROUP BY ALL"
+    )
+    slowly = estimate_loss(fine, start, end, as_of=end, exclusions=exclusions(snapshot))
+    for figure in ("expected", "observed", "lost", "low", "high"):
+        assert getattr(found, figure) == pytest.approx(getattr(slowly, figure), rel=1e-9)
+    assert_frame_equal(found.by_market, slowly.by_market)
+    assert_frame_equal(found.by_channel, slowly.by_channel)
+    window = f"minute_at >= '{start.astimezone(UTC):%F %T}' AND minute_at < '{end.astimezone(UTC):%F %T}'"
+    assert found.observed == answer(snapshot, f"SELECT sum(approved_amount) FROM market_minute WHERE {window}")
+
+
+def test_an_hour_that_had_begun_before_the_first_payment_is_no_example(tmp_path: Path) -> None:
+    start, end = datetime(2025, 3, 1, 10, 0, tzinfo=SEOUL), datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
+    with open_snapshot(publish_launch_day(tmp_path)) as snapshot:
+        whole = loss_between(snapshot, start, end)
+        # The first day of all loses its first hours, and half of the hour from 10 on.
+        first = "TIMESTAMP '2025-01-18 01:30'"
+        snapshot.connection.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM market_minute WHERE minute_at >= {first}")
+        snapshot.connection.execute("CREATE OR REPLACE VIEW market_minute AS SELECT * FROM kept")
+        half = loss_between(snapshot, start, end)
+        snapshot.connection.execute("CREATE OR REPLACE VIEW market_minute AS SELECT * FROM kept WHERE minute_at >= TIMESTAMP '2025-01-18 02:00'")
+        assert loss_between(snapshot, start, end).expected == half.expected
+        assert half.expected != whole.expected

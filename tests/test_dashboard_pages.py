@@ -7,11 +7,11 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from dashboard_data import EARLIER, SEOUL, publish_launch_day
 from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
+from tests.dashboard_data import EARLIER, SEOUL, publish_launch_day
 
 LANGUAGES = ("ko", "en")
 

@@ -13,6 +13,8 @@ HISTORY = timedelta(days=63)
 STEP = timedelta(minutes=10)
 """Sales are taken in steps of this length, and windows are whole steps."""
 
+HOUR = timedelta(hours=1)
+
 
 def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, datetime]:
     """Whole steps from the one with the onset to the end; an incident that is still open ends at the last closed minute. Aware, UTC.
@@ -36,10 +38,25 @@ def window(onset_at: datetime, ended_at: datetime | None, watermark: datetime | 
 
 
 def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str = "nation", scope_name: str = "", level: float = 0.9) -> LossEstimate:
-    """Gross shortfall of a scope in [start, end), aware times. ``scope`` is nation, region, channel or market."""
-    low = start - HISTORY
-    sales = snapshot.query("sales_by_market_and_step", start=low, end=end, minutes=STEP // timedelta(minutes=1), scope=scope, scope_name=scope_name)
-    return estimate_loss(_aware(sales), start, end, as_of=end, exclusions=exclusions(snapshot), level=level)
+    """Gross shortfall of a scope in [start, end), aware times. ``scope`` is nation, region, channel or market.
+
+    Raises:
+        HistoryError: no ordinary day is left to learn from.
+        AnalysisError: the span or the level cannot be used.
+    """
+    within = {"scope": scope, "scope_name": scope_name}
+    minutes = STEP // timedelta(minutes=1)
+    sales = snapshot.query("sales_by_market_and_step", start=start - HISTORY, end=end, minutes=minutes, fine_hours=_fine_hours(start, end), **within)
+    return estimate_loss(_aware(sales), start, end, as_of=end, exclusions=exclusions(snapshot), level=level, step=STEP)
+
+
+def _fine_hours(start: datetime, end: datetime) -> list[int]:
+    """The hours of the day (UTC) that a window, or the same window an hour earlier or later, begins or ends within.
+
+    Elsewhere the method sums up whole hours, so that finer rows would change nothing and cost most of the time.
+    """
+    edges = [moment.astimezone(UTC) + shift * HOUR for moment in (start, end) for shift in (-1, 0, 1)]
+    return sorted({edge.hour for edge in edges if edge.minute or edge.second or edge.microsecond})
 
 
 def exclusions(snapshot: Snapshot) -> pl.DataFrame:

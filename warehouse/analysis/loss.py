@@ -5,7 +5,7 @@ hit, by the others in the same hours. docs/method.md has the formulas, their sou
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
 import numpy as np
@@ -64,12 +64,14 @@ def estimate_loss(
     promotions: pl.DataFrame | None = None,
     exclusions: pl.DataFrame | None = None,
     level: float = 0.9,
+    step: timedelta | None = None,
 ) -> LossEstimate:
     """Estimate what was not sold from ``start`` to ``end``.
 
     Times are aware, or naive and local (Asia/Seoul). ``sales`` has ``at`` (start of an interval; any uniform step from a minute
-    to a day), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are zero from the first row's
-    time to ``as_of``. ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
+    to a day; ``step``, by default the longest that fits; hours may come summed up where neither the window nor the same window an hour
+    earlier or later begins or ends within), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are
+    zero from the first row's time to ``as_of``. ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
     and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``promotions``: ``start``, ``end``, ``label``,
     optionally ``factor``. ``exclusions``: ``start``, ``end``, optionally ``market_id``: never learnt from, nor is the incident.
     Nothing from ``as_of`` on is used (default: ``end``); a later one learns from the days after.
@@ -84,7 +86,7 @@ def estimate_loss(
     warnings: list[str] = []
     optional = tuple(column for column in ("region", "channel") if isinstance(sales, pl.DataFrame) and column in sales.columns)
     need_columns(sales, "sales", ("at", "market_id", "sales"))
-    rows = rows_of(sales, "sales", ("market_id", *optional))
+    rows = rows_of(sales, "sales", ("market_id", *optional), step)
     known_until = minute_of(end if as_of is None else as_of, "as_of")
     rows = rows.until(known_until)
     need_rows(rows, "sales")

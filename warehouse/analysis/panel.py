@@ -1,6 +1,7 @@
 """Sales as an array of places, days and slots of the day: what every estimate is calculated on."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +51,11 @@ class Panel:
         return (days[:, None] + self.cuts[:-1]).ravel()
 
 
-def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = ()) -> Rows:
-    """Check a sales frame: ``at``, ``sales`` and the columns ``groups``, in which null reads as 'unknown'.
+def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = (), step: timedelta | None = None) -> Rows:
+    """Check a sales frame: ``at``, ``sales`` and the columns ``groups``, in which null reads as 'unknown'. ``step``: None is found out.
 
     Raises:
-        FrameError: a column is missing, or holds what it may not.
+        FrameError: a column is missing, or holds what it may not, such as a time within a step.
     """
     need_columns(sales, what, ("at", "sales", *groups))
     if not sales["sales"].dtype.is_numeric():
@@ -70,7 +71,7 @@ def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = ()) -> Row
     if sales["at"].dtype == pl.Datetime and (sales["at"].dt.epoch("us") % 60_000_000 != 0).any():
         raise FrameError(f"{what}: expected whole minutes in 'at', got seconds. Sum up by minute first, e.g. group_by(pl.col('at').dt.truncate('1m')).")
     minute = minutes_of(sales["at"], f"{what}: at")
-    return Rows(minute, amount.to_numpy(), places, names, _step(minute))
+    return Rows(minute, amount.to_numpy(), places, names, _step(minute) if step is None else _given(step, minute, what))
 
 
 def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: list[tuple[int, int, int | None]]) -> Panel:
@@ -103,6 +104,13 @@ def _step(minute: Minutes) -> int:
     step = int(np.gcd.reduce(np.flatnonzero(np.bincount(minute % DAY)))) if len(minute) else 1
     step = step or DAY
     return step if DAY % step == 0 else int(np.gcd(step, DAY))
+
+
+def _given(step: timedelta, minute: Minutes, what: str) -> int:
+    minutes = step // timedelta(minutes=1)
+    if minutes < 1 or DAY % minutes or (minute % minutes).any():
+        raise FrameError(f"{what}: expected times that are multiples of the step {step}, which divides a day. Leave the step out to have it found.")
+    return minutes
 
 
 def regular_cuts(step: int) -> Minutes:

@@ -1,17 +1,21 @@
--- How much did each market sell by channel in each step of $minutes from $start to $end, within a scope? Silent steps are absent.
-SELECT
-    time_bucket(to_minutes($minutes::INTEGER), minute_at) AS "at",
-    market_id,
-    sum(approved_amount)::BIGINT AS sales,
-    coalesce(any_value(region), 'unknown') AS region,
-    channel
-FROM market_minute LEFT JOIN market USING (market_id)
-WHERE minute_at >= $start AND minute_at < $end
-    AND CASE $scope
-        WHEN 'region' THEN region = $scope_name
-        WHEN 'market' THEN market_id = $scope_name
-        WHEN 'channel' THEN channel = $scope_name
-        ELSE true
-    END
-GROUP BY "at", market_id, channel
-ORDER BY "at", market_id, channel
+-- How much did each market sell by channel from $start to $end, within a scope? In steps of $minutes during the hours of the day $fine_hours (UTC),
+-- in whole hours else. Silent steps are absent, and so is an hour that had begun when the first payment of all was counted. In no order.
+WITH stepped AS (
+    SELECT
+        time_bucket(CASE WHEN list_contains($fine_hours::BIGINT[], hour(minute_at)) THEN to_minutes($minutes::INTEGER) ELSE INTERVAL 1 HOUR END, minute_at) AS step_at,
+        market_id,
+        channel,
+        sum(approved_amount)::BIGINT AS sales
+    FROM market_minute
+    WHERE minute_at >= $start AND minute_at < $end
+        AND minute_at >= (SELECT date_trunc('hour', min(minute_at) + INTERVAL 59 MINUTE) FROM market_minute)
+        AND CASE $scope
+            WHEN 'region' THEN market_id IN (SELECT market_id FROM market WHERE region = $scope_name)
+            WHEN 'market' THEN market_id = $scope_name
+            WHEN 'channel' THEN channel = $scope_name
+            ELSE true
+        END
+    GROUP BY ALL
+)
+SELECT step_at AS "at", market_id, sales, coalesce(region, 'unknown') AS region, channel
+FROM stepped LEFT JOIN market USING (market_id)
