@@ -22,7 +22,9 @@ from warehouse.commands import PayloadError
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError
 from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
 
-app = typer.Typer(name="onnuri", no_args_is_help=True, pretty_exceptions_enable=False, help="디지털 온누리상품권 거래 분석 · Digital Onnuri voucher transaction analytics.")
+app = typer.Typer(
+    name="onnuri", no_args_is_help=True, pretty_exceptions_enable=False, help="디지털 온누리상품권 거래 분석 · Digital Onnuri voucher transaction analytics."
+)
 markets_app = typer.Typer(no_args_is_help=True, help="The list of markets.")
 app.add_typer(markets_app, name="markets")
 console = Console(stderr=True)
@@ -213,13 +215,14 @@ def doctor(form: FormatOption = Format.table) -> None:
 def _with_kafka() -> Settings:
     settings = Settings.read()
     if not settings.kafka:
-        raise SettingError("ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092. To try out: onnuri broker, or all at once: onnuri demo.")
+        raise SettingError(
+            "ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092. To try out: onnuri broker, or all at once: onnuri demo."
+        )
     return settings
 
 
 def _snapshot() -> Snapshot:
     return open_snapshot(Settings.read().published_folder)
-
 
 
 if __name__ == "__main__":

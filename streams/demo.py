@@ -101,7 +101,12 @@ def check(published: Path, scenario: Scenario, sent: Sent, truth: dict[str, Any]
             # A timeout that was approved after all counts once, as approved.
             "failed": tally.failed - tally.approved_after_all,
         }
-        warehouse = {"approved": stored["approved_amount"], "declined": stored["declined_amount"], "reversed": stored["reversed_amount"], "failed": stored["failed_amount"]}
+        warehouse = {
+            "approved": stored["approved_amount"],
+            "declined": stored["declined_amount"],
+            "reversed": stored["reversed_amount"],
+            "failed": stored["failed_amount"],
+        }
         records = sum(count for topic, count in sent.records.items() if topic != "clock")
         taken = {key: sum(s[key] for s in manifest.sources if s["topic"] != "clock") for key in ("accepted", "duplicate", "refused")}
         losses = [_loss(snapshot, incident) for incident in truth["incidents"]]
@@ -111,7 +116,9 @@ def check(published: Path, scenario: Scenario, sent: Sent, truth: dict[str, Any]
             "sent": {"records": records, **{k: v for k, v in summary(sent).items() if k in ("events", "duplicates", "malformed")}},
             "stored": {**taken, "late": manifest.totals["late"], "lost": manifest.totals["lost"]},
             "krw": {"simulator": simulated, "warehouse": warehouse},
-            "incidents": snapshot.query("incidents_newest_first").cast({"onset_at": str, "detected_at": str, "last_seen_at": str, "ended_at": str}, strict=False).to_dicts(),
+            "incidents": snapshot.query("incidents_newest_first")
+            .cast({"onset_at": str, "detected_at": str, "last_seen_at": str, "ended_at": str}, strict=False)
+            .to_dicts(),
             "loss": losses,
             "watermark": str(manifest.watermark),
         }

@@ -68,6 +68,10 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
     lost = manifest.totals["lost"]
     return [
         Finding("published", age <= STALE_SECONDS, f"The published state is {age:,.0f} s old" + (". Is the worker running?" if age > STALE_SECONDS else ".")),
-        Finding("lag", manifest.lag is not None, f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends."),
+        Finding(
+            "lag",
+            manifest.lag is not None,
+            f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends.",
+        ),
         Finding("lost", lost == 0, f"{lost:,} records vanished before they were read." if lost else "Nothing was lost."),
     ]

@@ -39,7 +39,9 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
             if source["lag"] is not None:
                 lag.labels(source["topic"], source["partition"]).set(source["lag"])
         Gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", registry=registry).set(len(manifest["lost_ranges"]))
-        Gauge("onnuri_published_age_seconds", "Age of what readers see", registry=registry).set((wall - datetime.fromisoformat(manifest["published_at"])).total_seconds())
+        Gauge("onnuri_published_age_seconds", "Age of what readers see", registry=registry).set(
+            (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds()
+        )
         if manifest["watermark"]:
             Gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen", registry=registry).set(
                 datetime.fromisoformat(manifest["watermark"]).astimezone(UTC).timestamp()

@@ -49,5 +49,7 @@ class Letters:
 
     def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         if self.producer is None:
-            self.producer = KafkaProducer(bootstrap_servers=self.settings.kafka.split(","), acks="all", linger_ms=5, client_id="onnuri-letters", max_request_size=8_388_608)
+            self.producer = KafkaProducer(
+                bootstrap_servers=self.settings.kafka.split(","), acks="all", linger_ms=5, client_id="onnuri-letters", max_request_size=8_388_608
+            )
         self.pending.append(self.producer.send(self.settings.topic(topic), key=key, value=value, headers=headers))

@@ -103,7 +103,14 @@ class Line:
             sequence = pending[-1].sequence if pending else sequence
             expected = pending[-1].next_offset if pending else self.expected.get(fetched.tp, fetched.first_offset)
             if fetched.sequence != sequence + 1 or fetched.first_offset < expected:
-                log.warning("%s: chunk %s at offset %s does not follow chunk %s at %s; reading again", fetched.tp, fetched.sequence, fetched.first_offset, sequence, expected)
+                log.warning(
+                    "%s: chunk %s at offset %s does not follow chunk %s at %s; reading again",
+                    fetched.tp,
+                    fetched.sequence,
+                    fetched.first_offset,
+                    sequence,
+                    expected,
+                )
                 await self._commit(admitted, consumer)
                 await consumer.perform_seek()
                 return

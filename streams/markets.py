@@ -46,7 +46,9 @@ def read_markets(path: Path) -> MarketList:
     elif {"market_id", "name", "region"} <= columns:
         entries = _own(rows)
     else:
-        raise MarketListError(f"{path}: expected the columns 시장명, 소재지도로명주소, … of the official list, or market_id, name, region; found {', '.join(sorted(columns)) or 'none'}.")
+        raise MarketListError(
+            f"{path}: expected the columns 시장명, 소재지도로명주소, … of the official list, or market_id, name, region; found {', '.join(sorted(columns)) or 'none'}."
+        )
     markets: dict[str, Market] = {}
     problems = []
     for line, fields in entries:

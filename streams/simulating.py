@@ -29,7 +29,12 @@ def simulate_to_kafka(settings: Settings, name: str, *, seed: int | None, scale:
 def play_with_progress(settings: Settings, scenario: Scenario, *, speed: float | None, lead: timedelta = timedelta(0), console: Console | None = None) -> Sent:
     """Send a scenario. With a speed, what lies before the first incident less ``lead`` goes at full speed and the rest at that multiple of the clock."""
     incident = min((i.starts_at for i in scenario.incident), default=scenario.live_from)
-    columns = (TextColumn("{task.fields[clock]}"), BarColumn(), TextColumn("{task.completed:,.0f} / ~{task.total:,.0f}  {task.fields[rate]:,.0f}/s"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.fields[clock]}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} / ~{task.total:,.0f}  {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
     total = estimated_events(scenario)
     with Progress(*columns, console=console or Console(stderr=True)) as progress:
         task = progress.add_task("", total=total, clock="", rate=0.0)

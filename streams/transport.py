@@ -125,7 +125,19 @@ class ChunkConsumer(driver.Consumer):
     def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
         last = record.records[-1]
         return ConsumerMessage(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, (), None, record, None, 0, 0, tp, generation_id=self.app.consumer_generation_id
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            (),
+            None,
+            record,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
         )
 
     async def seek_to_committed(self) -> Mapping[TP, int]:

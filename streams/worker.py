@@ -100,7 +100,9 @@ def create_app(settings: Settings, writer: Writer) -> faust.App:
             now = line.now()
             reach.clear()
             reach.update(await consumer().reaches())
-            read_through = {(line.contract_name(tp.topic), tp.partition) for tp, r in reach.items() if r.position >= r.end and r.handed_out == line.applied.get(tp)}
+            read_through = {
+                (line.contract_name(tp.topic), tp.partition) for tp, r in reach.items() if r.position >= r.end and r.handed_out == line.applied.get(tp)
+            }
             partitions = [(line.contract_name(tp.topic), tp.partition) for tp in consumer().assignment()]
             # One visit to the database thread: while a backlog is read, each waits for a batch.
             changes = await line.on_database(advance, partitions, read_through, now)

@@ -124,13 +124,23 @@ def test_an_error_needs_no_market_and_keeps_an_unknown_service() -> None:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=70), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=70),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-nearly = st.fixed_dictionaries({}, optional={f: anything | st.just(v) for f, v in payment(1, latency_ms=5, reverses="r", note="n").items()}).map(lambda d: {**payment(2), **d})
+nearly = st.fixed_dictionaries({}, optional={f: anything | st.just(v) for f, v in payment(1, latency_ms=5, reverses="r", note="n").items()}).map(
+    lambda d: {**payment(2), **d}
+)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.binary(max_size=60) | nearly.map(lambda d: json.dumps(d).encode()) | nearly.map(lambda d: encoded(payment(**{k: v for k, v in d.items() if k == "market_id" and isinstance(v, str)}))), max_size=6))
+@given(
+    st.lists(
+        st.binary(max_size=60)
+        | nearly.map(lambda d: json.dumps(d).encode())
+        | nearly.map(lambda d: encoded(payment(**{k: v for k, v in d.items() if k == "market_id" and isinstance(v, str)}))),
+        max_size=6,
+    )
+)
 def test_any_bytes_at_all_are_accepted_or_refused(values: list[bytes]) -> None:
     for struct in CONTRACT.values():
         decoded = decode(values, Layout(struct), SPAN)

@@ -43,7 +43,13 @@ def cells(writer: Writer) -> dict[tuple[Any, ...], tuple[int, ...]]:
 
 
 def test_payments_are_counted_by_minute_market_and_channel(writer: Writer) -> None:
-    events = [payment(1), payment(2, amount=1_000), payment(3, status="declined", response_code="51"), payment(4, channel=None), payment(5, occurred_at=ms(NOON) + 60_000)]
+    events = [
+        payment(1),
+        payment(2, amount=1_000),
+        payment(3, status="declined", response_code="51"),
+        payment(4, channel=None),
+        payment(5, occurred_at=ms(NOON) + 60_000),
+    ]
     write(writer, chunk("payments", events))
     assert cells(writer) == recount(events, [])
     assert len(cells(writer)) == 3
@@ -88,7 +94,9 @@ def test_a_timeout_that_was_approved_after_all_counts_once_as_approved(writer: W
 def test_a_purchase_that_fails_and_then_succeeds_is_recovered(writer: Writer) -> None:
     write(writer, chunk("errors", [failure(1), failure(2, event_id="again", purchase_id="purchase-1", attempt=2, occurred_at=ms(NOON) + 60_000)]))
     write(writer, chunk("payments", [payment(1, attempt=3, occurred_at=ms(NOON) + 120_000)]))
-    assert rows(writer, "SELECT failures, amount, recovered_amount, recovered_at - last_failure_at FROM failed_purchase") == [(2, 25_000, 25_000, timedelta(minutes=1))]
+    assert rows(writer, "SELECT failures, amount, recovered_amount, recovered_at - last_failure_at FROM failed_purchase") == [
+        (2, 25_000, 25_000, timedelta(minutes=1))
+    ]
 
 
 def test_several_errors_of_one_attempt_are_one_failure(writer: Writer) -> None:
@@ -121,7 +129,10 @@ def test_user_ids_are_kept_as_hmac_only(writer: Writer) -> None:
 
 
 def test_merchants_days_are_days_in_seoul(writer: Writer) -> None:
-    write(writer, chunk("payments", [payment(1, occurred_at=ms(NOON) + 11 * 3_600_000), payment(2, occurred_at=ms(NOON) + 12 * 3_600_000)], now=NOON + timedelta(days=1)))
+    write(
+        writer,
+        chunk("payments", [payment(1, occurred_at=ms(NOON) + 11 * 3_600_000), payment(2, occurred_at=ms(NOON) + 12 * 3_600_000)], now=NOON + timedelta(days=1)),
+    )
     assert rows(writer, "SELECT day::VARCHAR, amount FROM merchant_day ORDER BY 1") == [("2025-03-01", 25_000), ("2025-03-02", 25_000)]
 
 
@@ -224,7 +235,14 @@ def test_the_tables_are_the_same_whatever_the_order_batching_and_repetition(tmp_
                 batch.append(chunk(topic, events, first_offset=offsets[topic]))
                 offsets[topic] += len(events)
             write(made, *(c for c in batch if c.next_offset > c.first_offset))
-        states.append((cells(made), sorted(rows(made, "FROM failed_purchase"), key=str), sorted(rows(made, "FROM merchant_day"), key=str), sorted(rows(made, "FROM issuer_minute"), key=str)))
+        states.append(
+            (
+                cells(made),
+                sorted(rows(made, "FROM failed_purchase"), key=str),
+                sorted(rows(made, "FROM merchant_day"), key=str),
+                sorted(rows(made, "FROM issuer_minute"), key=str),
+            )
+        )
         made.close()
     assert states[0] == states[1]
     assert states[0][0] == recount(payments, failures)

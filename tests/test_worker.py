@@ -28,7 +28,14 @@ from tests.line_process import WorkerProcess, just_now, published_cells, recount
 def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
     """Settings of a line of the test's own."""
     settings = Settings(
-        kafka=kafka.bootstrap, topic_prefix=topics, warehouse=tmp_path / "line" / "w.duckdb", partitions=2, publish_seconds=0.2, batch_seconds=0.1, lateness_seconds=2, web_port=_free(0, "127.0.0.1")
+        kafka=kafka.bootstrap,
+        topic_prefix=topics,
+        warehouse=tmp_path / "line" / "w.duckdb",
+        partitions=2,
+        publish_seconds=0.2,
+        batch_seconds=0.1,
+        lateness_seconds=2,
+        web_port=_free(0, "127.0.0.1"),
     )
     ensure_topics(settings)
     return settings
@@ -158,7 +165,9 @@ def test_total_silence_opens_an_incident(line: Settings) -> None:
             made.flush()
             end = start + timedelta(days=days - 1, hours=15)
             made.send(settings.topic("clock"), value=encoded({"now": ms(end)}), timestamp_ms=ms(end))
-        worker.wait(lambda: (m := worker.manifest()) and m["detected_through"] and datetime.fromisoformat(m["detected_through"]) >= end - timedelta(minutes=2), 120)
+        worker.wait(
+            lambda: (m := worker.manifest()) and m["detected_through"] and datetime.fromisoformat(m["detected_through"]) >= end - timedelta(minutes=2), 120
+        )
         with worker.snapshot() as snapshot:
             (incident,) = snapshot.query("incidents_newest_first").rows(named=True)
     silence = (start + timedelta(days=days - 1, hours=14)).astimezone().timestamp()

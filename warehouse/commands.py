@@ -169,7 +169,17 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         run("INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?)", [payload.label, payload.incident_id, payload.substitution, payload.low, payload.high, payload.note])
     elif isinstance(payload, IncidentDeclared):
         evidence = msgspec.json.encode({"note": payload.note}).decode()
-        row: list[Any] = [str(command_id), "declared", payload.scope, payload.scope_name, _utc(payload.onset_at), said_at, _utc(payload.ended_at), evidence, actor]
+        row: list[Any] = [
+            str(command_id),
+            "declared",
+            payload.scope,
+            payload.scope_name,
+            _utc(payload.onset_at),
+            said_at,
+            _utc(payload.ended_at),
+            evidence,
+            actor,
+        ]
         run("INSERT INTO incident VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $6), $7, NULL, $8, $9, NULL, 1)", row)
     elif isinstance(payload, IncidentCorrected):
         return _changed(

@@ -19,7 +19,9 @@ from warehouse import commands
 from warehouse.connection import open_file
 from warehouse.merging import AGGREGATES, merge
 
-PAYMENT_FIELDS = "event_id, purchase_id, attempt, occurred_at, market_id, merchant_id, user_key, channel, status, amount, response_code, issuer, latency_ms, reverses"
+PAYMENT_FIELDS = (
+    "event_id, purchase_id, attempt, occurred_at, market_id, merchant_id, user_key, channel, status, amount, response_code, issuer, latency_ms, reverses"
+)
 FAILURE_FIELDS = "event_id, purchase_id, attempt, occurred_at, service, code, market_id, merchant_id, user_key, channel, amount, issuer"
 
 
@@ -248,7 +250,15 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
     if chunk.first_offset >= next_offset:
         return chunk
     refused = [r for r in chunk.refused if r.offset >= next_offset]
-    return Chunk(chunk.topic, chunk.partition, next_offset, max(chunk.next_offset, next_offset), chunk.frame.filter(pl.col("offset_at") >= next_offset), refused, chunk.lost)
+    return Chunk(
+        chunk.topic,
+        chunk.partition,
+        next_offset,
+        max(chunk.next_offset, next_offset),
+        chunk.frame.filter(pl.col("offset_at") >= next_offset),
+        refused,
+        chunk.lost,
+    )
 
 
 @cache

@@ -17,7 +17,13 @@ import duckdb
 
 from warehouse.reading import Manifest, NothingPublishedError
 
-HOURLY = {"market_minute": "minute_at", "issuer_minute": "minute_at", "service_minute": "minute_at", "load_minute": "minute_at", "failed_purchase": "first_failure_at"}
+HOURLY = {
+    "market_minute": "minute_at",
+    "issuer_minute": "minute_at",
+    "service_minute": "minute_at",
+    "load_minute": "minute_at",
+    "failed_purchase": "first_failure_at",
+}
 """Tables published by hour, with the column that says which."""
 
 WHOLE = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
@@ -86,7 +92,10 @@ class Publisher:
             hours = dict(run("SELECT hour_at, version FROM hour_version").fetchall())
             tables = dict(run("SELECT name, version FROM table_version").fetchall())
             sources = [_source(row, log_ends, positions) for row in run(_SOURCES).fetchall()]
-            lost = [dict(zip(_LOST, (*row[:-1], _aware(row[-1])), strict=True)) for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()]
+            lost = [
+                dict(zip(_LOST, (*row[:-1], _aware(row[-1])), strict=True))
+                for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()
+            ]
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
             files = [file for file in wanted_files(hours, tables) if self._write(file)]
         finally:
@@ -128,7 +137,9 @@ class Publisher:
     def _copy(self, file: File, target: Path) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
-        row = self.connection.execute(f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
+        row = self.connection.execute(
+            f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchone()
         if not row or not row[0]:
             part.unlink(missing_ok=True)
             return False

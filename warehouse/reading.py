@@ -74,7 +74,9 @@ class Snapshot:
 
     def query(self, name: str, **parameters: object) -> pl.DataFrame:
         """Run the named query of ``warehouse/queries`` with bound parameters; aware times are bound as UTC."""
-        bound = {key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value for key, value in parameters.items()}
+        bound = {
+            key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value for key, value in parameters.items()
+        }
         return frame(self.connection, query_text(name), bound)
 
     def sql(self, text: str) -> pl.DataFrame:
