@@ -1,16 +1,23 @@
 """Every visible text exists in both languages, and every text that the code asks for exists."""
 
 import ast
+import copy
+import json
+import pickle
 import re
+from datetime import date, datetime
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from dashboard.remarks import sentence
 from dashboard.texts import LANGUAGES, texts_in
+from warehouse.analysis import Remark
+from warehouse.analysis.remarks import SENTENCES
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
-FROM_DATA = {"kind", "scope"}
+FROM_DATA = {"kind", "scope", "remark"}
 """Groups that are looked up by a name from data."""
 
 
@@ -76,3 +83,47 @@ def test_asking_for_an_unknown_text_says_where_to_add_it() -> None:
 def test_a_name_from_data_that_has_no_text_stands_for_itself() -> None:
     assert texts_in("ko").named("kind", "failure_rate") == "결제 실패 급증"
     assert texts_in("ko").named("kind", "brand_new") == "brand_new"
+
+
+VALUES = {
+    **{name: datetime(2025, 3, 1, 10, 0) for name in ("start", "end", "until", "after")},
+    **{name: 12 for name in ("step", "days", "windows", "needed")},
+    **{"nearest": date(2025, 2, 14), "level": 3.118, "confidence": 0.9, "amount": 123_456_789.0},
+    "interval": Remark("interval_t", {"windows": 12}),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_that_an_estimate_may_say_has_a_text_and_no_other(language: str) -> None:
+    keys = {key.removeprefix("remark.") for key in texts_in(language).entries if key.startswith("remark.")}
+    assert keys == set(SENTENCES)
+
+
+@pytest.mark.parametrize("code", sorted(SENTENCES))
+def test_a_remark_tells_its_values_in_every_language(code: str) -> None:
+    names = {name for _, name, _, _ in Formatter().parse(SENTENCES[code]) if name}
+    remark = Remark(code, {name: VALUES[name] for name in names})
+    for language in LANGUAGES:
+        assert names == {name for _, name, _, _ in Formatter().parse(texts_in(language).entries[f"remark.{code}"]) if name}
+        assert "{" not in sentence(remark, texts_in(language))
+    korean = sentence(remark, texts_in("ko"))
+    assert re.search("[가-힣]", korean)
+    assert str(remark) != korean
+
+
+def test_values_of_a_remark_are_written_as_their_readers_write_them() -> None:
+    remark = Remark("old_history", {"days": 15, "nearest": date(2025, 2, 14)})
+    assert "15일 떨어져 있습니다(2025년 2월 14일 (금))" in sentence(remark, texts_in("ko"))
+    amount = Remark("controls_used", {"amount": 123_456_789.0})
+    assert "1억 2,346만 원" in sentence(amount, texts_in("ko"))
+    assert "KRW 123 million" in sentence(amount, texts_in("en"))
+    assert "123,456,789" in str(amount)
+
+
+def test_a_remark_is_an_english_sentence_that_survives_copies_and_json() -> None:
+    remark = Remark("method", {"interval": Remark("interval_t", {"windows": 4})})
+    for copied in (pickle.loads(pickle.dumps(remark)), copy.deepcopy(remark)):
+        assert copied == remark
+        assert (copied.code, copied.values["interval"].code) == ("method", "interval_t")
+    assert json.loads(json.dumps([remark])) == [str(remark)]
+    assert str(remark).endswith("Interval: Student's t on the relative errors of 4 past windows.")

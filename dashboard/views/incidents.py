@@ -7,6 +7,7 @@ from dashboard.cards import Figure
 from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.formatting import count, duration, exact_won, moment, percent, won
 from dashboard.frame import banners, chart, freshness_line, with_states
+from dashboard.remarks import sentence as remark_sentence
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, incident_page
 from dashboard.texts import Texts
@@ -168,9 +169,9 @@ def _method(shown: IncidentFigures, texts: Texts) -> None:
         return
     with st.container(border=True, key="method_card"):
         st.html(cards.section(texts("incidents.method")))
-        st.html(cards.paragraphs([texts("incidents.method_gross"), shown.loss.method]))
+        st.html(cards.paragraphs([texts("incidents.method_gross"), remark_sentence(shown.loss.method, texts)]))
         for warning in shown.loss.warnings:
-            st.html(cards.banner("warning", texts("incidents.warning"), warning))
+            st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(warning, texts)))
 
 
 def _list(listed: IncidentList, texts: Texts) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 
 from warehouse.analysis.intervals import Band, band, windows_needed
 from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.remarks import Remark
 from warehouse.analysis.windows import PastWindows, Situation, Window
 
 OLD_DAYS = 3
 """History that ends longer before the incident is called old, and the interval is widened."""
 
 
-def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[str]) -> float:
+def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[Remark]) -> float:
     """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
     extra = 0.0
     ratio = past.observed.sum(axis=1) / np.maximum(past.expected.sum(axis=1), 1e-12)
@@ -23,16 +24,14 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, warnings
     today = abs(log(found.level)) if found.level > 0 else 0.0
     if today > max(1.5 * widest, log(1.25)):
         extra = float(np.hypot(extra, exp(0.25 * today) - 1))
-        warnings.append(
-            f"Today's level, {found.level:.2f} times the expected, is beyond any in the history; that it lasts is an assumption; the interval was widened."
-        )
+        warnings.append(Remark("level_unseen", {"level": found.level}))
     return extra
 
 
 class Bands:
     """Bands of relative errors for any grouping of the places, from the past windows."""
 
-    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, extra: float, warnings: list[str] | None) -> None:
+    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, extra: float, warnings: list[Remark] | None) -> None:
         alike = past.kind == kind
         needed = windows_needed(level)
         enough = len(np.unique(past.day[alike])) // own_days >= needed
@@ -40,15 +39,9 @@ class Bands:
         self.past = PastWindows(past.expected[use], past.observed[use], past.day[use], past.kind[use], past.level[use])
         self.independent = len(np.unique(past.day[use])) // own_days
         self.level, self.extra = level, extra
-        way = {
-            "conformal": f"conformal, from the errors of {self.independent} past windows of the same length and hours, each learnt without its own day",
-            "t": f"Student's t on the relative errors of {self.independent} past windows",
-            "prior": f"Student's t on {self.independent} past windows and a prior spread of 25 %",
-        }
-        how = band(np.zeros((1, 1)), self.independent, level).how
-        self.how = way[how]
-        if how != "conformal" and warnings is not None:
-            warnings.append(f"Only {self.independent} independent past windows; a conformal interval of {level:.0%} needs {needed}. Instead: {self.how}.")
+        self.how = Remark(f"interval_{band(np.zeros((1, 1)), self.independent, level).how}", {"windows": self.independent})
+        if self.how.code != "interval_conformal" and warnings is not None:
+            warnings.append(Remark("few_windows", {"windows": self.independent, "confidence": level, "needed": needed, "interval": self.how}))
 
     def of(self, groups: Array | None, places: Codes) -> Band:
         """The band of each column of ``groups`` [place, group], or of each place."""

@@ -8,7 +8,7 @@ import polars as pl
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.errors import AnalysisError
 from warehouse.analysis.intervals import student
-from warehouse.analysis.panel import Array, Codes, panel_of, regular_cuts, rows_of
+from warehouse.analysis.panel import Array, Codes, Mask, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import LEVEL_REACH, Learner, levels
 from warehouse.analysis.times import DAY, date_of, minute_of, spans_of
 from warehouse.analysis.windows import PERSISTENCE
@@ -106,16 +106,17 @@ def _places(places: dict[str, Codes], names: dict[str, list[str]], groups: tuple
         code = code * len(names[group]) + places[group]
     found, place = np.unique(code, return_inverse=True)
     combinations = []
-    for one in found:
+    for whole in found:
         parts: list[str] = []
+        rest = int(whole)
         for group in reversed(groups):
-            one, index = divmod(int(one), len(names[group]))
+            rest, index = divmod(rest, len(names[group]))
             parts.append(names[group][index])
         combinations.append(tuple(reversed(parts)))
     return place.astype(np.int64), combinations
 
 
-def _level(values: Array, seen: Array, expected: Array, of_day: dict[int, int], day: int, minute: int, step: int, region: Codes, noise: float) -> Array:
+def _level(values: Array, seen: Mask, expected: Array, of_day: dict[int, int], day: int, minute: int, step: int, region: Codes, noise: float) -> Array:
     """The level at ``minute`` of ``day`` [place], from the day and night before; what is left of yesterday's counts half."""
     slots = values.shape[2]
     slot = minute // step
@@ -151,7 +152,8 @@ def _smooth(values: Array, wide: int) -> Array:
         return values
     padded = np.concatenate([values[..., -half:], values, values[..., :half]], axis=-1)
     summed = np.concatenate([np.zeros((*padded.shape[:-1], 1)), np.cumsum(padded, axis=-1)], axis=-1)
-    return (summed[..., 2 * half + 1 :] - summed[..., : -2 * half - 1]) / (2 * half + 1)
+    means: Array = (summed[..., 2 * half + 1 :] - summed[..., : -2 * half - 1]) / (2 * half + 1)
+    return means
 
 
 def _frame(history: pl.DataFrame, groups: tuple[str, ...], names: list[tuple[str, ...]], figures: Array, cells: Codes) -> pl.DataFrame:

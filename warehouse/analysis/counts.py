@@ -15,7 +15,7 @@ from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
 UTC_TO_SEOUL = 540
 SMOOTHED_MINUTES = 15
 CELL_SMOOTHED_MINUTES = 61
-_EXPECTED = {"minute_at": pl.Datetime("us"), "region": pl.String, "channel": pl.String, "expected": pl.Float64}
+_EXPECTED: dict[str, pl.DataType | type[pl.DataType]] = {"minute_at": pl.Datetime("us"), "region": pl.String, "channel": pl.String, "expected": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ def cube_of(minutes: pl.DataFrame, expected: pl.DataFrame, first: int, last: int
             code = frame[name].cast(pl.String).fill_null("unknown").cast(pl.Enum(names[name])).to_physical().to_numpy().astype(np.int64)
             cell = cell * len(names[name]) + code
         return [
-            np.bincount(cell * shape[2] + at - first, frame[c].cast(pl.Float64).fill_null(0).to_numpy(), int(np.prod(shape))).reshape(shape) for c in columns
+            np.bincount(cell * shape[2] + at - first, frame[c].cast(pl.Float64).fill_null(0).to_numpy(), int(np.prod(shape)))
+            .astype(np.float64, copy=False)
+            .reshape(shape)
+            for c in columns
         ]
 
     approved, declined, failed = laid(*inside[0], ("approved", "declined", "failed"))
@@ -92,7 +95,7 @@ def expected_counts(history: pl.DataFrame, day: date, *, exclusions: pl.DataFram
     whole = found.sum(axis=0)
     broad = np.maximum(_moving(whole, CELL_SMOOTHED_MINUTES), 1e-12)
     figures = _moving(found, CELL_SMOOTHED_MINUTES) * (_moving(whole, SMOOTHED_MINUTES) / broad)
-    midnight = datetime(1970, 1, 1) + timedelta(minutes=own * DAY - UTC_TO_SEOUL)
+    midnight = datetime(1970, 1, 1) + timedelta(minutes=own * DAY - UTC_TO_SEOUL)  # noqa: DTZ001 - naive UTC, as in the warehouse
     minute_at = pl.datetime_range(midnight, midnight + timedelta(days=1), "1m", closed="left", eager=True)
     count = len(known)
     return pl.DataFrame(
@@ -133,4 +136,5 @@ def _moving(values: Array, wide: int) -> Array:
     summed = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
     index = np.arange(values.shape[-1])
     low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, values.shape[-1])
-    return (summed[..., high] - summed[..., low]) / (high - low)
+    means: Array = (summed[..., high] - summed[..., low]) / (high - low)
+    return means

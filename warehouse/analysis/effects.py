@@ -32,7 +32,7 @@ def promotions_of(promotions: pl.DataFrame | None) -> Promotions:
         return Promotions([], spans)
     factors = promotions["factor"].cast(pl.Float64).to_list()
     if any(factor is not None and not factor > 0 for factor in factors):
-        raise FrameError(f"promotions: expected factors above 0, got {[f for f in factors if f is not None and not f > 0][0]}. Leave unknown ones null.")
+        raise FrameError(f"promotions: expected factors above 0, got {next(f for f in factors if f is not None and not f > 0)}. Leave unknown ones null.")
     known = [(*span, factor) for span, factor in zip(spans, factors, strict=True) if factor is not None]
     return Promotions(known, [span for span, factor in zip(spans, factors, strict=True) if factor is None])
 
@@ -60,9 +60,9 @@ def market_days(cycles: pl.DataFrame, names: list[str], days: list[int]) -> Mask
 
 def market_day_factor(panel: Panel, kinds: Codes, learn: Mask, held: Mask) -> float | None:
     """What a market day carries against another day of its kind, pooled over all markets with a cycle; None if too few were seen."""
-    cyclic = held.any(axis=1) & ~held.all(axis=1)
+    cyclic: Mask = np.asarray(held.any(axis=1) & ~held.all(axis=1))
     known = learn & ~panel.own_gaps if panel.own_gaps is not None else np.broadcast_to(learn, panel.values.shape)
-    sold, seen = (panel.values * known).sum(axis=2)[cyclic], known.all(axis=2)[cyclic]
+    sold, seen = (panel.values * known).sum(axis=2)[cyclic], np.asarray(known.all(axis=2))[cyclic]
     on, off = held[cyclic] & seen, ~held[cyclic] & seen
     top = bottom = 0.0
     count = 0

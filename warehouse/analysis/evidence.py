@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warehouse.analysis.panel import Array, Mask
+from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.times import DAY
 
 LOOKBACK = 60
@@ -39,13 +39,13 @@ class Counts:
     failed: Array
     approved: Array
     expected: Array
-    midnight: Array
+    midnight: Codes
 
     def part(self, low: int, high: int) -> "Counts":
         """Minutes [low, high) and the hour before; index ``LOOKBACK`` is ``low``."""
         begin = low - LOOKBACK
-        cut = [figure[:, begin:high] for figure in (self.attempts, self.failed, self.approved, self.expected)]
-        return Counts(*cut, self.midnight[begin:high] - begin)
+        span = slice(begin, high)
+        return Counts(self.attempts[:, span], self.failed[:, span], self.approved[:, span], self.expected[:, span], self.midnight[span] - begin)
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,19 @@ def evidence(counts: Counts) -> Evidence:
     return Evidence(failure, failure_window, missing, missing_window, level)
 
 
-def trailing(figure: Array, width: int, floor: Array | None = None) -> Array:
+def trailing(figure: Array, width: int, floor: Codes | None = None) -> Array:
     """Sums over the last ``width`` minutes of each minute from ``LOOKBACK`` on, not beyond ``floor`` (an index a minute)."""
     end = np.arange(LOOKBACK, figure.shape[-1]) + 1
     return between(figure, end - width, end, floor)
 
 
-def between(figure: Array, begin: Array, end: Array, floor: Array | None = None) -> Array:
+def between(figure: Array, begin: Codes, end: Codes, floor: Codes | None = None) -> Array:
     """Sums over [begin, end) of each minute from ``LOOKBACK`` on, not beyond ``floor``."""
     summed = np.concatenate([np.zeros((*figure.shape[:-1], 1)), np.cumsum(figure, axis=-1)], axis=-1)
     if floor is not None:
         begin, end = np.maximum(begin, floor[LOOKBACK:]), np.maximum(end, floor[LOOKBACK:])
-    return summed[..., end] - summed[..., begin]
+    sums: Array = summed[..., end] - summed[..., begin]
+    return sums
 
 
 def binomial_exponent(failed: Array, attempts: Array, ordinary: float) -> Array:
@@ -153,7 +154,7 @@ def _missing(counts: Counts, level: Array, doubt: Array) -> tuple[Array, Array]:
     return best, window
 
 
-def midnights(first: int, count: int) -> Array:
+def midnights(first: int, count: int) -> Codes:
     """For each of ``count`` minutes from ``first`` (UTC) on, the index at which its day in Seoul starts; it may be negative."""
     minute = np.arange(first, first + count) + _SEOUL
     return minute // DAY * DAY - first - _SEOUL

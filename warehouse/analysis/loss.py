@@ -17,15 +17,11 @@ from warehouse.analysis.effects import Promotions, factors, market_day_factor, m
 from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
+from warehouse.analysis.remarks import Remark
 from warehouse.analysis.times import DAY, Minutes, date_of, minute_of, moment_of, spans_of
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
-_METHOD = (
-    "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), "
-    "markets with few sales leaning on the pooled profile, "
-    "times today's level from the hours before (half-life 1.5 h; market, region, nation)"
-)
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class LossEstimate:
     """The loss of a window, in the unit of the sales; ``lost`` = ``expected`` - ``observed``, in [``low``, ``high``] with probability ``level``.
 
     ``by_region``, ``by_channel``, ``by_market`` have ``region``, ``channel``, ``market_id`` and the same five columns. Their point
-    estimates add up to the total, unclipped (a market may have lost less than nothing); their intervals do not. ``start`` and
-    ``end`` are the window that was estimated, naive local times.
+    estimates add up to the total, unclipped (a market may have lost less than nothing); their intervals do not. ``method`` and
+    ``warnings`` are English sentences that carry a code and values (``Remark``). ``start`` and ``end`` are the window that was estimated, naive local times.
     """
 
     expected: float
@@ -45,14 +41,14 @@ class LossEstimate:
     by_region: pl.DataFrame
     by_channel: pl.DataFrame
     by_market: pl.DataFrame
-    method: str
-    warnings: list[str]
+    method: Remark
+    warnings: list[Remark]
     start: datetime
     end: datetime
     level: float
 
 
-def estimate_loss(
+def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sales, each by its name
     sales: pl.DataFrame,
     start: datetime,
     end: datetime,
@@ -83,7 +79,7 @@ def estimate_loss(
     """
     if not 0 < level < 1:
         raise AnalysisError(f"level: expected a share between 0 and 1, got {level}. For 90 % give 0.9.")
-    warnings: list[str] = []
+    warnings: list[Remark] = []
     optional = tuple(column for column in ("region", "channel") if isinstance(sales, pl.DataFrame) and column in sales.columns)
     need_columns(sales, "sales", ("at", "market_id", "sales"))
     rows = rows_of(sales, "sales", ("market_id", *optional), step)
@@ -101,7 +97,7 @@ def estimate_loss(
     bands = Bands(past, kind, own, level, extra_width(situation, found, past, warnings), warnings)
     if situation.controls:
         apart = float((found.without_controls - found.observed)[hit].sum())
-        warnings.append(f"Markets that were not hit are used as controls; if buyers went there, the loss is overstated. Without controls it is {apart:,.0f}.")
+        warnings.append(Remark("controls_used", {"amount": apart}))
     expected, observed = found.expected[hit], found.observed[hit]
     ids = np.flatnonzero(hit)
     total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids)
@@ -119,7 +115,7 @@ def estimate_loss(
         by_region=by_region,
         by_channel=by_channel,
         by_market=by_market,
-        method=f"{_METHOD}{', times the markets not hit in the same hours' if situation.controls else ''}. Interval: {bands.how}.",
+        method=Remark("method_with_controls" if situation.controls else "method", {"interval": bands.how}),
         warnings=warnings,
         start=moment_of(first),
         end=moment_of(last),
@@ -127,23 +123,23 @@ def estimate_loss(
     )
 
 
-def _window(rows: Rows, start: int, end: int, known_until: int, warnings: list[str]) -> tuple[int, int]:
+def _window(rows: Rows, start: int, end: int, known_until: int, warnings: list[Remark]) -> tuple[int, int]:
     if end <= start:
         raise AnalysisError(f"end: expected a time after the start {moment_of(start)}, got {moment_of(end)}.")
     step = rows.step
     first, last = start // step * step, -(-end // step) * step
     if (first, last) != (start, end):
-        warnings.append(f"The window was widened to whole steps of {step} minutes: {moment_of(first)} to {moment_of(last)}.")
+        warnings.append(Remark("window_widened", {"step": step, "start": moment_of(first), "end": moment_of(last)}))
     if known_until < last:
         last = known_until // step * step
-        warnings.append(f"The window was cut at what is known as of {moment_of(last)}.")
+        warnings.append(Remark("window_cut", {"until": moment_of(last)}))
     if last <= first:
         raise AnalysisError(
             f"as_of: expected a time in or after the window from {moment_of(first)}, got {moment_of(known_until)}. Wait for the window, or move as_of."
         )
     newest = int(rows.minute.max()) + step
     if newest < last:
-        warnings.append(f"There are no rows after {moment_of(newest)}: taken as no sales. If the data end there, set as_of.")
+        warnings.append(Remark("no_rows_after", {"after": moment_of(newest)}))
     return first, last
 
 
@@ -158,7 +154,7 @@ def _hit(rows: Rows, markets: list[str] | None) -> Mask:
     return np.isin(np.array(names), list(wanted))
 
 
-def _situation(
+def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     rows: Rows,
     first: int,
     last: int,
@@ -168,7 +164,7 @@ def _situation(
     cycles: pl.DataFrame | None,
     promotions: Promotions,
     exclusions: pl.DataFrame | None,
-    warnings: list[str],
+    warnings: list[Remark],
 ) -> Situation:
     names = rows.names["market_id"]
     spans = spans_of(exclusions, "exclusions")
@@ -190,14 +186,14 @@ def _situation(
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     factor = None if held is None else market_day_factor(panel, kinds, learn, held)
     if held is not None and held.any() and factor is None:
-        warnings.append("Market days were not used: too few of them in the history to learn what they carry.")
+        warnings.append(Remark("market_days_not_used"))
     if any(low < last and high > first for low, high in promotions.unknown):
-        warnings.append("A promotion without a factor overlaps the window: expected sales know of it only through the hours before.")
+        warnings.append(Remark("promotion_unknown"))
     factor_of = factors(held, factor, promotions, panel.starts, days[1] - days[0])
     plain = panel if factor_of is None else Panel(panel.values / factor_of, panel.seen, panel.own_gaps, panel.first_day, panel.cuts)
     controls = bool((~hit).any()) and not any(low < last and high > first and market is None for low, high, market in excluded)
     if (~hit).any() and not controls:
-        warnings.append("Markets that were not hit are not used as controls: an exclusion without a market overlaps the window.")
+        warnings.append(Remark("controls_not_used"))
     return Situation(panel, Learner.of(plain, kinds, learn), learn, factor_of, _regions(rows), hit, controls, gap)
 
 
@@ -213,14 +209,14 @@ def _kinds(days: tuple[int, int], calendar: pl.DataFrame | None) -> Codes:
     return np.unique(np.array(types), return_inverse=True)[1].astype(np.int64)
 
 
-def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[str]) -> int:
+def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[Remark]) -> int:
     usable = np.flatnonzero(learn.any(axis=1))
     if not len(usable):
         raise HistoryError("sales: expected at least one ordinary day outside the window and the exclusions, got none. Load more days, or exclude less.")
     gap = int(np.abs(usable - own_day).min())
     if gap > OLD_DAYS:
         nearest = date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))
-        warnings.append(f"The nearest ordinary day is {gap} days away ({nearest}): the interval was widened for what may have changed since.")
+        warnings.append(Remark("old_history", {"days": gap, "nearest": nearest}))
     return gap
 
 
@@ -256,7 +252,7 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     by_channel = Panel(by_channel.values, panel.seen, None, panel.first_day, panel.cuts)
     every = np.ones(len(names), dtype=bool)
     learner = Learner.of(by_channel, situation.learner.kinds, situation.learn)
-    alone = Situation(by_channel, learner, situation.learn, None, np.zeros(len(names), dtype=np.int64), every, False, situation.gap)
+    alone = Situation(by_channel, learner, situation.learn, None, np.zeros(len(names), dtype=np.int64), every, controls=False, gap=situation.gap)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
     scale = total / found.expected.sum() if found.expected.sum() > 0 else 1.0

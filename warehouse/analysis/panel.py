@@ -1,5 +1,6 @@
 """Sales as an array of places, days and slots of the day: what every estimate is calculated on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -74,7 +75,7 @@ def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = (), step: 
     return Rows(minute, amount.to_numpy(), places, names, _step(minute) if step is None else _given(step, minute, what))
 
 
-def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: list[tuple[int, int, int | None]]) -> Panel:
+def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: Sequence[tuple[int, int, int | None]]) -> Panel:
     """Sum up ``rows`` by place and slot for the days [first, last); ``gaps`` are (first minute, end, place or None for all).
 
     Unseen are: before the first row, from ``until`` on, whole days without a sale anywhere, and the gaps.
@@ -85,7 +86,7 @@ def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[i
     day = rows.minute // DAY - first
     inside = (day >= 0) & (day < count)
     cell = (place * count + day) * slots + slot_of_minute[rows.minute % DAY]
-    values = np.bincount(cell[inside], rows.sales[inside], places * count * slots).reshape(places, count, slots)
+    values = np.bincount(cell[inside], rows.sales[inside], places * count * slots).astype(np.float64, copy=False).reshape(places, count, slots)
     starts = (first + np.arange(count))[:, None] * DAY + cuts[:-1]
     ends = (first + np.arange(count))[:, None] * DAY + cuts[1:]
     seen = (starts >= (rows.minute.min() if len(rows.minute) else until)) & (ends <= until) & (values.sum(axis=(0, 2)) > 0)[:, None]

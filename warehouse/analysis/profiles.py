@@ -1,8 +1,10 @@
 """What a day of a kind looks like in each place, from days like it: recent ones weigh more, small places lean on all together."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
 
@@ -18,6 +20,8 @@ NATION_SPREAD = 0.1
 LEVEL_HALF_LIFE = 90.0
 LEVEL_REACH = 540
 """Minutes: how fast the past fades for today's level, and how far it is looked at."""
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Learner:
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
         sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
         counts = learn.astype(float) if panel.own_gaps is None else np.ascontiguousarray(known.transpose(1, 0, 2)).reshape(days, places * slots).astype(float)
-        return cls(sums, counts, kinds, learn.any(axis=1), (places, slots), _noise(sums, counts, kinds, learn.any(axis=1), places))
+        usable: Mask = np.asarray(learn.any(axis=1))
+        return cls(sums, counts, kinds, usable, (places, slots), _noise(sums, counts, kinds, usable, places))
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
         """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
@@ -63,7 +68,8 @@ class Learner:
         pooled = _over(pooled, pooled.sum(axis=1, keepdims=True))[:, None, :]
         own = _over(alike, alike.sum(axis=2, keepdims=True))
         volume, prior = (level * np.maximum(days_alike, 1))[:, :, None], PROFILE_NOISES * self.noise
-        return level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
+        expected: Array = level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
+        return expected
 
 
 def levels(sold: Array, expected: Array, minutes_before: Array, region: Codes, noise: float) -> Array:
@@ -104,7 +110,8 @@ def _noise(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -
     return float(sums[usable].mean()) if usable.any() else 0.0
 
 
-def _over(top: Array, bottom: Array, otherwise: Array | float = 0.0) -> Array:
+def _over(top: Floats, bottom: Floats, otherwise: Array | float = 0.0) -> Array:
     """A quotient that is ``otherwise`` where nothing stands below."""
     top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.broadcast_to(np.asarray(otherwise, dtype=float), top.shape).copy(), where=bottom > 0)
+    quotient: Array = np.divide(top, bottom, out=np.broadcast_to(np.asarray(otherwise, dtype=float), top.shape).copy(), where=bottom > 0)
+    return quotient

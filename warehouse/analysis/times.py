@@ -27,7 +27,7 @@ def minute_of(moment: datetime, what: str) -> int:
     """
     if not isinstance(moment, datetime):
         raise AnalysisError(f"{what}: expected a datetime, got {moment!r}. A day starts at datetime(year, month, day).")
-    return int((local(moment) - datetime(1970, 1, 1)).total_seconds() // 60)
+    return int((local(moment) - datetime(1970, 1, 1)).total_seconds() // 60)  # noqa: DTZ001 - the local clock
 
 
 def minutes_of(times: pl.Series, what: str) -> Minutes:

@@ -92,14 +92,14 @@ def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]
     expected = situation.learner.expected(days, left_out).transpose(1, 0, 2)
     if situation.factor is not None:
         expected = expected * situation.factor[:, low:high]
-    view = _View(situation, expected.reshape(len(situation.hit), -1), low, high, past)
+    view = _View(situation, expected.reshape(len(situation.hit), -1), low, high, past=past)
     return [window for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
 
 
 def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past: bool) -> Mask:
     every = np.arange(situation.panel.values.shape[1])
     own = (every >= first) & (every <= last)
-    left_out = own | (days[:, None] == every)
+    left_out: Mask = own | (days[:, None] == every)
     if past and situation.gap > 1:
         distance = np.minimum(np.abs(every - first), np.abs(every - last))
         near = own | (distance < situation.gap)
@@ -111,7 +111,7 @@ def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past:
 class _View:
     """Some days of a situation with their expected sales, flattened to cells."""
 
-    def __init__(self, situation: Situation, expected: Array, low: int, high: int, past: bool) -> None:
+    def __init__(self, situation: Situation, expected: Array, low: int, high: int, *, past: bool) -> None:
         panel = situation.panel
         slots = panel.values.shape[2]
         self.situation, self.expected, self.past = situation, expected, past
