@@ -5,6 +5,7 @@ then 2025-03-01: sales from midnight, failures and missing sales from 10:00 on.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,7 @@ def publish_launch_day(
     load_reports: bool = True,
     history: bool = True,
     lost: int = 0,
+    exclusions: Sequence[dict[str, object]] = (),
 ) -> Path:
     """Publish the state that a worker would have published when the scenario's clock stood at ``clock`` (aware)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,7 @@ def publish_launch_day(
     files["failed_purchase"] = [_write(folder, f"failed_purchase-{state}", _failed_purchases(markets, now), "failed_purchase")]
     files["incident"] = [_write(folder, f"incident-{state}", _incidents(now, _utc(ended_at) if ended_at else None), "incident")]
     files["maintenance"] = [_write(folder, f"maintenance-{state}", _switch_off(), "maintenance")]
+    files["exclusion"] = [_write(folder, f"exclusion-{state}", pl.DataFrame(list(exclusions)), "exclusion")] if exclusions else []
     watermark = clock - timedelta(minutes=1)
     manifest = {
         "sequence": sequence,

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
-from tests.dashboard_data import EARLIER, SEOUL, publish_launch_day
+from tests.dashboard_data import EARLIER, ONSET, SEOUL, publish_launch_day
 
 LANGUAGES = ("ko", "en")
 
@@ -160,8 +160,43 @@ def test_without_history_the_pages_say_that_nothing_can_be_expected(tmp_path: Pa
     clock = datetime(2025, 3, 1, 10, 30, tzinfo=SEOUL)
     use(publish_launch_day(tmp_path, history=False, clock=clock), monkeypatch)
     assert "기대 결제액: 산출 불가" in shown("live", "ko")[1]
-    # The morning before the onset is all there is to learn from: too little for the same hours.
-    assert "산출" in shown("incidents", "ko")[1]
+    # The morning before the onset is all there is, and it belongs to the incident's own day.
+    app, text = shown("incidents", "ko")
+    assert "결제 감소액을 산출할 수 없습니다" in text
+    assert "정상 영업일이 하루 이상" in text
+    assert "실패한 구매" in text
+    assert not app.get("vega_lite_chart")
+    assert "The shortfall cannot be estimated" in shown("incidents", "en")[1]
+
+
+def test_where_every_past_day_is_excluded_the_incident_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    span = [{"label": "모두 제외", "starts_at": datetime(2025, 1, 1), "ends_at": datetime(2025, 2, 28, 15), "market_id": None}]
+    use(publish_launch_day(tmp_path, exclusions=span), monkeypatch)
+    assert "정상 영업일이 하루 이상" in shown("incidents", "ko")[1]
+
+
+@pytest.mark.parametrize(("language", "expected"), [("ko", "집계가 끝난 10분 구간이 아직 없습니다"), ("en", "no step of ten minutes has closed yet")])
+def test_an_incident_that_has_just_opened_says_that_its_estimate_comes(language: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 10, 9, tzinfo=SEOUL)), monkeypatch)
+    app, text = shown("incidents", language)
+    assert expected in text
+    assert not app.get("vega_lite_chart")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_incident_that_ended_at_its_onset_gives_a_message_and_no_error(language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 10, 9, tzinfo=SEOUL), ended_at=ONSET), monkeypatch)
+    _, text = shown("incidents", language)
+    assert {"ko": "산출할 수 없습니다", "en": "cannot be estimated"}[language] in text
+
+
+def test_the_korean_incident_page_tells_method_and_warnings_in_korean(published: Path) -> None:
+    _, text = shown("incidents", "ko")
+    assert published.exists()
+    assert "반감기 7일" in text
+    assert "정상 영업일이 15일 떨어져 있습니다" in text
+    assert "Gross shortfall" not in text
+    assert "ordinary day" not in text
 
 
 @pytest.mark.parametrize("damage", ["a missing file", "half a manifest"])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import polars as pl
 
@@ -98,6 +98,15 @@ class IncidentFigures:
     def rates(self) -> Rates:
         """Attempts inside the window and what became of them."""
         return rates_of(self.steps.filter("inside"))
+
+    @property
+    def why_no_loss(self) -> Literal["too_early", "too_short", "no_history"] | None:
+        """Why ``loss`` is None: no step has closed yet, the incident ended before any did, or there is no ordinary day to learn from."""
+        if self.loss is not None:
+            return None
+        if self.end > self.start:
+            return "no_history"
+        return "too_early" if self.incident.open else "too_short"
 
     @property
     def cumulative(self) -> float | None:

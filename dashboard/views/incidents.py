@@ -80,8 +80,7 @@ def _badge(incident: Incident, texts: Texts) -> str:
 def _headline(shown: IncidentFigures, texts: Texts) -> None:
     language, loss, bought = texts.language, shown.loss, shown.purchases
     if loss is None:
-        reason = texts("incidents.no_history") if shown.end > shown.start else texts("incidents.too_early")
-        lost = Figure(texts("incidents.lost"), texts("app.not_available"), (reason,), "muted", "lost")
+        lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
         observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
     else:
         interval = texts("incidents.interval", low=won(loss.low, language), high=won(loss.high, language))
@@ -118,6 +117,7 @@ def _timeline(shown: IncidentFigures, texts: Texts) -> None:
 def _charts(shown: IncidentFigures, texts: Texts) -> None:
     language, loss = texts.language, shown.loss
     if loss is None:
+        st.html(cards.state(texts("incidents.no_estimate"), [texts(f"incidents.{shown.why_no_loss}"), texts(f"incidents.{shown.why_no_loss}_next")]))
         return
     span = (shown.steps["at"][0], shown.end)
     lost = {"lost": won(loss.lost, language), "expected": won(loss.expected, language), "observed": won(loss.observed, language)}
