@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 
 from streams.broker import EmbeddedBroker
+from streams.ports import free_port
 from streams.settings import Settings
 from streams.simulating import play_with_progress, summary
 from streams.simulator import Scenario, load_scenario, write_truth
@@ -40,7 +40,9 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
     """Play a scenario; returns the exit code. Headless: 0 only if every total agrees to the won."""
     scenario = load_scenario(name, seed=seed, scale=scale)
     _fresh(folder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts the demo in the background lets it ignore Ctrl-C; ending it must end its children all the same.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
     with ExitStack() as stack:
         console.print(f"[bold]{scenario.label}[/] · {scenario.name}: {scenario.start:%Y-%m-%d} – {scenario.end:%Y-%m-%d %H:%M}")
         console.print("Starting Kafka (downloaded the first time) …")
@@ -52,8 +54,8 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
             published=(folder / "published").resolve(),
             topic_prefix=given.topic_prefix or (f"demo-{int(time.time())}." if given.kafka else ""),
             clock="replay",
-            web_port=_free(given.web_port, given.web_host),
-            dashboard_port=_free(given.dashboard_port, given.dashboard_host),
+            web_port=free_port(given.web_host, given.web_port),
+            dashboard_port=free_port(given.dashboard_host, given.dashboard_port),
         )
         ensure_topics(settings)
         worker = _child(stack, "worker", [sys.executable, "-m", "streams.cli", "worker"], settings, folder)
@@ -116,12 +118,15 @@ def check(published: Path, scenario: Scenario, sent: Sent, truth: dict[str, Any]
             "sent": {"records": records, **{k: v for k, v in summary(sent).items() if k in ("events", "duplicates", "malformed")}},
             "stored": {**taken, "late": manifest.totals["late"], "lost": manifest.totals["lost"]},
             "krw": {"simulator": simulated, "warehouse": warehouse},
-            "incidents": snapshot.query("incidents_newest_first")
-            .cast({"onset_at": str, "detected_at": str, "last_seen_at": str, "ended_at": str}, strict=False)
-            .to_dicts(),
+            "incidents": [_iso(row) for row in snapshot.query("incidents_newest_first").to_dicts()],
             "loss": losses,
-            "watermark": str(manifest.watermark),
+            "watermark": manifest.watermark.isoformat() if manifest.watermark else None,
         }
+
+
+def _iso(row: dict[str, Any]) -> dict[str, Any]:
+    """Times as ISO 8601 text; they are naive UTC in the warehouse."""
+    return {key: value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value for key, value in row.items()}
 
 
 def _loss(snapshot: Any, incident: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401  # JSON of the truth
@@ -135,7 +140,7 @@ def _loss(snapshot: Any, incident: dict[str, Any]) -> dict[str, Any]:  # noqa: A
         "true_gross_krw": incident["gross_shortfall"],
         "true_net_krw": incident["net_shortfall"],
         "covered": found.low <= incident["gross_shortfall"] <= found.high,
-        "warnings": list(found.warnings),
+        "warnings": [str(warning) for warning in found.warnings],
     }
 
 
@@ -190,14 +195,3 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-
-
-def _free(port: int, host: str) -> int:
-    """The port, or another that is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            probe.bind((host, 0))
-        return int(probe.getsockname()[1])

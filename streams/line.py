@@ -7,13 +7,14 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import duckdb
 import polars as pl
+from aiokafka.errors import KafkaError as AioKafkaError
 from faust.types import TP
 from kafka.errors import KafkaError
 
@@ -27,7 +28,7 @@ from warehouse.ingest import Chunk, Refused, Writer
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, KafkaError, OSError)
+RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, KafkaError, AioKafkaError, OSError)
 """A busy or full disk and an absent broker pass; everything else is a bug and stops the worker."""
 
 
@@ -121,7 +122,7 @@ class Line:
         """Tell offsets that retention took from the holes that transactions leave."""
         if fetched.first_offset == expected:
             return chunk
-        start = (await consumer.earliest_offsets(fetched.tp)).get(fetched.tp, 0)
+        start = (await self._retried(lambda: consumer.earliest_offsets(fetched.tp))).get(fetched.tp, 0)
         if start <= expected:
             return chunk
         lost = (expected, min(start, fetched.first_offset))
@@ -134,7 +135,7 @@ class Line:
         epoch = self.epoch
         chunks = [chunk for _, chunk in admitted]
         now = self.now() or datetime.now(UTC)
-        await self._retried(lambda: self.writer.apply(chunks, now, self.letters.send_dead))
+        await self._retried(lambda: self.on_database(self.writer.apply, chunks, now, self.letters.send_dead))
         self.committed_at = datetime.now(UTC)
         if self.settings.clock == "replay" and any(chunk.topic == "clock" for chunk in chunks):
             self.clock_at = (await self.on_database(self.writer.line)).clock_at
@@ -144,19 +145,20 @@ class Line:
                 self.expected[fetched.tp] = fetched.next_offset
         await consumer.thread.commit({fetched.tp: fetched.next_offset for fetched, _ in admitted})
 
-    async def _retried(self, work: Callable[[], None]) -> None:
+    async def _retried(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it as often as disk or broker need to come back."""
         pause = 0.5
         while True:
             try:
-                await self.on_database(work)
+                done = await work()
             except RETRIED as error:
                 self.state = f"waiting: {type(error).__name__}"
-                log.warning("The batch could not be written and is tried again in %.1f s: %s", pause, error)
+                log.warning("Tried again in %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 10)
             else:
                 self.state = "running"
-                return
+                return done
 
     async def start_offsets(self, assignment: set[TP], epoch: int, consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Mapping[TP, int]:
         """Where to read on: the warehouse's offsets, checked against what the brokers still have."""

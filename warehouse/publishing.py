@@ -32,6 +32,12 @@ WHOLE = ("market", "operator_period", "promotion", "exclusion", "maintenance", "
 KEEP_SECONDS = 600
 """How long files stay after no manifest names them: a reader may still hold an older one."""
 
+HOURLY_DAYS = 2
+"""The newest days, published by hour."""
+
+BACKLOG = 100_000
+"""Records behind, from where publishing is coarse."""
+
 SEOUL = timedelta(hours=9)
 
 
@@ -44,14 +50,14 @@ class File:
     where: str
 
 
-def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int]) -> list[File]:
-    """The files that the versions call for. ``hours`` are naive UTC; a day is a day in Asia/Seoul."""
+def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourly_days: int) -> list[File]:
+    """The files that the versions call for: the newest ``hourly_days`` by hour, the rest by day. ``hours`` are naive UTC; a day is a day in Asia/Seoul."""
     files = []
     days: dict[datetime, dict[datetime, int]] = {}
     for hour, version in hours.items():
         day = (hour + SEOUL).replace(hour=0) - SEOUL
         days.setdefault(day, {})[hour] = version
-    by_hour = sorted(days)[-2:]
+    by_hour = sorted(days)[len(days) - hourly_days :] if hourly_days else []
     for day, versions in sorted(days.items()):
         end = day + timedelta(days=1)
         total = sum(versions.values())
@@ -96,15 +102,18 @@ class Publisher:
                 dict(zip(_LOST, (*row[:-1], _aware(row[-1])), strict=True))
                 for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()
             ]
+            lags = [s["lag"] for s in sources]
+            lag = None if not lags or None in lags else sum(lags)
+            # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
+            hourly_days = HOURLY_DAYS if lag is not None and lag < BACKLOG else 0
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
-            files = [file for file in wanted_files(hours, tables) if self._write(file)]
+            files = [file for file in wanted_files(hours, tables, hourly_days) if self._write(file)]
         finally:
             self.connection.rollback()
         self.sequence += 1
         named: dict[str, list[str]] = {}
         for file in files:
             named.setdefault(file.table, []).append(file.path)
-        lags = [s["lag"] for s in sources]
         body = {
             "format": 1,
             "sequence": self.sequence,
@@ -113,7 +122,7 @@ class Publisher:
             "now": now.astimezone(UTC).isoformat(),
             "watermark": _aware(line[1]),
             "detected_through": _aware(line[2]),
-            "lag": None if not lags or None in lags else sum(lags),
+            "lag": lag,
             "totals": {key: sum(s[key] for s in sources) for key in ("accepted", "duplicate", "late", "refused", "lost")},
             "refusals": refusals,
             "lost_ranges": lost,
