@@ -45,7 +45,7 @@ def measure(sales: pl.DataFrame, calendar: pl.DataFrame, history: int, count: in
     for scope, start, end, share, hit in incidents(sales, count, seed):
         midnight = datetime.combine(start.date(), time())
         known = sales.filter(pl.col("at").is_between(midnight - timedelta(days=history), end, closed="left"))
-        of_hit = pl.lit(True) if hit is None else pl.col("market_id").is_in(hit)
+        of_hit = pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit)
         inside = of_hit & pl.col("at").is_between(start, end, closed="left")
         full = float(known.filter(inside)["sales"].sum())
         if full <= 0:

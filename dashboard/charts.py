@@ -128,7 +128,7 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
     """Lost sales by name, hardest hit first, each bar with its amount."""
     y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=130, ticks=False, domain=False, labelPadding=8))
     # The longest bar leaves room for its amount.
-    x = alt.X("lost:Q", axis=None, scale=alt.Scale(domainMin=0, padding=70, nice=False))
+    x = alt.X("lost:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef("max(width - 100, 40)")], nice=False))
     base = alt.Chart(alt.NamedData("hardest")).encode(y=y, x=x)
     tips = [
         alt.Tooltip(f"{column}:N", title=texts(key))

@@ -25,6 +25,11 @@ def won(amount: float | None, language: str) -> str:
     return (_korean if language == "ko" else _english)(abs(whole), sign)
 
 
+def unbroken(text: str) -> str:
+    """``text`` that a line does not break inside."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def exact_won(amount: int | None, language: str) -> str:
     """An amount to the won: ``123,456,789원``, ``KRW 123,456,789``."""
     if amount is None:

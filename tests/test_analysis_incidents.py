@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse.analysis import AnalysisError, FrameError, detect, expected_counts
-from warehouse.analysis.incidents import CHANGES
+from warehouse.analysis.changes import CHANGES
 
 REGIONS, CHANNELS = [f"r{i:02d}" for i in range(17)], ["card", "mobile"]
 MIDNIGHT = datetime(2025, 2, 3) - timedelta(hours=9)
@@ -87,7 +88,7 @@ def run(
     minutes = minutes_of(found, first)
     wanted = expectation(-(-cuts[-1] // 1440), first) if expected is None else expected
     kept: dict[str, dict[str, Any]] = {}
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts):
         since, until = first + timedelta(minutes=low), first + timedelta(minutes=high)
         seen = minutes.filter(pl.col("minute_at").is_between(since - timedelta(minutes=60), until, closed="left"))
         still = [row for row in kept.values() if row["ended_at"] is None]
@@ -142,7 +143,7 @@ def test_a_night_with_next_to_nothing_expected_stays_quiet() -> None:
     [({"region": 2}, "region", "r02"), ({"channel": 0}, "channel", "card"), ({}, "nation", "")],
 )
 @pytest.mark.parametrize("failing", [True, False])
-def test_one_cause_is_one_incident_of_the_narrowest_scope(where: dict[str, int], scope: str, name: str, failing: bool) -> None:
+def test_one_cause_is_one_incident_of_the_narrowest_scope(where: dict[str, int], scope: str, name: str, *, failing: bool) -> None:
     found = only(run(hurt(DAY, 600, 690, 0.95, failing=failing, **where), [0, 1440]))
     assert (found["scope"], found["scope_name"]) == (scope, name)
     assert minute(found["detected_at"]) <= 606
@@ -176,7 +177,7 @@ def maintenance(announced: datetime | None, start: int = 590, end: int = 670, se
 
 
 @pytest.mark.parametrize("failing", [True, False])
-def test_only_maintenance_announced_before_its_start_is_planned(failing: bool) -> None:
+def test_only_maintenance_announced_before_its_start_is_planned(*, failing: bool) -> None:
     off = hurt(DAY, 590, 670, 1.0, failing=failing)
     assert run(off, [0, 1440], maintenance=maintenance(MIDNIGHT)) == {}
     assert len(run(off, [0, 1440], maintenance=maintenance(MIDNIGHT + timedelta(minutes=591)))) == 1

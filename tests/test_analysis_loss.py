@@ -35,7 +35,7 @@ def country(*, days: int = 35, markets: int = 30, first: date = date(2025, 1, 23
 
 def hurt(sales: pl.DataFrame, share: float, start: datetime = START, end: datetime = END, markets: list[str] | None = None) -> tuple[pl.DataFrame, float]:
     """The same with ``share`` of the window's sales taken away, and how much that is."""
-    inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(True) if markets is None else pl.col("market_id").is_in(markets))
+    inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if markets is None else pl.col("market_id").is_in(markets))
     lost = sales.filter(inside)["sales"].sum() * share
     return sales.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales")), lost
 

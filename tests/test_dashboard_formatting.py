@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from dashboard.formatting import clock, day_name, duration, exact_won, moment, percent, won
+from dashboard.formatting import clock, day_name, duration, exact_won, moment, percent, unbroken, won
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,7 @@ def test_a_duration_names_only_the_units_that_it_has() -> None:
     assert duration(timedelta(seconds=4.8), "ko") == "4초"
     assert duration(timedelta(seconds=-3), "ko") == "0초"
     assert duration(None, "ko") == "–"
+
+
+def test_an_amount_that_may_not_be_broken_reads_the_same() -> None:
+    assert unbroken(won(1_234_482_705, "ko")).split(" ") == ["12억\u00a03,448만\u00a0원"]

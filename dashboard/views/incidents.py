@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cards, charts
 from dashboard.cards import Figure
 from dashboard.figures.incidents import Incident, IncidentFigures
-from dashboard.formatting import count, duration, exact_won, moment, percent, won
+from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.remarks import sentence as remark_sentence
 from dashboard.settings import DashboardSettings
@@ -83,7 +83,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
         lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
         observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
     else:
-        interval = texts("incidents.interval", low=won(loss.low, language), high=won(loss.high, language))
+        interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
         status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
         lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
         notes = (

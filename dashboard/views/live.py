@@ -129,7 +129,7 @@ def _markets(live: Live, texts: Texts) -> None:
             placeholder=texts("live.suppressed"),
             alt=texts("live.markets", number=count(live.selling_markets)),
             column_config={
-                "market": column.TextColumn(texts("table.market"), pinned=True, width=110),
+                "market": column.TextColumn(texts("table.market"), pinned=True, width=150),
                 "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=130),
                 "rhythm": column.AreaChartColumn(texts("table.rhythm"), width="medium"),
                 "failure_percent": column.NumberColumn(texts("table.failure_rate"), format="%.1f%%", width=90),
