@@ -6,7 +6,6 @@ this process is gone, also by SIGKILL.
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import socket
@@ -24,14 +23,15 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from streams.broker_folder import BrokerError, claim, environment, java, prepare
 from streams.broker_settings import HOST
 from streams.kafka_jars import JarError, default_cache, kafka_jars
+from streams.ports import check_port, free_port
 
 __all__ = ["BrokerError", "EmbeddedBroker", "create_topics"]
 
-PORTS = range(20_000, 32_000)
-"""Free ports are taken from here: below those that systems give to outgoing connections, which could take a port between two starts."""
-
 LINES_OF_LOG = 15
 SECONDS_TO_STOP = 20
+
+BOOTSTRAP_MS = 5_000
+"""Where no broker answers, a client says so after this long; kafka-python alone would be silent for 30 s."""
 
 
 class EmbeddedBroker:
@@ -82,13 +82,13 @@ class EmbeddedBroker:
         if self.running:
             raise BrokerError(f"This broker is running already, at {self.bootstrap}.")
         self.kill()  # what is left of one that died by itself
-        self.port = _checked(self.port) if self.port else _free_port()
+        self.port = _checked(self.port) if self.port else free_port()
         folder = self.folder = self.folder or Path(tempfile.mkdtemp(prefix="onnuri-kafka-"))
         try:
             lock = claim(folder)
             try:
                 jars = kafka_jars(self._cache, self._tell)
-                prepare(folder, jars, self.port, _free_port())
+                prepare(folder, jars, self.port, free_port())
                 self._launch(folder, jars, lock)
             finally:
                 os.close(lock)  # the keeper holds it from here on
@@ -167,7 +167,7 @@ def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str
     Raises:
         kafka.errors.KafkaError: no broker answered, or it refused a topic.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS)
     try:
         existing = set(admin.list_topics())
         missing = {name: {"num_partitions": count, "configs": dict(config or {})} for name, count in topics.items() if name not in existing}
@@ -188,22 +188,11 @@ def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str
 
 def _checked(port: int) -> int:
     try:
-        with socket.socket() as probe:
-            # As Kafka itself does: connections of a former run that are still closing don't count.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
+        return check_port(port, HOST)
     except (OSError, OverflowError) as error:
         raise BrokerError(
             f"Port {port} on {HOST} cannot be used: {error}. Stop what holds it, or choose another (0 takes a free one); if that is the Kafka to use, set ONNURI_KAFKA={HOST}:{port}."
         ) from error
-    return port
-
-
-def _free_port() -> int:
-    for port in random.sample(PORTS, 100):
-        with contextlib.suppress(BrokerError):
-            return _checked(port)
-    raise BrokerError(f"No free port was found on {HOST} between {PORTS.start} and {PORTS.stop}.")
 
 
 def _answers(port: int) -> bool:

@@ -151,8 +151,13 @@ def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.S
         return Refusal(row, "invalid", str(error))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return Refusal(row, "malformed", str(error) or type(error).__name__)
+    return _implausible(record, row, span) or record
+
+
+def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None:
+    """What the types cannot say: when it may have occurred, and what a text may hold."""
     occurred = getattr(record, "occurred_at", None)
-    if occurred is not None and layout.struct is not Command:
+    if occurred is not None and not isinstance(record, Command):
         if occurred < EARLIEST_MS:
             return Refusal(row, "implausible_time", f"occurred_at {occurred} is before 2009-07-13; it takes milliseconds, not seconds")
         if occurred < span.earliest_ms:
@@ -161,7 +166,7 @@ def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.S
             return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after now")
     if any("\x00" in v for v in msgspec.structs.astuple(record) if isinstance(v, str)):
         return Refusal(row, "invalid", "a text holds the character U+0000")
-    return record
+    return None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:

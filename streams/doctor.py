@@ -41,16 +41,18 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
 
 def _broker(settings: Settings) -> Finding:
     if not settings.kafka:
-        return Finding("broker", True, "ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
+        return Finding("broker", ok=True, finding="ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
     wanted = {settings.topic(name) for name in CONTRACT if name != "clock"}
     try:
         found = topic_ids(settings.kafka, wanted)
     except KafkaError as error:
-        return Finding("broker", False, f"No broker answers at {settings.kafka}: {type(error).__name__}. Is it running, and is the port right?")
+        return Finding("broker", ok=False, finding=f"No broker answers at {settings.kafka}: {type(error).__name__}. Is it running, and is the port right?")
     missing = sorted(wanted - found.keys())
     if missing:
-        return Finding("broker", False, f"{settings.kafka} answers, but these topics are missing: {', '.join(missing)}. A worker creates them when it starts.")
-    return Finding("broker", True, f"{settings.kafka} answers and has every topic.")
+        return Finding(
+            "broker", ok=False, finding=f"{settings.kafka} answers, but these topics are missing: {', '.join(missing)}. A worker creates them when it starts."
+        )
+    return Finding("broker", ok=True, finding=f"{settings.kafka} answers and has every topic.")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -63,7 +65,7 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
     try:
         manifest = Manifest.read(settings.published_folder)
     except NothingPublishedError as error:
-        return [Finding("published", False, str(error))]
+        return [Finding("published", ok=False, finding=str(error))]
     age = manifest.age(wall).total_seconds()
     lost = manifest.totals["lost"]
     return [

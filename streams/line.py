@@ -163,7 +163,7 @@ class Line:
     async def start_offsets(self, assignment: set[TP], epoch: int, consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Mapping[TP, int]:
         """Where to read on: the warehouse's offsets, checked against what the brokers still have."""
         self.epoch = epoch
-        self.applied = {tp: (epoch, 0) for tp in assignment}
+        self.applied = dict.fromkeys(assignment, (epoch, 0))
         starts = await consumer.earliest_offsets(*assignment)
         ends = await consumer.highwaters(*assignment)
         known = await self.on_database(self.writer.sources)

@@ -38,8 +38,9 @@ def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, d
         now = int(datetime.now(UTC).timestamp() * 1000)
         sent = []
         for kind, payload in checked:
-            command = {"command_id": str(uuid.uuid4()), "occurred_at": now, "actor": actor, "kind": kind, "payload": payload}
-            sent.append(producer.send(settings.topic("commands"), key=command["command_id"].encode(), value=json.dumps(command, ensure_ascii=False).encode()))
+            command_id = str(uuid.uuid4())
+            command = {"command_id": command_id, "occurred_at": now, "actor": actor, "kind": kind, "payload": payload}
+            sent.append(producer.send(settings.topic("commands"), key=command_id.encode(), value=json.dumps(command, ensure_ascii=False).encode()))
         producer.flush(timeout=30)
         for one in sent:
             one.get(timeout=0)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from streams.settings import Settings
 from streams.topics import wait_for_topics
-from streams.worker import create_app, run
+from streams.worker import create_app
 from warehouse.connection import WarehouseBusyError
 from warehouse.ingest import Writer
 
@@ -21,7 +21,7 @@ def run_worker(settings: Settings) -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     writer = wait_for_warehouse(settings)
     wait_for_topics(settings, log.warning)
-    return run(create_app(settings, writer), settings.log_level)
+    return create_app(settings, writer).run(settings.log_level)
 
 
 def wait_for_warehouse(settings: Settings) -> Writer:

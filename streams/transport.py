@@ -70,7 +70,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _fetch_records(
-        self, consumer: aiokafka.AIOKafkaConsumer, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
+        max_records: int | None = None,
     ) -> dict[TP, list[Fetched]]:
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         chunks: dict[TP, list[Fetched]] = {}
@@ -120,7 +124,7 @@ class ChunkConsumer(driver.Consumer):
     @property
     def thread(self) -> ChunkThread:
         """The thread that owns aiokafka's consumer."""
-        return cast(ChunkThread, self._thread)
+        return cast("ChunkThread", self._thread)
 
     def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
         last = record.records[-1]
@@ -130,9 +134,9 @@ class ChunkConsumer(driver.Consumer):
             last.offset,
             last.timestamp / 1000,
             last.timestamp_type,
-            (),
+            [],
             None,
-            record,
+            cast("Any", record),  # Faust says bytes and carries anything
             None,
             0,
             0,
@@ -143,13 +147,13 @@ class ChunkConsumer(driver.Consumer):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called by Faust after every rebalance. Faust's own would overwrite a seek made elsewhere."""
         epoch = await self.thread.call_thread(self.thread.begin_epoch)
-        offsets = await cast(ChunkTransport, self.transport).start_offsets(self.assignment(), epoch)
+        offsets = await cast("ChunkTransport", self.transport).start_offsets(self.assignment(), epoch)
         await self.seek_wait(offsets)
         return offsets
 
     async def reaches(self) -> dict[TP, Reach]:
         """Where each assigned partition stands."""
-        return cast(dict[TP, Reach], await self.thread.call_thread(self.thread.reaches, self.assignment()))
+        return cast("dict[TP, Reach]", await self.thread.call_thread(self.thread.reaches, self.assignment()))
 
 
 class ChunkTransport(driver.Transport):

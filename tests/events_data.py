@@ -24,7 +24,7 @@ def ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def payment(number: int = 1, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def payment(number: int = 1, **fields: Any) -> dict[str, Any]:
     """A payment of 25,000 KRW at noon, with its own ids by ``number``; None takes a field away."""
     default = {
         "event_id": str(uuid.UUID(int=number)),
@@ -43,7 +43,7 @@ def payment(number: int = 1, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
     return {key: value for key, value in {**default, **fields}.items() if value is not None}
 
 
-def failure(number: int = 1, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def failure(number: int = 1, **fields: Any) -> dict[str, Any]:
     """A timeout of the payment with the same ``number``."""
     default = {
         "event_id": f"failure-{number}",

@@ -10,8 +10,7 @@ import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -43,7 +42,7 @@ class WorkerProcess:
             self.process.send_signal(how)
         return self.process.wait(seconds)
 
-    def __enter__(self) -> "WorkerProcess":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -153,13 +153,13 @@ def test_any_bytes_at_all_are_accepted_or_refused(values: list[bytes]) -> None:
 def test_the_fast_way_says_what_the_exact_way_says(events: list[dict[str, Any]], separators: tuple[str, str], ascii_only: bool) -> None:  # noqa: FBT001
     values = [json.dumps(event, separators=separators, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for event in events]
     either = decode(values, PAYMENTS, SPAN)
-    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)  # noqa: SLF001
+    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)
     assert either.frame.equals(exact.frame)
     assert either.refusals == exact.refusals
 
 
 def test_ordinary_chunks_take_the_fast_way() -> None:
     values = [encoded(payment(n)) for n in range(1, 100)]
-    assert isinstance(decoding._fast(values, PAYMENTS), pl.DataFrame)  # noqa: SLF001
+    assert isinstance(decoding._fast(values, PAYMENTS), pl.DataFrame)
     spaced = [json.dumps(payment(n)).encode() for n in range(1, 100)]
-    assert isinstance(decoding._fast(spaced, PAYMENTS), pl.DataFrame)  # noqa: SLF001
+    assert isinstance(decoding._fast(spaced, PAYMENTS), pl.DataFrame)

@@ -151,7 +151,7 @@ def test_refusals_go_out_before_the_commit_with_their_bytes(writer: Writer) -> N
 
     def letters(sent: Letters) -> None:
         seen.extend(sent)
-        assert rows(writer.connection and writer, "SELECT count(*) FROM rejected") == [(1,)]
+        assert rows(writer, "SELECT count(*) FROM rejected") == [(1,)]
 
     write(writer, chunk("payments", [payment(1), bad]), letters=letters)
     assert [(t, p, r.offset, r.reason, r.value) for t, p, r in seen] == [("payments", 0, 1, "invalid", bad)]

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -62,7 +63,7 @@ def test_the_length_of_slices_changes_no_record(smoke, slices, seconds):
 
 
 def test_everything_that_occurred_before_the_end_of_a_slice_is_sent_with_it(slices):
-    for one, following in zip(slices, slices[1:], strict=False):
+    for one, following in pairwise(slices):
         for topic, part in following.records.items():
             if topic != "commands":
                 assert all(msgspec.json.decode(value)["occurred_at"] >= one.until.timestamp() * 1000 for value in part.values)
@@ -79,7 +80,7 @@ def test_records_are_sent_in_order_and_after_they_occurred(slices):
 def test_the_timeline_ends_with_the_scenario_and_has_no_gap_above_ten_minutes(smoke, slices):
     moments = [smoke.start, *(one.until for one in slices)]
     assert moments[-1] == smoke.end
-    assert all(timedelta(0) < after - before <= timedelta(minutes=10) for before, after in zip(moments, moments[1:], strict=False))
+    assert all(timedelta(0) < after - before <= timedelta(minutes=10) for before, after in pairwise(moments))
 
 
 def test_every_record_is_read_strictly_by_the_contract_and_its_key_fits(slices):

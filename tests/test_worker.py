@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from streams.broker import EmbeddedBroker
-from streams.demo import _free
+from streams.ports import free_port
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
-from tests.line_process import WorkerProcess, just_now, published_cells, recount, recount_topics, records_of
+from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount, recount_topics
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
         publish_seconds=0.2,
         batch_seconds=0.1,
         lateness_seconds=2,
-        web_port=_free(0, "127.0.0.1"),
+        web_port=free_port(),
     )
     ensure_topics(settings)
     return settings
@@ -123,7 +123,7 @@ def test_what_was_committed_but_not_published_is_published_after_a_restart(line:
 
 @pytest.mark.faults
 def test_a_second_worker_waits_and_takes_over(line: Settings) -> None:
-    first, second = WorkerProcess(line), WorkerProcess(line, web_port=_free(0, "127.0.0.1"))
+    first, second = WorkerProcess(line), WorkerProcess(line, web_port=free_port())
     with first:
         first.wait(lambda: first.health().get("status") == "ok")
         with second:
@@ -246,8 +246,6 @@ def test_records_that_retention_took_are_reported_with_their_range(line: Setting
         worker.kill()
         send_events(line, "payments", [payment(n, occurred_at=at) for n in range(11, 31)], partition=0)
         admin = KafkaAdminClient(bootstrap_servers=line.kafka)
-        from kafka import TopicPartition  # noqa: PLC0415
-
         admin.delete_records({TopicPartition(line.topic("payments"), 0): 25})
         admin.close()
         worker.start()
@@ -276,7 +274,7 @@ def test_a_topic_made_anew_is_noticed_and_read_from_its_beginning(line: Settings
 
 
 def test_without_a_broker_a_worker_waits(tmp_path: Path) -> None:
-    settings = Settings(kafka=f"127.0.0.1:{_free(0, '127.0.0.1')}", warehouse=tmp_path / "w.duckdb", web_port=_free(0, "127.0.0.1"))
+    settings = Settings(kafka=f"127.0.0.1:{free_port()}", warehouse=tmp_path / "w.duckdb", web_port=free_port())
     with WorkerProcess(settings) as worker:
         worker.wait(lambda: "No broker at" in worker.log.read_text(), 40)
         assert worker.process is not None

@@ -5,6 +5,7 @@ Detection's changes and the mark up to which it ran are one transaction, so that
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -73,9 +74,7 @@ class Closing:
         incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND merged_into IS NULL AND kind <> 'declared'")
         maintenance = frame(connection, "SELECT service, starts_at, ends_at, announced_at FROM maintenance")
         changes = detect(minutes, self._expected((low + SEOUL).date()), incidents, since=low, until=high, maintenance=maintenance)
-        rows = []
-        for change in changes.iter_rows(named=True):
-            rows.append(self._keep(change))
+        rows = [self._keep(change) for change in changes.iter_rows(named=True)]
         if rows:
             self.writer.raise_versions("table_version", "name", ["incident"])
         return rows
@@ -111,4 +110,4 @@ def _spans(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
     while cuts[-1] < until:
         midnight = datetime.combine((cuts[-1] + SEOUL).date(), datetime.min.time()) + STEP - SEOUL
         cuts.append(min(midnight, until))
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))

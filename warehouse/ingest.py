@@ -99,7 +99,6 @@ class Writer:
 
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
-        run = self.connection.execute
         with self.transaction():
             known = self.sources()
             fresh = [_from(chunk, known[chunk.topic, chunk.partition].next_offset if (chunk.topic, chunk.partition) in known else 0) for chunk in chunks]
@@ -114,9 +113,14 @@ class Writer:
                 if chunk.lost:
                     self._lose(chunk.topic, chunk.partition, *chunk.lost, "gone before they were read", now)
             if letters:
-                rows = pl.DataFrame([(t, p, r.offset, r.reason, r.detail[:500], _naive(now)) for t, p, r in letters], schema=REJECTED, orient="row")
-                run("INSERT INTO rejected SELECT * FROM rows")
+                self._reject(letters, now)
                 send_dead_letters(letters)
+
+    def _reject(self, letters: list[tuple[str, int, Refused]], now: datetime) -> None:
+        rows = [(topic, partition, r.offset, r.reason, r.detail[:500], _naive(now)) for topic, partition, r in letters]
+        self.connection.register("refused", pl.DataFrame(rows, schema=REJECTED, orient="row"))
+        self.connection.execute("INSERT INTO rejected SELECT * FROM refused")
+        self.connection.unregister("refused")
 
     def begin_source(self, topic: str, partition: int, offset: int, topic_id: str | None) -> None:
         """Note where a partition begins, and which topic it belongs to, before the first record is read."""
@@ -184,7 +188,7 @@ class Writer:
             identity = run("SELECT id_key(?)", [row["command_id"]]).fetchall()[0][0]
             if run("SELECT 1 FROM command WHERE command_id = ?", [identity]).fetchone():
                 continue
-            said_at = datetime.fromtimestamp(row["occurred_at"] / 1000, UTC).replace(tzinfo=None)
+            said_at = _moment(row["occurred_at"])
             try:
                 payload = commands.parse(row["kind"], row["payload"])
             except commands.PayloadError as error:
@@ -204,16 +208,17 @@ class Writer:
             bad = sum((t, p) == (topic, partition) for t, p, _ in letters)
             arrived = sum(len(c.frame) + len(c.refused) for c in mine) - bad
             time = "now" if topic == "clock" else "occurred_at"
-            latest = max((c.frame[time].max() for c in mine if len(c.frame) and topic != "commands"), default=None)
+            times = [newest for c in mine if topic != "commands" and isinstance(newest := c.frame[time].max(), int)]
+            latest = _moment(max(times)) if times else None
             fresh, late = accepted.get((topic, partition), (arrived if topic in ("commands", "clock") else 0, 0))
             if topic == "clock" and latest is not None:
-                run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [_moment(latest)])
+                run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [latest])
             if not run("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
                 run("INSERT INTO source_offset VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
             run(
                 "UPDATE source_offset SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
                 "duplicate = duplicate + $4, late = late + $5, refused = refused + $6 WHERE topic = $7 AND partition = $8",
-                [max(c.next_offset for c in mine), _moment(latest), fresh, max(arrived - fresh, 0), late, bad, topic, partition],
+                [max(c.next_offset for c in mine), latest, fresh, max(arrived - fresh, 0), late, bad, topic, partition],
             )
 
 
@@ -233,9 +238,16 @@ class Transaction:
             self.connection.rollback()
 
 
-REJECTED = {"topic": pl.String, "partition": pl.Int32, "offset_at": pl.Int64, "reason": pl.String, "detail": pl.String, "rejected_at": pl.Datetime("us")}
-SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "command", "incident")
-"""Tables that are published whole when they change."""
+REJECTED = {
+    "topic": pl.String(),
+    "partition": pl.Int32(),
+    "offset_at": pl.Int64(),
+    "reason": pl.String(),
+    "detail": pl.String(),
+    "rejected_at": pl.Datetime("us"),
+}
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
+"""Tables that are published whole when they change. The audit log stays in the warehouse."""
 
 BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
 
@@ -270,5 +282,5 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _moment(milliseconds: object) -> datetime | None:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None) if isinstance(milliseconds, int) else None
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.ingest import SMALL_TABLES
 from warehouse.reading import Manifest, NothingPublishedError
 
 HOURLY = {
@@ -25,9 +26,6 @@ HOURLY = {
     "failed_purchase": "first_failure_at",
 }
 """Tables published by hour, with the column that says which."""
-
-WHOLE = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
-"""Tables published whole when they change. The audit log stays in the warehouse."""
 
 KEEP_SECONDS = 600
 """How long files stay after no manifest names them: a reader may still hold an older one."""
@@ -66,7 +64,7 @@ def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourl
         for label, version, low, high in spans:
             files += [File(t, f"{t}/{label}.v{version}.parquet", f"{c} >= '{low}' AND {c} < '{high}'") for t, c in HOURLY.items()]
         files.append(File("merchant_day", f"merchant_day/{name}.v{total}.parquet", f"day = '{name}'"))
-    return files + [File(t, f"{t}/v{tables[t]}.parquet", "true") for t in WHOLE if t in tables]
+    return files + [File(t, f"{t}/v{tables[t]}.parquet", "true") for t in SMALL_TABLES if t in tables]
 
 
 class Publisher:

@@ -56,7 +56,7 @@ class Sent:
     """
 
     records: Mapping[str, int] = field(default_factory=dict)
-    tally: Tally = Tally()
+    tally: Tally = field(default_factory=Tally)
     until: datetime | None = None
     seconds: float = 0.0
 

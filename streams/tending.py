@@ -1,0 +1,99 @@
+"""What is done beside the batches, several times a second: close minutes as the watermark moves, let old events go, publish."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from streams.letters import Letters
+from streams.line import Line
+from streams.settings import Settings
+from streams.transport import ChunkConsumer, Reach
+from streams.watermark import watermark
+from warehouse.closing import Closing
+from warehouse.ingest import Writer
+from warehouse.publishing import Publisher
+
+log = logging.getLogger(__name__)
+
+AWAY = "waiting: broker"
+
+Partition = tuple[str, int]
+"""The contract's name of a topic, and the number of a partition."""
+
+
+class Tending:
+    """Closes and publishes what ``line`` commits. One to an app; all methods but those named ``_on_…`` are called on the event loop."""
+
+    def __init__(self, settings: Settings, writer: Writer, line: Line, letters: Letters) -> None:
+        self.line = line
+        self.writer = writer
+        self.letters = letters
+        self.lateness = timedelta(seconds=settings.lateness_seconds)
+        self.publish_seconds = settings.publish_seconds
+        self.closing = Closing(writer, self.lateness, settings.raw_days)
+        self.publisher = Publisher(writer.connection, settings.published_folder)
+        self.publishing = ThreadPoolExecutor(1, "publisher")
+        self.manifest: Mapping[str, Any] | None = None
+        """What was published last; None before the first time."""
+        self.published_at = 0.0
+        self.took = 0.0
+
+    async def once(self, consumer: ChunkConsumer) -> None:
+        """Close what the watermark closes, then publish where it is time to."""
+        # Read before the ends are asked for: an event that comes in between must not lie behind the watermark.
+        now = self.line.now()
+        reaches = await self._reaches(consumer)
+        read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
+        partitions = [self._partition(tp) for tp in consumer.assignment()]
+        # One visit to the database thread: while a backlog is read, each waits for a batch.
+        changes = await self.line.on_database(self._on_database, partitions, read_through, now)
+        if changes:
+            await self.line.on_database(self.letters.send_incidents, changes)
+        # While a backlog is read, publishing takes at most a tenth of the time.
+        pause = self.publish_seconds if len(read_through) == len(reaches) else max(self.publish_seconds, 10 * self.took)
+        began = time.monotonic()
+        if began >= self.published_at + pause:
+            await self._publish(now, reaches, read_through)
+            self.published_at, self.took = began, time.monotonic() - began
+
+    async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
+        """Where each partition stands; nothing is known while no broker answers, and that is published too."""
+        try:
+            reaches = await consumer.reaches()
+        except KafkaError as error:
+            log.warning("No broker tells the ends of the topics: %r", error)
+            self.line.state = AWAY
+            return {}
+        if self.line.state == AWAY:
+            self.line.state = "running"
+        return reaches
+
+    def close(self) -> None:
+        """Finish what is being published."""
+        self.publishing.shutdown(wait=True)
+
+    def _partition(self, tp: TP) -> Partition:
+        return self.line.contract_name(tp.topic), tp.partition
+
+    def _on_database(self, partitions: list[Partition], read_through: set[Partition], now: datetime | None) -> list[Mapping[str, Any]]:
+        newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
+        naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
+        mark = watermark(partitions, newest, read_through, naive, self.lateness)
+        if mark is None:
+            return []
+        changes = self.closing.close(mark)
+        self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
+        return changes
+
+    async def _publish(self, now: datetime | None, reaches: Mapping[TP, Reach], read_through: set[Partition]) -> None:
+        ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
+        positions = {partition: ends[partition] for partition in read_through}
+        wall = datetime.now(UTC)
+        self.manifest = await asyncio.get_running_loop().run_in_executor(self.publishing, self.publisher.publish, now or wall, wall, ends, positions)
