@@ -87,14 +87,14 @@ def _coverage_span(found: pl.DataFrame) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description="Known losses in real hourly sales (FreshRetailNet-50K, arXiv 2505.16319), and how well they are estimated.")
     options.add_argument("--data", type=Path, required=True, help=f"folder that holds {FILE}, or freshretail/{FILE}")
     options.add_argument("--history", type=int, default=14, help="days of history before the incident")
     options.add_argument("--incidents", type=int, default=300, help="incidents a seed, a third for each scope")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    given = options.parse_args()
+    given = options.parse_args(arguments)
     path = next((p for p in (given.data / FILE, given.data / "freshretail" / FILE) if p.is_file()), None)
     if path is None:
         sys.exit(f"Expected {FILE} in {given.data} or its folder freshretail, found none. It is made from FreshRetailNet-50K (arXiv 2505.16319).")

@@ -1,0 +1,28 @@
+"""``python -m benchmarks`` lists what can be measured; ``python -m benchmarks ingest --events 100000`` measures."""
+
+import importlib
+import sys
+
+MEASUREMENTS = {
+    "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
+    "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the measurement that the first argument names, or list them all. Returns the exit code."""
+    if not arguments or arguments[0] in {"-h", "--help", "list"}:
+        print("python -m benchmarks NAME [OPTIONS], where NAME is one of\n")
+        for name, what in MEASUREMENTS.items():
+            print(f"  {name:<10} {what}")
+        print("\nOptions of one: python -m benchmarks ingest --help")
+        return 0
+    name, *rest = arguments
+    if name not in MEASUREMENTS:
+        print(f"There is no measurement {name!r}. Known: {', '.join(MEASUREMENTS)}.", file=sys.stderr)
+        return 2
+    return int(importlib.import_module(f"benchmarks.{name}").main(rest) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,263 @@
+"""How fast do payments come out of Kafka and into the published files, against a reader that throws them away?
+
+An embedded Kafka, one topic of lz4-compressed payments from the simulator, and in turn: aiokafka's bare ``getmany``, and our worker as a
+process of its own with a new warehouse, until everything is published. The worker's time counts from when it answers on /health, with
+Kafka's group joined after that; the time from its very start is printed too. Medians of the turns; the totals of every turn are checked to the won.
+
+``python -m benchmarks ingest --events 300000 --turns 3``
+"""
+
+import argparse
+import asyncio
+import csv
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from kafka.partitioner.default import murmur2
+
+from streams.broker import EmbeddedBroker
+from streams.demo import environment
+from streams.events import Payment
+from streams.ports import free_port
+from streams.settings import Settings
+from streams.simulator import load_scenario, play
+from streams.topics import ensure_topics
+from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
+
+RESULTS = Path(__file__).with_name("results.csv")
+PACKAGES = ("aiokafka", "duckdb", "faust-streaming", "polars")
+COLUMNS = ("date", "events", "reader_per_second", "worker_per_second", "worker_from_start_per_second", "ratio", "python", *PACKAGES, "machine")
+PATIENCE_SECONDS = 600
+BATCH_BYTES = 900_000
+Record = tuple[bytes, bytes, int]
+
+
+class TotalsError(Exception):
+    """What was published is not what was sent."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the topic holds: records, and KRW by status."""
+
+    events: int
+    krw: Mapping[str, int]
+
+
+def payments(events: int, scale: float = 1.0) -> Iterator[Record]:
+    """Key, value and time (epoch ms) of the first payments of the launch day's history, as the simulator makes them.
+
+    Raises:
+        ValueError: the scenario has fewer.
+    """
+    made = (record for one in play(load_scenario("launch-day", scale=scale)) if "payments" in one.records for record in _records(one.records["payments"]))
+    taken = 0
+    for record in islice(made, events):
+        taken += 1
+        yield record
+    if taken < events:
+        raise ValueError(f"--events is {events}, but the scenario has only {taken} payments. Give fewer.")
+
+
+def _records(found: object) -> Iterator[Record]:
+    return zip(found.keys, found.values, found.send_times_ms, strict=True)  # type: ignore[attr-defined]
+
+
+async def fill(settings: Settings, events: int) -> Filled:
+    """Send so many payments in large lz4 batches, each to the partition of its key, and count them from their own JSON."""
+    topic, krw = settings.topic("payments"), Counter[str]()
+    decoder = msgspec.json.Decoder(Payment)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks="all")
+    await producer.start()
+    try:
+        batches = {partition: producer.create_batch() for partition in range(settings.partitions)}
+        sent = []
+        for key, value, at in payments(events):
+            payment = decoder.decode(value)
+            krw[payment.status] += payment.amount
+            partition = _hash(key) % settings.partitions
+            if batches[partition].append(key=key, value=value, timestamp=at) is None:
+                sent.append(await producer.send_batch(batches[partition], topic, partition=partition))
+                batches[partition] = producer.create_batch()
+                batches[partition].append(key=key, value=value, timestamp=at)
+        sent += [await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items() if batch.record_count()]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+    return Filled(events, krw)
+
+
+@lru_cache(maxsize=65_536)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+async def read_and_throw_away(settings: Settings, filled: Filled) -> float:
+    """Seconds that aiokafka takes to hand over every record, and nothing else.
+
+    Raises:
+        TotalsError: there were not as many records as were sent.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed")
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(settings.topic("payments"), number) for number in range(settings.partitions)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        began, read = time.perf_counter(), 0
+        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
+            found = await consumer.getmany(timeout_ms=1000, max_records=100_000)
+            read += sum(map(len, found.values()))
+        seconds = time.perf_counter() - began
+    finally:
+        await consumer.stop()
+    if read != filled.events:
+        raise TotalsError(f"{filled.events} records were sent, and a bare reader found {read}.")
+    return seconds
+
+
+def work(settings: Settings, filled: Filled, folder: Path) -> tuple[float, float]:
+    """Seconds until our worker with a new warehouse in ``folder`` has published everything: since it answered on /health, and since its start.
+
+    Raises:
+        TotalsError: it published something else than was sent, ended, or did not get through.
+    """
+    settings = settings.model_copy(update={"warehouse": folder / "onnuri.duckdb", "published": folder / "published", "web_port": free_port()})
+    log = folder / "worker.log"
+    with log.open("wb") as output:
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "streams.cli", "worker"]
+        process = subprocess.Popen(command, env={**os.environ, **environment(settings)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            answered = _until_published(settings, filled, process, log)
+            ended = time.perf_counter()
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    _check(settings.published_folder, filled)
+    return ended - answered, ended - began
+
+
+def _until_published(settings: Settings, filled: Filled, process: subprocess.Popen[bytes], log: Path) -> float:
+    answered = 0.0
+    gives_up = time.perf_counter() + PATIENCE_SECONDS
+    while time.perf_counter() < gives_up:
+        if not answered and _answers(settings):
+            answered = time.perf_counter()
+        try:
+            manifest = Manifest.read(settings.published_folder)
+        except NothingPublishedError:
+            manifest = None
+        if manifest and manifest.lag == 0 and manifest.totals["accepted"] >= filled.events:
+            return answered or time.perf_counter()
+        if process.poll() is not None:
+            raise TotalsError(f"The worker ended with exit code {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
+    raise TotalsError(f"The worker did not publish {filled.events} events within {PATIENCE_SECONDS} s:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{settings.web_host}:{settings.web_port}/health", timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _check(published: Path, filled: Filled) -> None:
+    with open_snapshot(published) as snapshot:
+        stored = snapshot.query("grand_totals").row(0, named=True)
+        totals = snapshot.manifest.totals
+    krw = {status: int(stored[f"{status}_amount"]) for status in ("approved", "declined", "reversed")}
+    sent = {status: filled.krw.get(status, 0) for status in krw}
+    if krw != sent or totals["accepted"] != filled.events or totals["duplicate"] or totals["refused"]:
+        raise TotalsError(f"Sent {filled.events} events with KRW {sent}; published KRW {krw}, and counted {dict(totals)}.")
+
+
+def measure(events: int, turns: int) -> dict[str, object]:
+    """Fill a topic, take turns, and return the row of results.
+
+    Raises:
+        TotalsError: a turn's totals were wrong.
+    """
+    with tempfile.TemporaryDirectory() as temporary, EmbeddedBroker() as broker:
+        # The replayed clock never ticks here: nothing is too old, and no minute closes.
+        settings = Settings.read(kafka=broker.bootstrap, clock="replay")
+        ensure_topics(settings)
+        filled = asyncio.run(fill(settings, events))
+        read, worked, from_start = [], [], []
+        for turn in range(turns):
+            read.append(asyncio.run(read_and_throw_away(settings, filled)))
+            folder = Path(temporary) / f"turn-{turn}"
+            folder.mkdir()
+            seconds, whole = work(settings, filled, folder)
+            worked.append(seconds)
+            from_start.append(whole)
+    rates = [events / statistics.median(times) for times in (read, worked, from_start)]
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+        "events": events,
+        **dict(zip(("reader_per_second", "worker_per_second", "worker_from_start_per_second"), map(round, rates), strict=True)),
+        "ratio": round(rates[1] / rates[0], 3),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def keep(row: dict[str, object], results: Path) -> None:
+    """Append a row to the file of results, which begins with the names of its columns."""
+    new = not results.exists()
+    with results.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, keep. Returns the exit code: 1 where the totals of a turn were wrong."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks ingest", description="Payments from Kafka to published files, against a bare reader.")
+    options.add_argument("--events", type=int, default=300_000, help="payments in the topic (default: %(default)s)")
+    options.add_argument("--turns", type=int, default=3, help="turns, of which the median counts (default: %(default)s)")
+    options.add_argument("--results", type=Path, default=RESULTS, help="file of results to append to (default: benchmarks/results.csv)")
+    given = options.parse_args(arguments)
+    try:
+        row = measure(given.events, given.turns)
+    except TotalsError as error:
+        print(f"The totals are wrong, so nothing was measured. {error}", file=sys.stderr)
+        return 1
+    keep(row, given.results)
+    print(f"{'':<34}{'events/s':>12}")
+    print(f"{'aiokafka getmany, thrown away':<34}{row['reader_per_second']:>12,}")
+    print(f"{'worker, once it answers':<34}{row['worker_per_second']:>12,}")
+    print(f"{'worker, from its start':<34}{row['worker_from_start_per_second']:>12,}")
+    print(f"The worker reaches {row['ratio']:.0%} of the bare reader. Totals agree to the won. Kept in {given.results.name}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

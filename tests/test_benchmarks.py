@@ -1,0 +1,57 @@
+"""The measurements run, and refuse to count what is not right."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from benchmarks import ingest
+from benchmarks.__main__ import MEASUREMENTS, main
+
+
+def test_without_a_name_every_measurement_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    folder = Path(ingest.__file__).parent
+    assert set(MEASUREMENTS) == {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    assert all(name in listed for name in MEASUREMENTS)
+
+
+def test_an_unknown_measurement_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nothing"]) == 2
+    assert "ingest" in capsys.readouterr().err
+
+
+def test_results_are_appended_under_one_line_of_names(tmp_path: Path) -> None:
+    row: dict[str, object] = dict.fromkeys(ingest.COLUMNS, 1)
+    ingest.keep(row, tmp_path / "results.csv")
+    ingest.keep(row, tmp_path / "results.csv")
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+@pytest.mark.slow
+def test_ingest_publishes_what_was_sent_and_keeps_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "results.csv"
+    assert main(["ingest", "--events", "4000", "--turns", "1", "--results", str(results)]) == 0
+    with results.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["events"] for row in rows] == ["4000"]
+    assert float(rows[0]["worker_per_second"]) > 0
+    assert "agree to the won" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ingest_fails_where_the_totals_are_not_those_that_were_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = ingest.fill
+
+    async def one_won_more(*given: object) -> ingest.Filled:
+        filled = await whole(*given)  # type: ignore[arg-type]
+        return ingest.Filled(filled.events, {**filled.krw, "approved": filled.krw["approved"] + 1})
+
+    monkeypatch.setattr(ingest, "fill", one_won_more)
+    assert main(["ingest", "--events", "2000", "--turns", "1", "--results", str(tmp_path / "results.csv")]) == 1
+    assert "published KRW" in capsys.readouterr().err
+    assert not (tmp_path / "results.csv").exists()
