@@ -43,7 +43,7 @@ from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
 RESULTS = Path(__file__).with_name("results.csv")
 PACKAGES = ("aiokafka", "duckdb", "faust-streaming", "polars")
-COLUMNS = ("date", "events", "reader_per_second", "worker_per_second", "worker_from_start_per_second", "ratio", "python", *PACKAGES, "machine")
+COLUMNS = ("date", "events", "reader_per_second", "worker_per_second", "worker_from_start_per_second", "ratio", "python", *PACKAGES, "machine", "load_before")
 PATIENCE_SECONDS = 600
 BATCH_BYTES = 900_000
 Record = tuple[bytes, bytes, int]
@@ -203,6 +203,8 @@ def measure(events: int, turns: int) -> dict[str, object]:
     Raises:
         TotalsError: a turn's totals were wrong.
     """
+    # What others do on the machine at the same time makes a result worse.
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary, EmbeddedBroker() as broker:
         # The replayed clock never ticks here: nothing is too old, and no minute closes.
         settings = Settings.read(kafka=broker.bootstrap, clock="replay")
@@ -225,6 +227,7 @@ def measure(events: int, turns: int) -> dict[str, object]:
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load_before": round(load, 1),
     }
 
 
