@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import altair as alt
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from dashboard import charts
 from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
+from dashboard.texts import texts_in
 from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
 from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
@@ -174,3 +177,28 @@ def test_an_hour_that_had_begun_before_the_first_payment_is_no_example(tmp_path:
         snapshot.connection.execute("CREATE OR REPLACE VIEW market_minute AS SELECT * FROM kept WHERE minute_at >= TIMESTAMP '2025-01-18 02:00'")
         assert loss_between(snapshot, start, end).expected == half.expected
         assert half.expected != whole.expected
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_chart_is_sound_vega_lite_and_draws_only_data_that_it_is_given(live: Live, outage: IncidentFigures, language: str) -> None:
+    texts = texts_in(language)
+    day, window = (live.day_start, live.day_end), (outage.steps["at"][0], outage.end)
+    drawings = [
+        charts.sales_chart(live.steps, live.band, live.incidents, *day, texts),
+        charts.sales_chart(outage.steps, outage.steps, outage.spans, *window, texts, loss=True),
+        charts.rates_chart(live.steps, live.incidents, *day, texts),
+        charts.queue_chart(live.queue, live.incidents, *day, texts),
+        charts.cumulative_chart(outage.steps, *window, texts),
+        charts.hardest_chart(outage.regions, texts),
+    ]
+    for drawing in drawings:
+        alt.LayerChart.from_dict(drawing.spec)
+        named = {part["data"]["name"] for part in (drawing.spec, *drawing.spec["layer"]) if "data" in part}
+        assert named == set(drawing.data)
+
+
+def test_a_chart_is_made_once_and_given_to_each_page_as_its_own(live: Live) -> None:
+    first, second = (charts.queue_chart(live.queue, live.incidents, live.day_start, live.day_end, texts_in("ko")).spec for _ in range(2))
+    assert first == second
+    first["layer"].clear()
+    assert second["layer"]

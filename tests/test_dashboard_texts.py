@@ -86,9 +86,12 @@ def test_a_name_from_data_that_has_no_text_stands_for_itself() -> None:
 
 
 VALUES = {
-    **{name: datetime(2025, 3, 1, 10, 0) for name in ("start", "end", "until", "after")},
-    **{name: 12 for name in ("step", "days", "windows", "needed")},
-    **{"nearest": date(2025, 2, 14), "level": 3.118, "confidence": 0.9, "amount": 123_456_789.0},
+    **dict.fromkeys(("start", "end", "until", "after"), datetime(2025, 3, 1, 10, 0)),
+    **dict.fromkeys(("step", "days", "windows", "needed"), 12),
+    "nearest": date(2025, 2, 14),
+    "level": 3.118,
+    "confidence": 0.9,
+    "amount": 123_456_789.0,
     "interval": Remark("interval_t", {"windows": 12}),
 }
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,14 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from streams.broker import EmbeddedBroker
 from streams.ports import free_port
+from streams.saying import market_commands, say_commands
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount, recount_topics
+from warehouse.commands import Market
 
 
 @pytest.fixture
@@ -147,35 +149,24 @@ def test_empty_partitions_do_not_stop_the_watermark(line: Settings) -> None:
 
 @pytest.mark.slow
 def test_total_silence_opens_an_incident(line: Settings) -> None:
-    settings = line.model_copy(update={"clock": "replay", "partitions": 1})
+    settings = line.model_copy(update={"clock": "replay"})
     ensure_topics(settings)
-    days, minutes = 9, range(9 * 60, 18 * 60)
-    start = datetime.fromisoformat("2025-01-13T00:00:00+09:00")
-    number = 0
+    scenario = load_scenario("ordinary-week", scale=0.3)
+    silent_from = scenario.opens(scenario.days[-1]) + timedelta(hours=14)
+    until = silent_from + timedelta(minutes=30)
     with WorkerProcess(settings) as worker:
+        send((one for one in play(scenario) if one.until <= silent_from), settings.kafka, settings.topic)
         with producer(settings) as made:
-            for day in range(days):
-                for minute in minutes:
-                    if day == days - 1 and minute >= 14 * 60:
-                        break
-                    at = start + timedelta(days=day, minutes=minute)
-                    for _ in range(8):
-                        number += 1
-                        made.send(settings.topic("payments"), value=encoded(payment(number, occurred_at=ms(at))), timestamp_ms=ms(at))
-            made.flush()
-            end = start + timedelta(days=days - 1, hours=15)
-            made.send(settings.topic("clock"), value=encoded({"now": ms(end)}), timestamp_ms=ms(end))
-        worker.wait(
-            lambda: (m := worker.manifest()) and m["detected_through"] and datetime.fromisoformat(m["detected_through"]) >= end - timedelta(minutes=2), 120
-        )
+            # Time goes on, and nothing comes.
+            made.send(settings.topic("clock"), value=encoded({"now": ms(until)}), timestamp_ms=ms(until))
+        closed = (until - timedelta(minutes=1)).astimezone(UTC).isoformat()
+        worker.wait(lambda: (worker.manifest().get("detected_through") or "") >= closed, 120)
         with worker.snapshot() as snapshot:
-            (incident,) = snapshot.query("incidents_newest_first").rows(named=True)
-    silence = (start + timedelta(days=days - 1, hours=14)).astimezone().timestamp()
-    assert incident["kind"] == "missing_sales"
-    assert incident["scope"] == "nation"
-    assert incident["ended_at"] is None
-    onset = incident["onset_at"]
-    assert abs((onset - datetime(1970, 1, 1)).total_seconds() - silence) <= 300
+            found = snapshot.query("incidents_newest_first").rows(named=True)
+    (incident,) = found
+    assert (incident["kind"], incident["scope"], incident["ended_at"]) == ("missing_sales", "nation", None)
+    assert abs(incident["onset_at"].replace(tzinfo=UTC) - silent_from) <= timedelta(minutes=5)
+    assert incident["detected_at"] - incident["onset_at"] <= timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
@@ -279,3 +270,31 @@ def test_without_a_broker_a_worker_waits(tmp_path: Path) -> None:
         worker.wait(lambda: "No broker at" in worker.log.read_text(), 40)
         assert worker.process is not None
         assert worker.process.poll() is None
+
+
+@pytest.mark.faults
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path / "kafka") as broker:
+        settings = Settings(
+            kafka=broker.bootstrap,
+            warehouse=tmp_path / "line" / "w.duckdb",
+            partitions=2,
+            publish_seconds=0.2,
+            batch_seconds=0.1,
+            lateness_seconds=2,
+            web_port=free_port(),
+        )
+        ensure_topics(settings)
+        with WorkerProcess(settings) as worker:
+            first = [payment(n, occurred_at=ms(just_now())) for n in range(1, 101)]
+            send_events(settings, "payments", first)
+            worker.wait_until_read(100)
+            broker.kill()
+            worker.wait(lambda: worker.health()["status"] != "ok", 60)
+            broker.start()
+            second = [payment(n, occurred_at=ms(just_now())) for n in range(101, 201)]
+            send_events(settings, "payments", second)
+            worker.wait_until_read(200)
+            worker.wait(lambda: worker.health()["status"] == "ok")
+            with worker.snapshot() as snapshot:
+                assert published_cells(snapshot) == recount(first + second, [])

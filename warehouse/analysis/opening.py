@@ -61,9 +61,12 @@ def _rest_is_ordinary(counts: Counts, found: Evidence, part: int, at: int) -> bo
         return float(summed[0, 0] - summed[1, 0])
 
     attempts, failed = rest(counts.attempts), rest(counts.failed)
+    wanted, sold = rest(counts.expected, counts.midnight) * float(found.level[0, at]), rest(counts.approved, counts.midnight)
+    if attempts <= 0 and wanted <= 0:
+        # the part is all there is: what happens to it happens to the nation
+        return False
     if failed >= 3 and failed >= 0.03 * attempts:
         return False
-    wanted, sold = rest(counts.expected, counts.midnight) * float(found.level[0, at]), rest(counts.approved, counts.midnight)
     # a minute alone strays by more than a fifth
     beyond_chance = float(shortfall_exponent(np.array([sold]), np.array([wanted]), np.array([DRIFT**2]))[0]) >= 2
     return sold >= 0.8 * wanted or not beyond_chance
