@@ -16,14 +16,12 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from streams.broker import EmbeddedBroker
 from streams.ports import free_port
-from streams.saying import market_commands, say_commands
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount, recount_topics
-from warehouse.commands import Market
 
 
 @pytest.fixture

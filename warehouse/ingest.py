@@ -88,9 +88,8 @@ class Writer:
 
     def line(self) -> Line:
         """The line's state."""
-        row = self.connection.execute("SELECT warehouse_id, watermark, detected_through, retained_from, clock_at FROM line").fetchone()
-        assert row is not None  # __init__ wrote it
-        return Line(*row)
+        # Fetched whole: while a result is unfinished, DuckDB refuses a relation on the same connection.
+        return Line(*self.connection.execute("SELECT warehouse_id, watermark, detected_through, retained_from, clock_at FROM line").fetchall()[0])
 
     def sources(self) -> dict[tuple[str, int], Source]:
         """Progress by (topic, partition)."""

@@ -1,0 +1,211 @@
+"""Closing minutes: the watermark only rises, each minute is judged once whatever happens in between, and old events go only after it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from faust.types import TP
+
+from streams.letters import Letters
+from streams.line import Line
+from streams.settings import Settings
+from streams.transport import Fetched
+from tests.events_data import NOON, chunk, encoded, failure, ms, payment
+from tests.line_process import published_cells, recount
+from warehouse import closing
+from warehouse.closing import Closing
+from warehouse.ingest import Writer
+from warehouse.reading import Snapshot
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MARK = NOON.replace(tzinfo=None)
+"""Noon as the warehouse keeps it: naive UTC."""
+
+Spans = list[tuple[datetime, datetime]]
+Open = Callable[[], tuple[Writer, Closing]]
+
+
+@pytest.fixture
+def again(tmp_path: Path) -> Iterator[Open]:
+    """Start the process anew: the file is let go, and everything in memory forgotten."""
+    held: list[Writer] = []
+
+    def start() -> tuple[Writer, Closing]:
+        while held:
+            held.pop().close()
+        held.append(Writer(tmp_path / "w.duckdb", NOON))
+        return held[0], Closing(held[0], MINUTE, raw_days=35)
+
+    yield start
+    held[0].close()
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Spans:
+    """The spans that detection ran over, in order."""
+    spans: Spans = []
+
+    def detect(*frames: pl.DataFrame, since: datetime, until: datetime, maintenance: pl.DataFrame) -> pl.DataFrame:
+        spans.append((since, until))
+        return original(*frames, since=since, until=until, maintenance=maintenance)
+
+    original = closing.detect
+    monkeypatch.setattr(closing, "detect", detect)
+    return spans
+
+
+def write(writer: Writer, topic: str, *events: Mapping[str, Any]) -> None:
+    source = writer.sources().get((topic, 0))
+    now = datetime.fromtimestamp(max(event["occurred_at"] for event in events) / 1000, UTC)
+    writer.apply([chunk(topic, events, first_offset=source.next_offset if source else 0, now=now)], now, lambda _: None)
+
+
+def outage(writer: Writer) -> None:
+    """Half an hour of ten payments a minute, then twenty minutes in which four of five fail, then fifty as before."""
+    number, payments, failures = 0, [], []
+    for minute in range(100):
+        for n in range(10):
+            number += 1
+            at = ms(NOON + minute * MINUTE)
+            if 30 <= minute < 50 and n % 5:
+                failures.append(failure(number, occurred_at=at))
+            else:
+                payments.append(payment(number, occurred_at=at))
+    write(writer, "payments", *payments)
+    write(writer, "errors", *failures)
+
+
+def incidents(writer: Writer) -> list[dict[str, Any]]:
+    return writer.connection.sql("SELECT * EXCLUDE version FROM incident ORDER BY incident_id").pl().to_dicts()
+
+
+def test_the_watermark_never_goes_back(again: Open) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    made.close(MARK + 10 * MINUTE)
+    for earlier in (MARK + 10 * MINUTE, MARK + 9 * MINUTE, MARK - DAY):
+        assert made.close(earlier) == []
+        assert writer.line().watermark == MARK + 10 * MINUTE
+    writer, made = again()
+    made.close(MARK)
+    assert writer.line().watermark == MARK + 10 * MINUTE
+
+
+def test_only_whole_minutes_are_closed(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    made.close(MARK + 2 * MINUTE + timedelta(seconds=59))
+    made.close(MARK + 3 * MINUTE)
+    assert judged == [(MARK, MARK + 2 * MINUTE), (MARK + 2 * MINUTE, MARK + 3 * MINUTE)]
+
+
+def test_every_minute_is_judged_once_and_in_order_across_restarts(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    outage(writer)
+    for minute in (1, 7, 31, 32, 45, 80):
+        made.close(MARK + minute * MINUTE)
+        writer, made = again()
+        # Told the same again, a new process has nothing to do.
+        made.close(MARK + minute * MINUTE)
+    assert judged[0][0] == MARK
+    assert judged[-1][1] == MARK + 80 * MINUTE
+    assert all(before[1] == after[0] for before, after in pairwise(judged))
+
+
+def test_minutes_whose_transaction_did_not_end_are_judged_by_the_next_process(again: Open, judged: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, made = again()
+    outage(writer)
+    made.close(MARK + 20 * MINUTE)
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Closing, "_keep", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            made.close(MARK + 45 * MINUTE)
+    assert writer.line().detected_through == MARK + 20 * MINUTE
+    assert incidents(writer) == []
+    writer, made = again()
+    assert [change["action"] for change in made.close(MARK + 45 * MINUTE)] == ["opened", "updated"]
+    assert judged[-1] == (MARK + 20 * MINUTE, MARK + 45 * MINUTE)
+
+
+def test_incidents_are_the_same_whether_the_process_restarts_all_the_time_or_never(again: Open, tmp_path: Path) -> None:
+    whole = Writer(tmp_path / "other.duckdb", NOON)
+    outage(whole)
+    Closing(whole, MINUTE, raw_days=35).close(MARK + 100 * MINUTE)
+    writer, _ = again()
+    outage(writer)
+    for minute in range(4, 101, 4):
+        writer, made = again()
+        made.close(MARK + minute * MINUTE)
+    assert incidents(writer) == incidents(whole)
+    (incident,) = incidents(whole)
+    assert (incident["kind"], incident["scope"], incident["onset_at"]) == ("failure_rate", "nation", MARK + 30 * MINUTE)
+    assert MARK + 49 * MINUTE <= incident["ended_at"] <= MARK + 60 * MINUTE
+    whole.close()
+
+
+def test_each_day_in_seoul_is_judged_by_an_expectation_of_its_own(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    made.close(MARK + 2 * DAY)
+    # Midnight in Seoul is 15:00 UTC, twelve hours after its noon.
+    midnight = MARK + timedelta(hours=12)
+    assert judged == [(MARK, midnight), (midnight, midnight + DAY), (midnight + DAY, MARK + 2 * DAY)]
+
+
+def test_a_line_without_sales_has_nothing_to_judge(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    assert made.close(MARK) == []
+    assert judged == []
+    assert writer.line().watermark == MARK
+
+
+def test_old_events_go_and_what_they_were_counted_into_stays(again: Open) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    write(writer, "errors", failure(2))
+    write(writer, "payments", payment(3, occurred_at=ms(NOON + 36 * DAY)))
+    counted = published_cells(Snapshot(manifest=None, connection=writer.connection))
+    assert made.retire(MARK + 36 * DAY, NOON + 36 * DAY) == MARK + DAY
+    assert writer.connection.sql("SELECT count(*) FROM payment").fetchall() == [(1,)]
+    assert writer.connection.sql("SELECT count(*) FROM failure").fetchall() == [(0,)]
+    assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == counted
+    assert writer.line().retained_from == MARK + DAY
+
+
+def test_the_watermark_holds_retention_back_however_late_it_is(again: Open) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    # A worker that was away for a year reads on where it stood.
+    assert made.retire(MARK, NOON + 365 * DAY) == MARK - 35 * DAY
+    assert writer.connection.sql("SELECT count(*) FROM payment").fetchall() == [(1,)]
+
+
+def test_retention_never_goes_back(again: Open) -> None:
+    _, made = again()
+    made.retire(MARK, NOON)
+    assert made.retire(MARK - 10 * DAY, NOON) == MARK - 35 * DAY
+    _, made = again()
+    assert made.retire(MARK - 10 * DAY, NOON) == MARK - 35 * DAY
+
+
+def test_an_event_older_than_what_is_kept_is_refused_because_it_may_be_a_duplicate(again: Open, tmp_path: Path) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1))
+    made.retire(MARK + 36 * DAY, NOON + 36 * DAY)
+    settings = Settings(warehouse=tmp_path / "w.duckdb", clock="replay")
+    line = Line(settings, writer, Letters(settings))
+    sent = [payment(1), payment(2, occurred_at=ms(NOON + DAY)), payment(3, occurred_at=ms(NOON + DAY) - 1)]
+    records = [SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=ms(NOON + 36 * DAY)) for n, event in enumerate(sent, start=1)]
+    decoded = line._on_decoder(Fetched(TP("payments", 0), 1, 1, records))
+    assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(1, "too_old"), (3, "too_old")]
+    writer.apply([decoded], NOON + 36 * DAY, lambda _: None)
+    assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount([payment(1), sent[1]], [])
