@@ -1,21 +1,27 @@
 """Charts, as Vega-Lite specifications with named data.
 
-The names and not the data are part of a specification, so a page that refreshes replaces the data inside the chart that is there.
+The names and not the data are part of a specification, so a page that refreshes replaces the data inside the chart that is there;
+and each is made once, because Altair takes longer to make one than everything else on a page that refreshes.
 Times are drawn as Seoul's clock whatever the reader's time zone: the columns ``clock`` are milliseconds of Seoul's local time.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import polars as pl
 
 from dashboard.formatting import SEOUL, clock, count, moment, percent, won
-from dashboard.texts import Texts
+from dashboard.texts import Texts, texts_in
 
 BLUE, RED, AMBER, GREY, INK = "#256ef4", "#de3412", "#9e6a00", "#8a949e", "#464c53"
+REMEMBERED = 32
+"""Specifications of each kind that are kept: they differ by span and language."""
+
 _AXIS_TEXT = "#58616a"
 _FONT = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
 _WON = {
@@ -38,6 +44,20 @@ class Drawing:
 
 def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts, *, loss: bool = False) -> Drawing:
     """Sales by step against the expected band, incidents as shaded spans; with ``loss``, the gap inside the window is filled."""
+    drawn = steps.select("at", "sales").join(band.select("at", "expected"), on="at", how="left", maintain_order="left")
+    data = {
+        "sales": _readable(drawn, texts, money=("sales", "expected")),
+        "band": _clocked(band.select("at", "expected", "low", "high").drop_nulls()),
+        "spans": _shaded(spans, start, end, texts),
+    }
+    if loss:
+        data["gap"] = _clocked(steps.filter("inside").select("at", "sales", "expected").drop_nulls())
+    return Drawing(json.loads(_sales_spec(start, end, texts.language, loss=loss)), data)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _sales_spec(start: datetime, end: datetime, language: str, *, loss: bool) -> str:
+    texts = texts_in(language)
     names = [texts("chart.observed"), texts("chart.expected"), texts("chart.band")] + ([texts("chart.loss")] if loss else [])
     colours = [BLUE, INK, "#b1b8be", "#f4a18e"][: len(names)]
     kind = alt.Scale(domain=names, range=colours)
@@ -57,31 +77,12 @@ def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, st
         layer("sales", names[0]).mark_line(strokeWidth=2.2).encode(y=alt.Y("sales:Q", axis=money)),
         _hover("sales", "sales", x, [("time", "chart.time"), ("sales_text", "chart.observed"), ("expected_text", "chart.expected")], texts),
     ]
-    drawn = steps.select("at", "sales").join(band.select("at", "expected"), on="at", how="left", maintain_order="left")
-    data = {
-        "sales": _readable(drawn, texts, money=("sales", "expected")),
-        "band": _clocked(band.select("at", "expected", "low", "high").drop_nulls()),
-        "spans": _shaded(spans, start, end, texts),
-    }
-    if loss:
-        data["gap"] = _clocked(steps.filter("inside").select("at", "sales", "expected").drop_nulls())
-    return Drawing(_finished(layers, 300), data)
+    return _finished(layers, 300)
 
 
 def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
     """Technical failures and business declines as shares of attempts, by step."""
     names = [texts("chart.failure_rate"), texts("chart.decline_rate")]
-    kind = alt.Scale(domain=names, range=[RED, AMBER])
-    dashes = alt.Scale(domain=names, range=[[1, 0], [4, 3]])
-    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=1)
-    x = _time_axis(start, end)
-    y = alt.Y("rate:Q", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domainMin=0))
-    lines = (
-        alt.Chart(alt.NamedData("rates"))
-        .mark_line(strokeWidth=2)
-        .encode(x=x, y=y, color=alt.Color("kind:N", scale=kind, legend=legend), strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend))
-    )
-    layers = [_spans(), lines, _hover("hover", "failure_rate", x, [("time", "chart.time"), ("failure_text", names[0]), ("decline_text", names[1])], texts)]
     long = pl.concat(
         [
             steps.select("at", pl.lit(name).alias("kind"), pl.col(column).alias("rate"))
@@ -95,11 +96,39 @@ def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
         failure_text=pl.col("failure_rate").map_elements(percent, pl.String, skip_nulls=False),
         decline_text=pl.col("decline_rate").map_elements(percent, pl.String, skip_nulls=False),
     )
-    return Drawing(_finished(layers, 220), {"rates": _clocked(long), "hover": _clocked(hover), "spans": _shaded(spans, start, end, texts)})
+    data = {"rates": _clocked(long), "hover": _clocked(hover), "spans": _shaded(spans, start, end, texts)}
+    return Drawing(json.loads(_rates_spec(start, end, texts.language)), data)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _rates_spec(start: datetime, end: datetime, language: str) -> str:
+    texts = texts_in(language)
+    names = [texts("chart.failure_rate"), texts("chart.decline_rate")]
+    kind = alt.Scale(domain=names, range=[RED, AMBER])
+    dashes = alt.Scale(domain=names, range=[[1, 0], [4, 3]])
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=1)
+    x = _time_axis(start, end)
+    y = alt.Y("rate:Q", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domainMin=0))
+    lines = (
+        alt.Chart(alt.NamedData("rates"))
+        .mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=alt.Color("kind:N", scale=kind, legend=legend), strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend))
+    )
+    layers = [_spans(), lines, _hover("hover", "failure_rate", x, [("time", "chart.time"), ("failure_text", names[0]), ("decline_text", names[1])], texts)]
+    return _finished(layers, 220)
 
 
 def queue_chart(queue: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
     """Buyers in the waiting queue by minute."""
+    counted = {f"{name}_text": pl.col(name).map_elements(count, pl.String) for name in ("queue_length", "abandoned")}
+    shown = queue.select("at", "queue_length", time=_texted("at", moment, texts.language), **counted)
+    data = {"queue": _clocked(shown), "spans": _shaded(spans, start, end, texts)}
+    return Drawing(json.loads(_queue_spec(start, end, texts.language)), data)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _queue_spec(start: datetime, end: datetime, language: str) -> str:
+    texts = texts_in(language)
     x = _time_axis(start, end)
     y = alt.Y("queue_length:Q", axis=alt.Axis(title=None, format=",d", tickCount=5))
     layers = [
@@ -107,25 +136,41 @@ def queue_chart(queue: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
         alt.Chart(alt.NamedData("queue")).mark_area(color=BLUE, opacity=0.18, line={"color": BLUE, "strokeWidth": 1.8}).encode(x=x, y=y),
         _hover("queue", "queue_length", x, [("time", "chart.time"), ("queue_length_text", "chart.queue"), ("abandoned_text", "chart.abandoned")], texts),
     ]
-    counted = {f"{name}_text": pl.col(name).map_elements(count, pl.String) for name in ("queue_length", "abandoned")}
-    shown = queue.select("at", "queue_length", time=_texted("at", moment, texts.language), **counted)
-    return Drawing(_finished(layers, 220), {"queue": _clocked(shown), "spans": _shaded(spans, start, end, texts)})
+    return _finished(layers, 220)
 
 
 def cumulative_chart(steps: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
     """The loss as it added up from the onset on."""
+    inside = steps.filter("inside").select("at", "cumulative").drop_nulls()
+    return Drawing(json.loads(_cumulative_spec(start, end, texts.language)), {"losses": _readable(inside, texts, money=("cumulative",))})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _cumulative_spec(start: datetime, end: datetime, language: str) -> str:
+    texts = texts_in(language)
     x = _time_axis(start, end)
     y = alt.Y("cumulative:Q", axis=alt.Axis(title=None, labelExpr=_WON[texts.language], tickCount=5))
     layers = [
         alt.Chart(alt.NamedData("losses")).mark_area(color=RED, opacity=0.15, line={"color": RED, "strokeWidth": 2}).encode(x=x, y=y),
         _hover("losses", "cumulative", x, [("time", "chart.time"), ("cumulative_text", "chart.cumulative")], texts),
     ]
-    inside = steps.filter("inside").select("at", "cumulative").drop_nulls()
-    return Drawing(_finished(layers, 220), {"losses": _readable(inside, texts, money=("cumulative",))})
+    return _finished(layers, 220)
 
 
 def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
     """Lost sales by name, hardest hit first, each bar with its amount."""
+    shown = frame.select(
+        "name",
+        pl.col("lost").cast(pl.Float64),
+        lost_text=_texted("lost", won, texts.language),
+        share_text=pl.col("share").map_elements(percent, pl.String, skip_nulls=False),
+    )
+    return Drawing(json.loads(_hardest_spec(texts.language)), {"hardest": shown})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _hardest_spec(language: str) -> str:
+    texts = texts_in(language)
     y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=130, ticks=False, domain=False, labelPadding=8))
     # The longest bar leaves room for its amount.
     x = alt.X("lost:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef("max(width - 100, 40)")], nice=False))
@@ -138,13 +183,7 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
         base.mark_bar(color=RED, opacity=0.75, height={"band": 0.62}, cornerRadiusEnd=2).encode(tooltip=tips),
         base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="lost_text:N"),
     ]
-    shown = frame.select(
-        "name",
-        pl.col("lost").cast(pl.Float64),
-        lost_text=_texted("lost", won, texts.language),
-        share_text=pl.col("share").map_elements(percent, pl.String, skip_nulls=False),
-    )
-    return Drawing(_finished(layers, {"step": 28}), {"hardest": shown})
+    return _finished(layers, {"step": 28})
 
 
 def _time_axis(start: datetime, end: datetime) -> alt.X:
@@ -169,7 +208,8 @@ def _hover(data: str, height: str, x: alt.X, shown: list[tuple[str, str]], texts
     return marks
 
 
-def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> dict[str, Any]:
+def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> str:
+    """The specification as JSON: whoever reads it has one of its own."""
     axis = {"labelFont": _FONT, "labelColor": _AXIS_TEXT, "labelFontSize": 12, "gridColor": "#eceef0", "domainColor": "#b1b8be", "tickColor": "#b1b8be"}
     chart = (
         alt.layer(*layers)
@@ -179,8 +219,8 @@ def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> dict[str
         .configure_legend(labelFont=_FONT, labelFontSize=12.5, labelColor=INK, padding=0, offset=8)
         .configure_view(stroke=None)
     )
-    spec: dict[str, Any] = chart.to_dict()
-    return spec
+    # A test checks them against Vega-Lite's schema, which takes half of the time.
+    return json.dumps(chart.to_dict(validate=False))
 
 
 def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> pl.DataFrame:
