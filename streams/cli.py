@@ -13,9 +13,10 @@ import polars as pl
 import typer
 from kafka.errors import KafkaError
 from rich.console import Console
+from rich.markup import escape
 
 from streams.markets import MarketListError, read_markets
-from streams.output import Format, show
+from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
 from warehouse.analysis import AnalysisError
 from warehouse.commands import PayloadError
@@ -38,6 +39,7 @@ EXPECTED_ERRORS = (
     WarehouseBusyError,
     WarehouseDamagedError,
     MarketListError,
+    OutputError,
     PayloadError,
     AnalysisError,
     KafkaError,
@@ -57,7 +59,7 @@ def main() -> NoReturn:
     try:
         app()
     except (*EXPECTED_ERRORS, BrokerError, DemoError, ScenarioError, SendError) as error:
-        console.print(f"[bold red]onnuri:[/] {error}", highlight=False, markup=True)
+        console.print(f"[bold red]onnuri:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
 
@@ -175,15 +177,15 @@ def estimate(
     )
     show(frame, form)
     for warning in warnings:
-        console.print(f"[yellow]![/] {warning}")
+        _remark(warning)
 
 
 @app.command()
 def say(kind: str, payload: str, actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")]) -> None:
     """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
-    from streams.saying import say_commands  # noqa: PLC0415
+    from streams.saying import payload_of, say_commands  # noqa: PLC0415
 
-    say_commands(_with_kafka(), actor, [(kind, json.loads(payload))])
+    say_commands(_with_kafka(), actor, [(kind, payload_of(payload))])
     console.print("Sent. The worker applies it once and keeps it in the audit log.")
 
 
@@ -194,7 +196,7 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
 
     found = read_markets(file)
     for problem in found.problems:
-        console.print(f"[yellow]![/] {problem}", highlight=False)
+        _remark(problem)
     say_commands(_with_kafka(), actor, market_commands(found.markets))
     typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks.")
 
@@ -202,14 +204,23 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
 @app.command()
 def doctor(form: FormatOption = Format.table) -> None:
     """Show every setting and look for the usual faults. Example: onnuri doctor"""
-    from streams.doctor import findings, settings_frame  # noqa: PLC0415
+    from streams.doctor import findings, for_programs, settings_frame  # noqa: PLC0415
 
     settings = Settings.read()
-    show(settings_frame(settings), form)
+    listed = settings_frame(settings)
+    if form is Format.table:
+        show(listed, form)
     found = findings(settings, datetime.now(UTC))
-    show(pl.DataFrame([{"check": f.check, "ok": f.ok, "finding": f.finding} for f in found]), form)
+    if form is Format.table:
+        show(pl.DataFrame([{"check": f.check, "ok": f.ok, "finding": f.finding} for f in found]), form)
+    else:
+        show(for_programs(listed, found), form)
     if not all(f.ok for f in found):
         raise SystemExit(1)
+
+
+def _remark(text: object) -> None:
+    console.print(f"[yellow]![/] {escape(str(text))}", highlight=False, soft_wrap=True)
 
 
 def _with_kafka() -> Settings:

@@ -16,6 +16,9 @@ STALE_SECONDS = 30
 LEAST_FREE_BYTES = 1_000_000_000
 
 
+FOR_PROGRAMS = {"kind": pl.String(), "name": pl.String(), "ok": pl.Boolean(), "value": pl.String(), "meaning": pl.String()}
+
+
 @dataclass(frozen=True)
 class Finding:
     """One check: what was looked at, whether it is well, and in words what was found and what to do."""
@@ -32,6 +35,14 @@ def settings_frame(settings: Settings) -> pl.DataFrame:
         value = getattr(settings, name)
         rows.append({"setting": f"ONNURI_{name.upper()}", "value": "" if value is None else str(value), "meaning": field.description})
     return pl.DataFrame(rows)
+
+
+def for_programs(settings: pl.DataFrame, found: list[Finding]) -> pl.DataFrame:
+    """Settings and findings as one table: ``kind`` tells them apart, ``ok`` is null for a setting."""
+    checks = pl.DataFrame([{"kind": "check", "name": f.check, "ok": f.ok, "value": f.finding, "meaning": None} for f in found], schema=FOR_PROGRAMS)
+    return pl.concat(
+        [settings.select(pl.lit("setting").alias("kind"), pl.col("setting").alias("name"), pl.lit(None, pl.Boolean).alias("ok"), "value", "meaning"), checks]
+    )
 
 
 def findings(settings: Settings, wall: datetime) -> list[Finding]:

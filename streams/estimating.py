@@ -5,6 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from streams.settings import SettingError
 from warehouse.analysis import LossEstimate, estimate_loss
@@ -28,9 +29,16 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
 
 
 def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
-    """The estimate of a span of a file with the columns at, market_id, sales, and optionally region and channel."""
-    frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
+    """The estimate of a span of a file with the columns at, market_id, sales, and optionally region and channel.
+
+    Raises:
+        SettingError: an end of the span is missing, or the file cannot be read.
+    """
     window = (_moment(start, "--from"), _moment(end, "--to"))
+    try:
+        frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
+    except (OSError, PolarsError) as error:
+        raise SettingError(f"--sales {sales} cannot be read as {'Parquet' if sales.suffix == '.parquet' else 'CSV'}: {error}") from None
     return _result(estimate_loss(frame, *window, level=level), *window)
 
 

@@ -1,6 +1,7 @@
 """How commands print results: a table for people, JSON or CSV for programs, Parquet into a file."""
 
 import json
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,8 +23,25 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+class OutputError(Exception):
+    """The file cannot be written; the message says which, why, and what to do."""
+
+
 def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
-    """Print ``frame``, or write it to ``out``."""
+    """Print ``frame``, or write it to ``out``.
+
+    Raises:
+        OutputError: ``out`` cannot be written.
+    """
+    try:
+        _show(frame, form, out)
+    except OSError as error:
+        if out is None:
+            raise
+        raise OutputError(f"{out} cannot be written: {error.strerror or error}. Name a file in a folder that is there.") from None
+
+
+def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
     if form is Format.parquet:
         if out is None:
             raise typer.BadParameter("--format parquet needs a file: --out FILE.parquet")
@@ -32,11 +50,17 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
     if form is Format.table and out is None:
         _table(frame)
         return
-    text = frame.pipe(neutralised).write_csv() if form is Format.csv else json.dumps(frame.to_dicts(), ensure_ascii=False, indent=1, default=str) + "\n"
+    text = frame.pipe(flat).pipe(neutralised).write_csv() if form is Format.csv else _json(frame.to_dicts(), indent=1) + "\n"
     if out:
         out.write_text(text, encoding="utf-8")
     else:
         typer.echo(text, nl=False)
+
+
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists and structs as JSON text: a cell of a CSV is one value."""
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.with_columns(pl.Series(name, [None if value is None else _json(value) for value in frame[name].to_list()], pl.String) for name in nested)
 
 
 def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
@@ -51,5 +75,27 @@ def _table(frame: pl.DataFrame) -> None:
     for name, dtype in frame.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else f"{v:,.2f}" if isinstance(v, float) else "" if v is None else str(v) for v in row))
-    Console().print(table)
+        table.add_row(*(_cell(value) for value in row))
+    # Brackets in a text are the text's own.
+    Console(markup=False).print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | Decimal):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return "" if value is None else str(value)
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for. DuckDB's sums of whole numbers are decimals without decimals."""
+    if isinstance(value, Decimal):
+        return float(value) if value.as_tuple().exponent else int(value)
+    return str(value)

@@ -10,7 +10,9 @@ import msgspec
 from kafka import KafkaProducer
 
 from streams.settings import Settings
-from warehouse.commands import Market, parse
+from warehouse.commands import Market, PayloadError, parse
+
+EXAMPLE = """Example: '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}'"""
 
 MARKETS_A_COMMAND = 300
 """Keeps a command's record far below Kafka's limit of a megabyte."""
@@ -21,6 +23,21 @@ def market_commands(markets: Iterable[Market]) -> Iterator[tuple[str, dict[str, 
     every = list(markets)
     for start in range(0, len(every), MARKETS_A_COMMAND):
         yield "markets_imported", {"markets": [msgspec.to_builtins(market) for market in every[start : start + MARKETS_A_COMMAND]]}
+
+
+def payload_of(text: str) -> dict[str, Any]:
+    """A payload as a person types it: a JSON object.
+
+    Raises:
+        PayloadError: it is something else.
+    """
+    try:
+        payload = json.loads(text)
+    except ValueError as error:
+        raise PayloadError(f"The payload is not JSON: {error}. {EXAMPLE}") from None
+    if not isinstance(payload, dict):
+        raise PayloadError(f"The payload is {text[:100]}: not a JSON object. {EXAMPLE}")
+    return payload
 
 
 def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:

@@ -1,0 +1,255 @@
+"""The command: help with examples, one message for an error of use, and output that programs and spreadsheets can take."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+import typer
+
+from streams import cli
+from streams.ports import free_port
+from streams.settings import Settings
+from tests.events_data import NOON, chunk, ms, payment
+from warehouse.ingest import Writer
+from warehouse.publishing import Publisher
+
+MARKETS = [
+    {"market_id": "m0001", "name": '=HYPERLINK("http://127.0.0.1")', "region": "대구광역시"},
+    {"market_id": "m0002", "name": "[/b] 시장, 둘", "region": "+82"},
+]
+Run = Callable[..., SimpleNamespace]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a worker has published: a payment in each of two markets, one of which has a name that is a formula."""
+    folder = tmp_path_factory.mktemp("cli")
+    writer = Writer(folder / "w.duckdb", NOON)
+    command = {"command_id": "c1", "occurred_at": ms(NOON), "actor": "test", "kind": "markets_imported", "payload": {"markets": MARKETS}}
+    writer.apply([chunk("commands", [command]), chunk("payments", [payment(1), payment(2, market_id="m0002")])], NOON, lambda _: None)
+    Publisher(writer.connection, folder / "published").publish(NOON, NOON, {}, {})
+    writer.close()
+    return folder / "published"
+
+
+@pytest.fixture
+def onnuri(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command as a shell would: its exit code, what it printed, and what it said of errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, **settings: object) -> SimpleNamespace:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"ONNURI_{name.upper()}", str(value))
+        monkeypatch.setattr(sys, "argv", ["onnuri", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return SimpleNamespace(code=ended.value.code, out=printed.out, said=printed.err)
+
+    return run
+
+
+def commands() -> list[tuple[str, ...]]:
+    group: Any = typer.main.get_command(cli.app)
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        found += [(name, inner) for inner in command.commands] if hasattr(command, "commands") else [(name,)]
+    return found
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example_of_itself(onnuri, command):
+    shown = onnuri(*command, "--help")
+    assert shown.code == 0
+    text = " ".join(shown.out.split())
+    example = text.partition("Example: ")[2]
+    assert f"onnuri {' '.join(command)}" in example
+
+
+def test_the_installed_command_answers(tmp_path):
+    shown = subprocess.run([sys.executable, "-m", "streams.cli", "--help"], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    assert "demo" in shown.stdout
+
+
+NOWHERE = f"127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "message"),
+    [
+        (["sql", "SELECT 1"], {}, "holds no manifest.json. Start a worker first: onnuri worker"),
+        (["incidents"], {"kafka": "kafka:abc"}, "ONNURI_KAFKA is 'kafka:abc'"),
+        (["incidents"], {"batch_rows": "many"}, "ONNURI_BATCH_ROWS is 'many'"),
+        (["worker"], {}, "ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092"),
+        (["simulate"], {}, "ONNURI_KAFKA is not set"),
+        (["simulate", "no-such"], {"kafka": NOWHERE}, "no-such"),
+        (["markets", "import", "no.csv"], {"kafka": NOWHERE}, "no.csv cannot be read"),
+        (["say", "promotion", "{bad", "--actor", "me"], {"kafka": NOWHERE}, "The payload is not JSON"),
+        (["say", "promotion", "[1]", "--actor", "me"], {"kafka": NOWHERE}, "not a JSON object"),
+        (["say", "promotion", "{}", "--actor", "me"], {"kafka": NOWHERE}, "promotion: Object missing required field `label`"),
+        (["say", "nonsense", "{}", "--actor", "me"], {"kafka": NOWHERE}, "nonsense"),
+        (["estimate", "--sales", "no.csv", "--from", "2025-03-01T10:00", "--to", "2025-03-01T20:00"], {}, "--sales no.csv cannot be read as CSV"),
+        (["estimate", "--sales", "no.csv", "--from", "ten", "--to", "2025-03-01T20:00"], {}, "--from is 'ten': not a time. Example: 2025-03-01T10:00"),
+    ],
+)
+def test_an_error_of_use_is_one_message_and_exit_code_1(onnuri, arguments, settings, message):
+    ended = onnuri(*arguments, **settings)
+    assert ended.code == 1
+    assert ended.out == ""
+    assert message in ended.said
+    assert ended.said.startswith("onnuri: ")
+    assert "Traceback" not in ended.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sql", "SELECT nothing"], "nothing"),
+        (["sql", "SELECT [/bold]"], "[/bold]"),
+        (["sql", "SELECT 1", "--format", "json", "--out", "absent/x.json"], "absent/x.json cannot be written: No such file or directory"),
+        (["sql", "SELECT 1", "--format", "parquet", "--out", "absent/x.parquet"], "absent/x.parquet cannot be written: No such file or directory"),
+        (["estimate", "absent"], "There is no incident 'absent'. List them with: onnuri incidents"),
+        (["estimate"], "--from is missing. Give an incident's id, or both --from and --to"),
+        (["estimate", "--from", "2025-03-01T10:00", "--to", "2025-03-01T12:00"], ""),
+    ],
+)
+def test_so_is_one_about_what_is_published(onnuri, published, arguments, message):
+    ended = onnuri(*arguments, published=published)
+    assert ended.code == 1
+    assert message in ended.said
+    assert ended.said.startswith("onnuri: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["export", "market_minute", "--out", "x.xls"], ["export", "absent", "--out", "x.csv"], ["sql", "SELECT 1", "--format", "parquet"], ["sql"]]
+)
+def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
+    ended = onnuri(*arguments, published=published)
+    assert ended.code == 2
+    assert "Usage:" in ended.said
+
+
+def test_a_bug_is_no_error_of_use(onnuri, monkeypatch, published):
+    monkeypatch.setattr(cli, "show", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        onnuri("sql", "SELECT 1", published=published)
+
+
+def test_json_is_what_programs_can_read(onnuri, published):
+    shown = onnuri("sql", "SELECT market_id, approved_amount, minute_at FROM market_minute ORDER BY 1", "--format", "json", published=published)
+    assert shown.code == 0
+    assert [(row["market_id"], row["approved_amount"], row["minute_at"]) for row in json.loads(shown.out)] == [
+        ("m0001", 25_000, "2025-03-01 03:00:00"),
+        ("m0002", 25_000, "2025-03-01 03:00:00"),
+    ]
+
+
+def test_sums_of_money_are_numbers_in_json(onnuri, published):
+    shown = onnuri("sql", "SELECT sum(approved_amount) AS krw FROM market_minute", "--format", "json", published=published)
+    assert json.loads(shown.out) == [{"krw": 50_000}]
+    assert "50,000" in onnuri("sql", "SELECT sum(approved_amount) AS krw FROM market_minute", published=published).out
+
+
+def test_csv_has_no_cell_that_a_spreadsheet_runs(onnuri, published):
+    shown = onnuri("sql", "SELECT name, region, -1 AS number, NULL AS nothing FROM market ORDER BY market_id", "--format", "csv", published=published)
+    assert rows(shown.out) == [
+        {"name": "'" + MARKETS[0]["name"], "region": "대구광역시", "number": "-1", "nothing": ""},
+        {"name": MARKETS[1]["name"], "region": "'+82", "number": "-1", "nothing": ""},
+    ]
+
+
+def test_json_and_parquet_keep_texts_as_they_are(onnuri, published, tmp_path):
+    shown = onnuri("sql", "SELECT name FROM market ORDER BY market_id", "--format", "json", published=published)
+    assert json.loads(shown.out)[0]["name"] == MARKETS[0]["name"]
+    assert onnuri("export", "market", "--out", tmp_path / "m.parquet", published=published).code == 0
+    assert set(pl.read_parquet(tmp_path / "m.parquet")["name"]) == {market["name"] for market in MARKETS}
+
+
+def test_lists_in_csv_are_json_text(onnuri, published):
+    shown = onnuri("sql", "SELECT [1, 2] AS list, {'a': '시장'} AS struct", "--format", "csv", published=published)
+    assert rows(shown.out) == [{"list": "[1, 2]", "struct": '{"a": "시장"}'}]
+
+
+def test_an_empty_result_still_is_json_and_csv(onnuri, published):
+    assert json.loads(onnuri("incidents", "--format", "json", published=published).out) == []
+    assert onnuri("incidents", "--format", "csv", published=published).out.startswith("incident_id,")
+
+
+def test_a_table_shows_brackets_as_they_are(onnuri, published):
+    shown = onnuri("sql", "SELECT name, true AS open FROM market ORDER BY market_id", published=published)
+    assert "[/b] 시장" in shown.out
+    assert "yes" in shown.out
+
+
+@pytest.mark.parametrize(("ending", "read"), [("csv", pl.read_csv), ("json", pl.read_json), ("parquet", pl.read_parquet)])
+def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
+    assert onnuri("export", "market_minute", "--out", tmp_path / f"m.{ending}", published=published).code == 0
+    assert read(tmp_path / f"m.{ending}")["approved_amount"].to_list() == [25_000, 25_000]
+
+
+def test_sql_cannot_change_what_is_published(onnuri, published):
+    onnuri("sql", "DROP VIEW market", "--format", "json", published=published)
+    assert json.loads(onnuri("sql", "SELECT count(*) AS n FROM market", "--format", "json", published=published).out) == [{"n": 2}]
+
+
+def test_an_own_sales_file_is_estimated_without_a_warehouse(onnuri, tmp_path):
+    at = [NOON - timedelta(days=35) + timedelta(minutes=30 * n) for n in range(36 * 48)]
+    outage = NOON - timedelta(hours=1)
+    pl.DataFrame({"at": at, "market_id": "m1", "sales": [0 if moment >= outage else 1_000 for moment in at]}).write_parquet(tmp_path / "sales.parquet")
+    window = ["--from", outage.isoformat(), "--to", (outage + timedelta(hours=4)).isoformat()]
+    shown = onnuri("estimate", "--sales", tmp_path / "sales.parquet", *window, "--format", "json")
+    (row,) = json.loads(shown.out)
+    assert row["observed"] == 0
+    assert row["low"] <= row["lost"] <= row["high"]
+    assert row["lost"] == pytest.approx(8_000, rel=0.2)
+    assert isinstance(row["method"], str)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_doctor_masks_the_key(onnuri, form):
+    shown = onnuri("doctor", "--format", form, user_key="a-secret-of-ours")
+    assert "ONNURI_USER_KEY" in shown.out
+    assert "a-secret-of-ours" not in shown.out + shown.said
+    assert "****" in shown.out
+
+
+def test_doctor_lists_every_setting_and_its_findings_for_programs(published, tmp_path):
+    # A process of its own: kafka-python leaves the sockets of tries that failed to the end of the process.
+    environment = {**os.environ, "ONNURI_PUBLISHED": str(published), "ONNURI_KAFKA": NOWHERE}
+    command = [sys.executable, "-m", "streams.cli", "doctor", "--format"]
+    shown = subprocess.run([*command, "json"], env=environment, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    entries = json.loads(shown.stdout)
+    assert {entry["name"] for entry in entries if entry["kind"] == "setting"} == {f"ONNURI_{name.upper()}" for name in Settings.model_fields}
+    checks = {entry["name"]: entry for entry in entries if entry["kind"] == "check"}
+    assert checks["broker"]["ok"] is False
+    assert f"No broker answers at {NOWHERE}" in checks["broker"]["value"]
+    assert checks["published"]["ok"] is False, "the state is of 2025"
+    assert shown.returncode == 1
+
+
+def test_doctor_s_csv_is_one_table(onnuri, published):
+    listed = rows(onnuri("doctor", "--format", "csv", published=published).out)
+    assert {row["kind"] for row in listed} == {"setting", "check"}
+    assert {row["name"] for row in listed} >= {"ONNURI_KAFKA", "disk"}
+
+
+def test_errors_of_the_database_are_told_in_its_own_words(onnuri, published):
+    with pytest.raises(duckdb.Error) as raised, duckdb.connect() as connection:
+        connection.sql("SELECT nothing FROM nowhere")
+    ended = onnuri("sql", "SELECT nothing FROM nowhere", published=published)
+    assert str(raised.value).splitlines()[0].split("!")[0] in ended.said
