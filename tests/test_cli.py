@@ -120,7 +120,7 @@ def test_an_error_of_use_is_one_message_and_exit_code_1(onnuri, arguments, setti
     ("arguments", "message"),
     [
         (["sql", "SELECT nothing"], "nothing"),
-        (["sql", "SELECT [/bold]"], "[/bold]"),
+        (["sql", 'SELECT "[/bold]"'], "[/bold]"),
         (["sql", "SELECT 1", "--format", "json", "--out", "absent/x.json"], "absent/x.json cannot be written: No such file or directory"),
         (["sql", "SELECT 1", "--format", "parquet", "--out", "absent/x.parquet"], "absent/x.parquet cannot be written: No such file or directory"),
         (["estimate", "absent"], "There is no incident 'absent'. List them with: onnuri incidents"),
