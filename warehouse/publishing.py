@@ -121,7 +121,7 @@ class Publisher:
             "watermark": _aware(line[1]),
             "detected_through": _aware(line[2]),
             "lag": lag,
-            "totals": {key: sum(s[key] for s in sources) for key in ("accepted", "duplicate", "late", "refused", "lost")},
+            "totals": {key: sum(s[key] for s in sources if s["topic"] != "clock") for key in ("accepted", "duplicate", "late", "refused", "lost")},
             "refusals": refusals,
             "lost_ranges": lost,
             "sources": sources,
