@@ -9,6 +9,7 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -22,13 +23,16 @@ from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.letters import Letters
 from streams.settings import Settings
-from streams.transport import ChunkConsumer, Fetched
+from streams.transport import ChunkConsumer, Fetched, Reach, Start
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, KafkaError, AioKafkaError, OSError)
+BROKER_ERRORS = (KafkaError, AioKafkaError)
+"""What the two clients raise."""
+
+RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, *BROKER_ERRORS, OSError)
 """A busy or full disk and an absent broker pass; everything else is a bug and stops the worker."""
 
 
@@ -49,7 +53,9 @@ class Line:
         self.epoch = 0
         self.applied: dict[TP, tuple[int, int]] = {}
         self.expected: dict[TP, int] = {}
-        self.state = "starting"
+        self.started = False
+        self.waiting: dict[object, str] = {}
+        """What is tried again just now, by whom."""
         self.committed_at: datetime | None = None
         line = writer.line()
         self.clock_at = line.clock_at
@@ -60,6 +66,11 @@ class Line:
         if self.settings.clock == "wall":
             return datetime.now(UTC)
         return self.clock_at.replace(tzinfo=UTC) if self.clock_at else None
+
+    @property
+    def state(self) -> str:
+        """``starting``, ``running``, or what is waited for."""
+        return next(iter(self.waiting.values()), "running" if self.started else "starting")
 
     def contract_name(self, topic: str) -> str:
         """The contract's name of a topic in Kafka."""
@@ -96,13 +107,11 @@ class Line:
     async def write(self, batch: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> None:
         """Admit, commit, tell Kafka. Asks for a new seek where a chunk of our own was dropped or the topic went back."""
         admitted: list[tuple[Fetched, Chunk]] = []
+        reached: dict[TP, tuple[int, int]] = {}
         for fetched, decoded in batch:
             if fetched.epoch != self.epoch:
                 continue
-            _, sequence = self.applied.get(fetched.tp, (self.epoch, 0))
-            pending = [f for f, _ in admitted if f.tp == fetched.tp]
-            sequence = pending[-1].sequence if pending else sequence
-            expected = pending[-1].next_offset if pending else self.expected.get(fetched.tp, fetched.first_offset)
+            sequence, expected = reached.get(fetched.tp) or (self.applied[fetched.tp][1], self.expected[fetched.tp])
             if fetched.sequence != sequence + 1 or fetched.first_offset < expected:
                 log.warning(
                     "%s: chunk %s at offset %s does not follow chunk %s at %s; reading again",
@@ -115,82 +124,119 @@ class Line:
                 await self._commit(admitted, consumer)
                 await consumer.perform_seek()
                 return
+            reached[fetched.tp] = fetched.sequence, fetched.next_offset
             admitted.append((fetched, await self._with_loss(fetched, decoded, expected, consumer)))
-        await self._commit(admitted, consumer)
+        if not await self._commit(admitted, consumer):
+            await consumer.perform_seek()
 
     async def _with_loss(self, fetched: Fetched, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
         """Tell offsets that retention took from the holes that transactions leave."""
         if fetched.first_offset == expected:
             return chunk
-        start = (await self._retried(lambda: consumer.earliest_offsets(fetched.tp))).get(fetched.tp, 0)
+        start = (await self.retried(lambda: consumer.earliest_offsets(fetched.tp))).get(fetched.tp, 0)
         if start <= expected:
             return chunk
         lost = (expected, min(start, fetched.first_offset))
         log.error("LOST: %s offsets %s to %s vanished before they were read", fetched.tp, *lost)
-        return Chunk(chunk.topic, chunk.partition, chunk.first_offset, chunk.next_offset, chunk.frame, chunk.refused, lost)
+        return replace(chunk, lost=lost)
 
-    async def _commit(self, admitted: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> None:
+    async def _commit(self, admitted: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> bool:
+        """Write what was admitted; False where some of it has to be read again."""
         if not admitted:
-            return
-        epoch = self.epoch
-        chunks = [chunk for _, chunk in admitted]
+            return True
         now = self.now() or datetime.now(UTC)
-        await self._retried(lambda: self.on_database(self.writer.apply, chunks, now, self.letters.send_dead))
+        written = await self.retried(lambda: self.on_database(self._on_database, admitted, now))
+        if written is None:
+            return True
+        if not written:
+            return False
         self.committed_at = datetime.now(UTC)
-        if self.settings.clock == "replay" and any(chunk.topic == "clock" for chunk in chunks):
-            self.clock_at = (await self.on_database(self.writer.line)).clock_at
-        if epoch == self.epoch:
-            for fetched, _ in admitted:
+        for fetched, _ in admitted:
+            if fetched.epoch == self.epoch:
                 self.applied[fetched.tp] = (fetched.epoch, fetched.sequence)
                 self.expected[fetched.tp] = fetched.next_offset
         await consumer.thread.commit({fetched.tp: fetched.next_offset for fetched, _ in admitted})
+        return True
 
-    async def _retried(self, work: Callable[[], Awaitable[T]]) -> T:
+    def _on_database(self, admitted: list[tuple[Fetched, Chunk]], now: datetime) -> bool | None:
+        """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""
+        # Looked at here, where seeks move the offsets too: between a look anywhere else and the write, a topic could be made anew.
+        if any(fetched.epoch != self.epoch for fetched, _ in admitted):
+            return None
+        chunks = [chunk for _, chunk in admitted]
+        deleted_before = self.writer.line().deleted_before
+        if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
+            return False
+        self.writer.apply(chunks, now, self.letters.send_dead)
+        if any(chunk.topic == "clock" for chunk in chunks):
+            self.clock_at = self.writer.line().clock_at
+        return True
+
+    async def retried(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it as often as disk or broker need to come back."""
-        pause = 0.5
-        while True:
-            try:
-                done = await work()
-            except RETRIED as error:
-                self.state = f"waiting: {type(error).__name__}"
-                log.warning("Tried again in %.1f s: %s", pause, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 10)
-            else:
-                self.state = "running"
-                return done
+        pause, mine = 0.5, object()
+        try:
+            while True:
+                try:
+                    return await work()
+                except RETRIED as error:
+                    self.waiting[mine] = f"waiting: {type(error).__name__}"
+                    log.warning("Tried again in %.1f s: %s", pause, error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 10)
+        finally:
+            self.waiting.pop(mine, None)
 
-    async def start_offsets(self, assignment: set[TP], epoch: int, consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Mapping[TP, int]:
-        """Where to read on: the warehouse's offsets, checked against what the brokers still have."""
-        self.epoch = epoch
-        self.applied = dict.fromkeys(assignment, (epoch, 0))
+    async def start_offsets(self, assignment: set[TP], consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Start:
+        """Where to read on: the warehouse's offsets, checked against what the brokers still have.
+
+        What was decoded before is old from here on, so the offsets given are those that reading goes on from, whatever is under way.
+        """
         starts = await consumer.earliest_offsets(*assignment)
         ends = await consumer.highwaters(*assignment)
-        known = await self.on_database(self.writer.sources)
+        epoch, offsets = await self.on_database(self._begin_epoch, assignment, starts, ends, topic_ids, self.now() or datetime.now(UTC))
+        self.applied = dict.fromkeys(assignment, (epoch, 0))
+        self.expected = dict(offsets)
+        return Start(epoch, offsets)
+
+    def _begin_epoch(
+        self, assignment: set[TP], starts: Mapping[TP, int], ends: Mapping[TP, int], topic_ids: Mapping[str, str], now: datetime
+    ) -> tuple[int, dict[TP, int]]:
+        self.epoch += 1
+        known = self.writer.sources()
+        offsets = {}
         for tp in assignment:
             name, topic_id, start = self.contract_name(tp.topic), topic_ids.get(tp.topic), starts[tp]
             source = known.get((name, tp.partition))
-            now = self.now() or datetime.now(UTC)
             if source is None:
-                await self.on_database(self.writer.begin_source, name, tp.partition, start, topic_id)
-                self.expected[tp] = start
+                self.writer.begin_source(name, tp.partition, start, topic_id)
+                offsets[tp] = start
             elif (source.topic_id and topic_id and source.topic_id != topic_id) or ends[tp] < source.next_offset:
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
-                await self.on_database(self.writer.move_source, name, tp.partition, start, topic_id, "topic made anew", now)
-                self.expected[tp] = start
+                self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
+                offsets[tp] = start
             elif start > source.next_offset:
                 log.error("LOST: %s offsets %s to %s vanished before they were read", tp, source.next_offset, start)
-                await self.on_database(self.writer.move_source, name, tp.partition, start, topic_id, "gone before they were read", now)
-                self.expected[tp] = start
+                self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
+                offsets[tp] = start
             else:
-                self.expected[tp] = source.next_offset
-        return {tp: self.expected[tp] for tp in assignment}
+                offsets[tp] = source.next_offset
+        return self.epoch, offsets
+
+    def discontinuities(self, reaches: Mapping[TP, Reach], starts: Mapping[TP, int]) -> list[TP]:
+        """Partitions that the broker no longer has as the warehouse knows them: records gone, or a log that ends before what was read.
+
+        Only where nothing is under way: what was fetched in time is not lost.
+        """
+        still = [tp for tp, reach in reaches.items() if reach.handed_out == self.applied.get(tp)]
+        return [tp for tp in still if starts.get(tp, 0) > self.expected[tp] or reaches[tp].end < self.expected[tp]]
 
     def _on_decoder(self, fetched: Fetched) -> Chunk:
         topic = self.contract_name(fetched.tp.topic)
         records = fetched.records
         values = [r.value for r in records]
-        earliest = EARLIEST_MS if self.retained_from is None else int(self.retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        retained_from = self.retained_from
+        earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
         now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
@@ -200,7 +246,7 @@ class Line:
         else:
             frame = decoded.frame.with_columns(pl.lit(pl.Series([r.offset for r in records], dtype=pl.Int64)).gather(pl.col("row")).alias("offset_at"))
         refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
-        return Chunk(topic, fetched.tp.partition, fetched.first_offset, fetched.next_offset, hide_users(frame, self.key), refused)
+        return Chunk(topic, fetched.tp.partition, fetched.first_offset, fetched.next_offset, hide_users(frame, self.key), refused, earliest=retained_from)
 
     def close(self) -> None:
         """Finish what the threads are doing, then let the warehouse go."""

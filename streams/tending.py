@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.letters import Letters
-from streams.line import Line
+from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
 from warehouse.closing import Closing
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
+from warehouse.telling import tell
 
 log = logging.getLogger(__name__)
 
@@ -53,26 +53,23 @@ class Tending:
         read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
         partitions = [self._partition(tp) for tp in consumer.assignment()]
         # One visit to the database thread: while a backlog is read, each waits for a batch.
-        changes = await self.line.on_database(self._on_database, partitions, read_through, now)
-        if changes:
-            await self.line.on_database(self.letters.send_incidents, changes)
+        await self.line.retried(lambda: self.line.on_database(self._on_database, partitions, read_through, now))
         # While a backlog is read, publishing takes at most a tenth of the time.
         pause = self.publish_seconds if len(read_through) == len(reaches) else max(self.publish_seconds, 10 * self.took)
         began = time.monotonic()
         if began >= self.published_at + pause:
-            await self._publish(now, reaches, read_through)
+            await self.line.retried(lambda: self._publish(now, reaches, read_through))
             self.published_at, self.took = began, time.monotonic() - began
 
     async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
         """Where each partition stands; nothing is known while no broker answers, and that is published too."""
         try:
             reaches = await consumer.reaches()
-        except KafkaError as error:
+        except BROKER_ERRORS as error:
             log.warning("No broker tells the ends of the topics: %r", error)
-            self.line.state = AWAY
+            self.line.waiting["ends"] = AWAY
             return {}
-        if self.line.state == AWAY:
-            self.line.state = "running"
+        self.line.waiting.pop("ends", None)
         return reaches
 
     def close(self) -> None:
@@ -82,15 +79,17 @@ class Tending:
     def _partition(self, tp: TP) -> Partition:
         return self.line.contract_name(tp.topic), tp.partition
 
-    def _on_database(self, partitions: list[Partition], read_through: set[Partition], now: datetime | None) -> list[Mapping[str, Any]]:
+    def _on_database(self, partitions: list[Partition], read_through: set[Partition], now: datetime | None) -> None:
         newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
         naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
         mark = watermark(partitions, newest, read_through, naive, self.lateness)
-        if mark is None:
-            return []
-        changes = self.closing.close(mark)
-        self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
-        return changes
+        if mark is not None:
+            self.closing.close(mark)
+            self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
+        try:
+            tell(self.writer.connection, self.letters.send_incidents)
+        except BROKER_ERRORS as error:
+            log.warning("The topic of incidents is told later: %r", error)
 
     async def _publish(self, now: datetime | None, reaches: Mapping[TP, Reach], read_through: set[Partition]) -> None:
         ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}

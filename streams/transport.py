@@ -4,6 +4,7 @@ Stock Faust carries one record at a time through tasks and queues, at 6-7 thousa
 fetch brought for a partition into one event; agents, supervisors, rebalancing and the web side stay Faust's own.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +19,7 @@ from faust.types import TP, ConsumerMessage
 class Fetched:
     """Consecutive records of one partition, as aiokafka gave them.
 
-    ``epoch`` counts the seeks and ``sequence`` the chunks since the last one: a chunk that Faust drops on the way leaves a gap in it.
+    ``epoch`` is the number of the seek before it and ``sequence`` counts the chunks since: one that Faust drops on the way leaves a gap in it.
     """
 
     tp: TP
@@ -46,7 +47,15 @@ class Reach:
     handed_out: tuple[int, int]
 
 
-StartOffsets = Callable[[set[TP], int], Awaitable[Mapping[TP, int]]]
+@dataclass(frozen=True)
+class Start:
+    """Where to read on, and the number that chunks from there carry."""
+
+    epoch: int
+    offsets: Mapping[TP, int]
+
+
+StartOffsets = Callable[[set[TP]], Awaitable[Start]]
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -95,11 +104,15 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
-    async def begin_epoch(self) -> int:
-        """Number the chunks anew; what was fetched before belongs to an older epoch."""
-        self.epoch += 1
+    async def seek_from(self, start: Start) -> None:
+        """Move the positions and number the chunks anew: in one step of the thread that fetches, so that no chunk mixes the two."""
+        consumer = self._ensure_consumer()
+        held = self.assignment()
+        for tp, offset in start.offsets.items():
+            if tp in held:
+                consumer.seek(driver.ensure_aiokafka_TP(tp), offset)
+        self.epoch = start.epoch
         self.sequences.clear()
-        return self.epoch
 
     async def reaches(self, tps: Iterable[TP]) -> dict[TP, Reach]:
         """Position and end of each partition, in one consistent look of the thread that moves the positions."""
@@ -115,8 +128,24 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         return found
 
 
+class Unheeded(dict[TP, int | None]):
+    """Faust's note of what it has read, which never holds a chunk back.
+
+    Faust drops what lies below it, and a chunk from before a seek may raise it above where reading goes on: the chunks after the seek
+    would be dropped without a trace. Sequence numbers tell drops here.
+    """
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+
 class ChunkConsumer(driver.Consumer):
     """Faust's consumer, one message a chunk; it starts where the warehouse says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._read_offset = Unheeded()
+        self.seeking = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
@@ -146,10 +175,11 @@ class ChunkConsumer(driver.Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called by Faust after every rebalance. Faust's own would overwrite a seek made elsewhere."""
-        epoch = await self.thread.call_thread(self.thread.begin_epoch)
-        offsets = await cast("ChunkTransport", self.transport).start_offsets(self.assignment(), epoch)
-        await self.seek_wait(offsets)
-        return offsets
+        # One at a time: of two at once, each would call the other's chunks old.
+        async with self.seeking:
+            start = await cast("ChunkTransport", self.transport).start_offsets(self.assignment())
+            await self.thread.call_thread(self.thread.seek_from, start)
+        return start.offsets
 
     async def reaches(self) -> dict[TP, Reach]:
         """Where each assigned partition stands."""

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -11,16 +10,15 @@ from typing import cast
 import faust
 from faust.types import TP
 from faust.web import Request, Response, View
-from kafka.errors import KafkaError
 from mode.supervisors import CrashingSupervisor
 
 from streams import health
 from streams.broker_watch import topic_ids
 from streams.letters import Letters
-from streams.line import Line
+from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.tending import Tending
-from streams.transport import ChunkConsumer, ChunkTransport
+from streams.transport import ChunkConsumer, ChunkTransport, Start
 from warehouse.ingest import Writer
 
 log = logging.getLogger(__name__)
@@ -58,9 +56,12 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
     tending = Tending(settings, writer, line, letters)
     known_ids: dict[str, str] = {}
 
-    async def start_offsets(assignment: set[TP], epoch: int) -> Mapping[TP, int]:
+    async def start_offsets(assignment: set[TP]) -> Start:
+        return await line.retried(lambda: offsets_now(assignment))
+
+    async def offsets_now(assignment: set[TP]) -> Start:
         known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}))
-        return await line.start_offsets(assignment, epoch, consumer(), known_ids)
+        return await line.start_offsets(assignment, consumer(), known_ids)
 
     app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets)
 
@@ -87,23 +88,26 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
     @app.task
     async def tend() -> None:
         await until_assigned()
-        line.state = "running"
+        line.started = True
         while not app.should_stop:
             await tending.once(consumer())
             await asyncio.sleep(TEND_SECONDS)
 
     @app.task
     async def watch() -> None:
-        """Notice a topic that was made anew under its old name."""
+        """Notice what the broker no longer has: records gone before they were read, a topic made anew under its old name."""
         await until_assigned()
         while not app.should_stop:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 ids = await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in consumer().assignment()})
-            except KafkaError as error:
-                log.warning("No broker tells the topics' ids: %r", error)
+                # The starts first: a log's start that moves on after the positions were looked at is for the next time.
+                starts = await consumer().earliest_offsets(*consumer().assignment())
+                broken = line.discontinuities(await consumer().reaches(), starts)
+            except BROKER_ERRORS as error:
+                log.warning("No broker tells the topics' ids and ends: %r", error)
                 continue
-            if any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
+            if broken or any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
                 await consumer().perform_seek()
 
     @app.page("/health")

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,77 @@ def test_a_command_that_cannot_be_applied_is_refused_with_the_reason(writer: Wri
     write(writer, chunk("commands", [{"command_id": "c1", "occurred_at": ms(NOON), "actor": "ops", "kind": kind, "payload": payload}]), letters=seen.extend)
     assert [r.reason for _, _, r in seen] == ["bad_payload"]
     assert rows(writer, "SELECT count(*) FROM command") == [(0,)]
+
+
+def command(kind: str, payload: object, number: int = 1) -> dict[str, Any]:
+    return {"command_id": f"c{number}", "occurred_at": ms(NOON), "actor": "ops", "kind": kind, "payload": payload}
+
+
+SPAN = {"label": "x", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("claim_entered", {"source": "s", "amount": 10**19}),
+        ("claim_entered", {"source": "s", "amount": 1, "note": "n" * 10_000}),
+        ("claim_entered", {"source": "a\u0000b", "amount": 1}),
+        ("markets_imported", {"markets": []}),
+        ("markets_imported", {"markets": [{"market_id": "m", "name": "n", "region": "r", "merchants": 3_000_000_000}]}),
+        ("span_excluded", SPAN | {"starts_at": "0001-01-01T00:00+09:00"}),
+        ("span_excluded", SPAN | {"ends_at": "9999-12-31T23:59:59-12:00"}),
+        ("span_excluded", SPAN | {"ends_at": SPAN["starts_at"]}),
+        ("promotion", SPAN | {"factor": 1e308}),
+    ],
+)
+def test_a_command_beyond_what_the_tables_hold_is_refused_and_the_line_goes_on(writer: Writer, kind: str, payload: dict[str, Any]) -> None:
+    seen: Letters = []
+    write(writer, chunk("commands", [command(kind, payload), command("span_excluded", SPAN, 2)]), letters=seen.extend)
+    assert len(seen) == 1
+    assert rows(writer, "SELECT kind, outcome FROM command") == [("span_excluded", "applied")]
+
+
+MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)).map(datetime.isoformat) | st.just(SPAN["starts_at"])
+ANYTHING = st.text(max_size=300) | st.integers() | st.floats() | st.none() | st.booleans() | MOMENTS
+FIELDS = ["label", "name", "source", "starts_at", "ends_at", "onset_at", "ended_at", "amount", "factor", "note", "incident_id", "into", "scope", "scope_name"]
+FIELDS += ["market_id", "service", "substitution", "low", "high"]
+KINDS = ["operator_period", "promotion", "span_excluded", "maintenance_announced", "claim_entered", "survey_entered", "incident_declared", "incident_corrected"]
+KINDS += ["incident_merged", "markets_imported"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(KINDS),
+    payload=st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING))),
+)
+def test_whatever_a_command_holds_it_is_applied_or_refused(writer: Writer, kind: str, payload: dict[str, Any]) -> None:
+    offset = writer.sources()[("commands", 0)].next_offset if writer.sources() else 0
+    write(writer, chunk("commands", [command(kind, payload, offset)], first_offset=offset))
+    assert writer.sources()["commands", 0].next_offset == offset + 1
+
+
+def test_a_correction_that_turns_an_incident_around_is_kept_with_the_reason_and_changes_nothing(writer: Writer) -> None:
+    declared = command("incident_declared", {"scope": "nation", "scope_name": "", "onset_at": "2025-03-01T10:00+09:00"})
+    write(writer, chunk("commands", [declared]))
+    (incident_id,) = rows(writer, "SELECT incident_id FROM incident")[0]
+    wrong = command("incident_corrected", {"incident_id": incident_id, "ended_at": "2025-03-01T09:00+09:00"}, 2)
+    into = command("incident_merged", {"incident_id": incident_id, "into": "nothing"}, 3)
+    write(writer, chunk("commands", [wrong, into], first_offset=1))
+    assert rows(writer, "SELECT ended_at, merged_into, version FROM incident") == [(None, None, 1)]
+    assert {outcome for (outcome,) in rows(writer, "SELECT outcome FROM command")} == {
+        "applied",
+        "the end would not be after the onset",
+        "no such incident to merge into",
+    }
+
+
+def test_a_failure_is_taken_back_in_the_region_it_was_counted_in(writer: Writer) -> None:
+    write(writer, chunk("errors", [failure(1), failure(2)]))
+    market = {"market_id": "m0001", "name": "서문시장", "region": "대구광역시"}
+    write(writer, chunk("commands", [command("markets_imported", {"markets": [market]})]))
+    write(writer, chunk("payments", [payment(1)]))
+    found = rows(writer, "SELECT region, outcome, count FROM issuer_minute ORDER BY ALL")
+    assert found == [("unknown", "failed", 1), ("대구광역시", "approved", 1)]
 
 
 def test_lost_offsets_are_kept_as_a_range(writer: Writer) -> None:

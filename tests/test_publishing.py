@@ -1,6 +1,7 @@
 """Publishing from a real DuckDB file: what is written, what is left alone, and what readers and crashes find."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -94,14 +95,58 @@ def test_only_touched_hours_are_written_again(writer: Writer, folder: Path):
     write(writer, payment(3))
     manifest = publish(publisher)
     named = [path for files in manifest["files"].values() for path in files]
+    first = writer.first_version
     assert sorted(set(named) - set(before)) == [
-        "issuer_minute/2025-03-01T03Z.v2.parquet",
-        "market_minute/2025-03-01T03Z.v2.parquet",
-        "merchant_day/2025-03-01.v3.parquet",
+        f"issuer_minute/2025-03-01T03Z.v{first + 1}.parquet",
+        f"market_minute/2025-03-01T03Z.v{first + 1}.parquet",
+        f"merchant_day/2025-03-01.v{2 * first + 1}.parquet",
     ]
     after = parquet(folder)
     assert all(after[path] == written for path, written in before.items())
-    assert "market_minute/2025-03-01T02Z.v1.parquet" in named
+    assert f"market_minute/2025-03-01T02Z.v{first}.parquet" in named
+
+
+def test_files_of_another_warehouse_in_the_same_folder_are_not_taken_for_ours(tmp_path: Path, folder: Path):
+    for number, made_at in enumerate((NOON, NOON + HOUR)):
+        other = Writer(tmp_path / f"w{number}.duckdb", made_at)
+        write(other, payment(number + 1))
+        publish(Publisher(other.connection, folder))
+        assert cells(folder) == recount([payment(number + 1)], [])
+        other.close()
+
+
+def test_what_a_restored_backup_reads_anew_replaces_what_was_published_before(tmp_path: Path, folder: Path):
+    path, backup = tmp_path / "w.duckdb", tmp_path / "backup.duckdb"
+    made = Writer(path, NOON)
+    write(made, payment(1))
+    made.close()
+    shutil.copy(path, backup)
+    made = Writer(path, NOON + HOUR)
+    write(made, payment(2))
+    publish(Publisher(made.connection, folder))
+    made.close()
+    restored = Writer(backup, NOON + 2 * HOUR)
+    write(restored, payment(3))
+    publish(Publisher(restored.connection, folder))
+    assert cells(folder) == recount([payment(1), payment(3)], [])
+    restored.close()
+
+
+def test_a_file_that_is_named_again_and_dropped_again_is_kept_anew(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    clock = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    write(writer, payment(1))
+    publisher = Publisher(writer.connection, folder)
+    behind = {("payments", 0): 10**9}
+    # Behind, days are one file; then hours, then days again: the same file of the day each time.
+    day = set(publish(publisher, behind)["files"]["market_minute"])
+    publish(publisher)
+    clock[0] += KEEP_SECONDS - 1
+    assert set(publish(publisher, behind)["files"]["market_minute"]) == day
+    publish(publisher)
+    clock[0] += KEEP_SECONDS - 1
+    publish(publisher)
+    assert day <= set(parquet(folder))
 
 
 def test_a_span_without_rows_has_no_file(writer: Writer, folder: Path):

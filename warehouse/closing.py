@@ -3,7 +3,6 @@
 Detection's changes and the mark up to which it ran are one transaction, so that a crash neither repeats nor skips a minute.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,8 @@ import polars as pl
 
 from warehouse.analysis import detect, expected_counts
 from warehouse.connection import frame, query_text
-from warehouse.ingest import Writer
+from warehouse.ingest import MARGIN, Writer
+from warehouse.telling import note
 
 LOOKBACK = timedelta(minutes=60)
 HISTORY = timedelta(days=28)
@@ -33,33 +33,32 @@ class Closing:
         self.detected_through = line.detected_through
         self.retained_from = line.retained_from
 
-    def close(self, watermark: datetime) -> list[Mapping[str, Any]]:
-        """Raise the watermark and detect in the minutes that it closes. Returns the incidents that changed, as rows."""
+    def close(self, watermark: datetime) -> None:
+        """Raise the watermark and detect in the minutes that it closes."""
         until = watermark.replace(second=0, microsecond=0)
         if self.watermark is not None and watermark <= self.watermark:
-            return []
+            return
         since = self.detected_through or self._first_minute()
-        changes: list[Mapping[str, Any]] = []
         with self.writer.transaction():
             if since is not None and until > since:
                 for low, high in _spans(since, until):
-                    changes += self._detect(low, high)
+                    self._detect(low, high)
                 self.writer.connection.execute("UPDATE line SET detected_through = ?", [until])
             self.writer.connection.execute("UPDATE line SET watermark = ?", [watermark])
         self.watermark = watermark
         self.detected_through = until if since is not None and until > since else since
-        return changes
 
     def retire(self, watermark: datetime, now: datetime) -> datetime | None:
-        """Let raw events go that are older than their retention, hour by hour of the clock; ``now`` is aware. Returns from when they are kept.
+        """Refuse what is older than the retention of raw events, hour by hour of the clock, and let such go a ``MARGIN`` later.
 
-        The watermark holds it back: what has not been read yet must still be told from duplicates when it comes.
+        ``now`` is aware; returns from when events are accepted. The watermark holds it back: what has not been read yet must still be told
+        from duplicates when it comes.
         """
         horizon = (min(watermark, now.astimezone(UTC).replace(tzinfo=None)) - timedelta(days=self.raw_days)).replace(minute=0, second=0, microsecond=0)
         if self.retained_from is None or horizon > self.retained_from:
             with self.writer.transaction():
                 for table in ("payment", "failure", "load_report"):
-                    self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon])
+                    self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("UPDATE line SET retained_from = ?", [horizon])
             self.retained_from = horizon
         return self.retained_from
@@ -68,25 +67,25 @@ class Closing:
         row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute").fetchone()
         return row[0] if row else None
 
-    def _detect(self, low: datetime, high: datetime) -> list[Mapping[str, Any]]:
+    def _detect(self, low: datetime, high: datetime) -> None:
         connection = self.writer.connection
         minutes = self._minutes(low - LOOKBACK, high)
         incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND merged_into IS NULL AND kind <> 'declared'")
         maintenance = frame(connection, "SELECT service, starts_at, ends_at, announced_at FROM maintenance")
         changes = detect(minutes, self._expected((low + SEOUL).date()), incidents, since=low, until=high, maintenance=maintenance)
-        rows = [self._keep(change) for change in changes.iter_rows(named=True)]
-        if rows:
+        for change in changes.iter_rows(named=True):
+            self._keep(change)
+        if len(changes):
             self.writer.raise_versions("table_version", "name", ["incident"])
-        return rows
 
-    def _keep(self, change: dict[str, Any]) -> Mapping[str, Any]:
+    def _keep(self, change: dict[str, Any]) -> None:
         run = self.writer.connection.execute
         known = run("SELECT version FROM incident WHERE incident_id = ?", [change["incident_id"]]).fetchone()
         version = known[0] + 1 if known else 1
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
         row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "merged_into": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
-        return {**row, "action": change["action"]}
+        note(self.writer.connection, change["incident_id"], change["action"])
 
     def _expected(self, day: date) -> pl.DataFrame:
         """Expected counts of a day in Seoul, from the days before it; made once a day."""

@@ -10,8 +10,13 @@ from typing import Annotated, Any
 import duckdb
 import msgspec
 
+from warehouse.telling import note
+
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Note = Annotated[str, msgspec.Meta(max_length=4000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Krw = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000_000)]
+Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -28,14 +33,14 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     district: Text | None = None
     latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
-    cycle: str | None = None
-    merchants: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    cycle: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    merchants: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
 
 
 class MarketsImported(msgspec.Struct, frozen=True, tag="markets_imported", tag_field="kind"):
     """Markets to add, or to replace where the id is known."""
 
-    markets: list[Market]
+    markets: Annotated[list[Market], msgspec.Meta(min_length=1, max_length=10_000)]
 
 
 class OperatorPeriod(msgspec.Struct, frozen=True, tag="operator_period", tag_field="kind"):
@@ -52,7 +57,7 @@ class Promotion(msgspec.Struct, frozen=True, tag="promotion", tag_field="kind"):
     label: Text
     starts_at: Moment
     ends_at: Moment
-    factor: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    factor: Factor | None = None
 
 
 class SpanExcluded(msgspec.Struct, frozen=True, tag="span_excluded", tag_field="kind"):
@@ -77,9 +82,9 @@ class ClaimEntered(msgspec.Struct, frozen=True, tag="claim_entered", tag_field="
     """A loss in KRW as somebody outside states it."""
 
     source: Text
-    amount: Annotated[int, msgspec.Meta(ge=0)]
+    amount: Krw
     incident_id: Text | None = None
-    note: str = ""
+    note: Note = ""
 
 
 class SurveyEntered(msgspec.Struct, frozen=True, tag="survey_entered", tag_field="kind"):
@@ -90,17 +95,17 @@ class SurveyEntered(msgspec.Struct, frozen=True, tag="survey_entered", tag_field
     low: Share
     high: Share
     incident_id: Text | None = None
-    note: str = ""
+    note: Note = ""
 
 
 class IncidentDeclared(msgspec.Struct, frozen=True, tag="incident_declared", tag_field="kind"):
     """An incident that a person knows of."""
 
     scope: Text
-    scope_name: Text
+    scope_name: Annotated[str, msgspec.Meta(max_length=200)]
     onset_at: Moment
     ended_at: Moment | None = None
-    note: str = ""
+    note: Note = ""
 
 
 class IncidentCorrected(msgspec.Struct, frozen=True, tag="incident_corrected", tag_field="kind"):
@@ -133,17 +138,39 @@ Payload = (
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
 
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Times that a person can mean."""
+
+
 def parse(kind: str, payload: str) -> Payload:
-    """The payload, JSON text of an object, as the struct of its kind.
+    """The payload, JSON text of an object, as the struct of its kind. What is returned can be applied.
 
     Raises:
         PayloadError: unknown kind, or fields that are not what the kind needs.
     """
-    fields = msgspec.json.decode(payload)
     try:
-        return _PARSER.decode(msgspec.json.encode({**fields, "kind": kind}))
-    except msgspec.ValidationError as error:
+        fields = {name: _with_seconds(value) if name.endswith("_at") else value for name, value in msgspec.json.decode(payload).items()}
+        parsed = _PARSER.decode(msgspec.json.encode({**fields, "kind": kind}))
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise PayloadError(f"{kind}: {error}") from None
+    said = msgspec.structs.asdict(parsed)
+    for name, value in said.items():
+        if isinstance(value, datetime) and not EARLIEST <= value < LATEST:
+            raise PayloadError(f"{kind}: {name} is {value.isoformat()}: expected a time from {EARLIEST:%Y} to {LATEST:%Y}")
+    starts, ends = (said.get("starts_at", said.get("onset_at")), said.get("ends_at", said.get("ended_at")))
+    if starts is not None and ends is not None and ends <= starts:
+        raise PayloadError(f"{kind}: it ends at {ends.isoformat()}, which is not after its start at {starts.isoformat()}")
+    if "\\u0000" in payload or "\x00" in payload:
+        raise PayloadError(f"{kind}: a text holds the character U+0000")
+    return parsed
+
+
+def _with_seconds(value: object) -> object:
+    """A time as people write it, without its seconds, as RFC 3339 wants it; anything else as it is."""
+    try:
+        return datetime.fromisoformat(value).isoformat() if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at: datetime, actor: str, payload: Payload) -> str:
@@ -181,21 +208,30 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
             actor,
         ]
         run("INSERT INTO incident VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $6), $7, NULL, $8, $9, NULL, 1)", row)
-    elif isinstance(payload, IncidentCorrected):
-        return _changed(
-            run(
-                "UPDATE incident SET onset_at = coalesce($1, onset_at), ended_at = coalesce($2, ended_at), version = version + 1 WHERE incident_id = $3",
-                [_utc(payload.onset_at), _utc(payload.ended_at), payload.incident_id],
-            )
-        )
+        note(connection, row[0], "declared")
     else:
-        return _changed(run("UPDATE incident SET merged_into = $1, version = version + 1 WHERE incident_id = $2", [payload.into, payload.incident_id]))
+        return _change_incident(connection, payload)
     return "applied"
 
 
-def _changed(result: duckdb.DuckDBPyConnection) -> str:
-    row = result.fetchone()
-    return "applied" if row and row[0] else "no such incident"
+def _change_incident(connection: duckdb.DuckDBPyConnection, payload: IncidentCorrected | IncidentMerged) -> str:
+    found = connection.execute("SELECT onset_at, ended_at FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchall()
+    if not found:
+        return "no such incident"
+    if isinstance(payload, IncidentCorrected):
+        onset_at, ended_at = _utc(payload.onset_at) or found[0][0], _utc(payload.ended_at) or found[0][1]
+        if ended_at is not None and ended_at <= onset_at:
+            return "the end would not be after the onset"
+        change, values, action = "onset_at = ?, ended_at = ?", [onset_at, ended_at], "corrected"
+    else:
+        if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.into]).fetchone():
+            return "no such incident to merge into"
+        if payload.into == payload.incident_id:
+            return "an incident is not merged into itself"
+        change, values, action = "merged_into = ?", [payload.into], "merged"
+    connection.execute(f"UPDATE incident SET {change}, version = version + 1 WHERE incident_id = ?", [*values, payload.incident_id])
+    note(connection, payload.incident_id, action)
+    return "applied"
 
 
 def _utc(moment: datetime | None) -> datetime | None:

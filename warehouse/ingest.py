@@ -6,23 +6,26 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-import duckdb
 import polars as pl
 
 from warehouse import commands
 from warehouse.connection import open_file
 from warehouse.merging import AGGREGATES, merge
+from warehouse.transaction import Transaction
+
+MARGIN = timedelta(days=1)
+"""Raw events stay this much longer than their like is accepted: what was decoded meanwhile still meets its duplicates."""
 
 PAYMENT_FIELDS = (
     "event_id, purchase_id, attempt, occurred_at, market_id, merchant_id, user_key, channel, status, amount, response_code, issuer, latency_ms, reverses"
 )
-FAILURE_FIELDS = "event_id, purchase_id, attempt, occurred_at, service, code, market_id, merchant_id, user_key, channel, amount, issuer"
+FAILURE_FIELDS = "event_id, purchase_id, attempt, occurred_at, service, code, market_id, merchant_id, user_key, channel, amount, issuer, region"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Chunk:
     refused: list[Refused] = field(default_factory=list)
     lost: tuple[int, int] | None = None
     """Offsets from, to that vanished before this chunk, half open."""
+    earliest: datetime | None = None
+    """From when event times were accepted at its decoding, naive UTC; None: from ever."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class Line:
     retained_from: datetime | None
     clock_at: datetime | None
 
+    @property
+    def deleted_before(self) -> datetime | None:
+        """Raw events before this are gone; those from here to ``retained_from`` are refused already, but still tell duplicates."""
+        return self.retained_from - MARGIN if self.retained_from else None
+
 
 DeadLetters = Callable[[list[tuple[str, int, Refused]]], None]
 
@@ -78,6 +88,9 @@ class Writer:
 
     def __init__(self, path: Path, now: datetime) -> None:
         self.connection = open_file(path)
+        # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
+        # another warehouse, may have published other rows under the next number.
+        self.first_version = int(now.timestamp() * 1000)
         self.connection.execute(_statement("macros"))
         if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
             self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
@@ -140,7 +153,7 @@ class Writer:
         self.connection.execute("INSERT INTO lost_range VALUES (?, ?, ?, ?, ?, ?)", [topic, partition, low, high, cause, _naive(now)])
         self.connection.execute("UPDATE source_offset SET lost = lost + ? WHERE topic = ? AND partition = ?", [max(high - low, 0), topic, partition])
 
-    def transaction(self) -> "Transaction":
+    def transaction(self) -> Transaction:
         """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
         return Transaction(self.connection)
 
@@ -177,8 +190,9 @@ class Writer:
         """Mark hours or tables as ahead of what is published."""
         if touched:
             run = self.connection.execute
-            run(f"UPDATE {table} SET version = version + 1 WHERE list_contains($touched, {key})", {"touched": list(touched)})
-            run(f"INSERT INTO {table} SELECT unnest($touched) AS k, 1 EXCEPT SELECT {key}, 1 FROM {table}", {"touched": list(touched)})
+            known = {"touched": list(touched), "first": self.first_version}
+            run(f"UPDATE {table} SET version = greatest(version + 1, $first) WHERE list_contains($touched, {key})", known)
+            run(f"INSERT INTO {table} SELECT k, $first FROM (SELECT unnest($touched) AS k) ANTI JOIN {table} ON k = {key}", known)
 
     def _commands(self, chunk: Chunk, now: datetime) -> list[Refused]:
         run = self.connection.execute
@@ -221,22 +235,6 @@ class Writer:
             )
 
 
-class Transaction:
-    """BEGIN, then COMMIT or ROLLBACK."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self.connection.begin()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.connection.commit()
-        else:
-            self.connection.rollback()
-
-
 REJECTED = {
     "topic": pl.String(),
     "partition": pl.Int32(),
@@ -260,15 +258,12 @@ _EMPTY = {
 def _from(chunk: Chunk, next_offset: int) -> Chunk:
     if chunk.first_offset >= next_offset:
         return chunk
-    refused = [r for r in chunk.refused if r.offset >= next_offset]
-    return Chunk(
-        chunk.topic,
-        chunk.partition,
-        next_offset,
-        max(chunk.next_offset, next_offset),
-        chunk.frame.filter(pl.col("offset_at") >= next_offset),
-        refused,
-        chunk.lost,
+    return replace(
+        chunk,
+        first_offset=next_offset,
+        next_offset=max(chunk.next_offset, next_offset),
+        frame=chunk.frame.filter(pl.col("offset_at") >= next_offset),
+        refused=[r for r in chunk.refused if r.offset >= next_offset],
     )
 
 

@@ -127,8 +127,8 @@ class Publisher:
             "sources": sources,
             "files": named,
         }
-        self._sweep({file.path for file in files})
         _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
+        self._sweep({file.path for file in files})
         return body
 
     def _write(self, file: File) -> bool:
@@ -158,6 +158,8 @@ class Publisher:
         """Remove versions that no manifest has named for a while."""
         keep = set(current)
         now = time.monotonic()
+        # What is named again may have lain unnamed for long; its time begins anew when it is dropped the next time.
+        self.unnamed = {path: since for path, since in self.unnamed.items() if path not in keep}
         for path in [p for p in self.written if p not in keep]:
             if not self.written[path] or now - self.unnamed.setdefault(path, now) > KEEP_SECONDS:
                 (self.folder / path).unlink(missing_ok=True)

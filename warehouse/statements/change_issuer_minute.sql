@@ -5,6 +5,6 @@ SELECT minute_at, coalesce(issuer, 'unknown') AS issuer, coalesce(region, 'unkno
     count(*) FILTER (latency_ms >= 1000 AND latency_ms < 3000) AS latency_under_3000, count(*) FILTER (latency_ms >= 3000 AND latency_ms < 10000) AS latency_under_10000,
     count(*) FILTER (latency_ms >= 10000) AS latency_over_10000
 FROM (
-    SELECT minute_at, issuer, market_id, channel, status AS outcome, response_code AS code, 1 AS change, amount, latency_ms FROM batch_payment
-    UNION ALL BY NAME SELECT minute_at, issuer, market_id, channel, 'failed' AS outcome, code, change, amount, NULL::BIGINT AS latency_ms FROM failure_change
-) LEFT JOIN market USING (market_id) GROUP BY ALL;
+    SELECT minute_at, issuer, region, channel, status AS outcome, response_code AS code, 1 AS change, amount, latency_ms FROM batch_payment LEFT JOIN market USING (market_id)
+    UNION ALL BY NAME SELECT minute_at, issuer, region, channel, 'failed' AS outcome, code, change, amount, NULL::BIGINT AS latency_ms FROM failure_change
+) GROUP BY ALL;

@@ -32,7 +32,8 @@ by_episode AS (
         arg_min(amount, (occurred_at, event_id)) FILTER (failed) AS amount,
         min(occurred_at) FILTER (NOT failed AND occurred_at >= first_failure_at) AS recovered_at,
         sum(amount) FILTER (NOT failed AND occurred_at >= first_failure_at)::BIGINT AS recovered_amount
-    FROM dated GROUP BY user_key, market_id, episode HAVING count(*) FILTER (failed) > 0
+    -- What ended before the kept events cannot be made again from them: such rows stay as they are.
+    FROM dated GROUP BY user_key, market_id, episode HAVING max(occurred_at) FILTER (failed) >= retained_from()
 )
 SELECT b.*, a.recovered_at, a.recovered_amount FROM by_purchase b LEFT JOIN approved a USING (purchase_id)
 UNION ALL BY NAME SELECT * FROM by_episode;
@@ -40,8 +41,8 @@ UNION ALL BY NAME SELECT * FROM by_episode;
 CREATE OR REPLACE TEMP TABLE outdated AS
 SELECT * FROM failed_purchase WHERE purchase_id IN (SELECT purchase_id FROM touched_purchase)
 UNION ALL
-SELECT * FROM failed_purchase SEMI JOIN touched_buyer USING (user_key, market_id) WHERE purchase_id IS NULL;
+SELECT * FROM failed_purchase SEMI JOIN touched_buyer USING (user_key, market_id) WHERE purchase_id IS NULL AND last_failure_at >= retained_from();
 
 DELETE FROM failed_purchase WHERE purchase_id IN (SELECT purchase_id FROM touched_purchase)
-    OR (purchase_id IS NULL AND (user_key, market_id) IN (SELECT (user_key, market_id) FROM touched_buyer));
+    OR (purchase_id IS NULL AND last_failure_at >= retained_from() AND (user_key, market_id) IN (SELECT (user_key, market_id) FROM touched_buyer));
 INSERT INTO failed_purchase BY NAME SELECT * REPLACE (coalesce(market_id, 'unknown') AS market_id, coalesce(channel, 'unknown') AS channel) FROM renewed;

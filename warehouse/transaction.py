@@ -1,0 +1,19 @@
+"""BEGIN, then COMMIT or ROLLBACK."""
+
+import duckdb
+
+
+class Transaction:
+    """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> None:
+        self.connection.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.connection.commit()
+        else:
+            self.connection.rollback()
