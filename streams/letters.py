@@ -88,6 +88,8 @@ class Letters:
                 linger_ms=5,
                 max_block_ms=10_000,
                 max_request_size=8_388_608,
+                # A repetition has the same key. An idempotent producer would be of no use any more after its first error.
+                enable_idempotence=False,
                 client_id="onnuri-letters",
             )
         too_large, sent = [], []

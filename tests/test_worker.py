@@ -1,6 +1,7 @@
 """The worker as a process, on real Kafka and a real DuckDB file."""
 
 import asyncio
+import hashlib
 import random
 import signal
 import threading
@@ -14,7 +15,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from streams.broker import EmbeddedBroker
+from streams.broker import EmbeddedBroker, create_topics
+from streams.letters import CUT_BYTES
 from streams.ports import free_port
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
@@ -224,6 +226,47 @@ def test_what_cannot_be_read_ends_in_dead_letters_and_its_neighbours_count(line:
     assert sorted((key, value) for key, value, _ in letters) == sorted((f"{topic}/0/{2 * n + 1}".encode(), bad[n % 4]) for n in range(10))
     reasons = {dict(headers)["reason"] for _, _, headers in letters}
     assert reasons == {b"malformed", b"invalid", b"implausible_time"}
+
+
+def test_a_refused_record_that_is_too_large_for_the_dead_letters_is_kept_cut_and_the_line_goes_on(line: Settings) -> None:
+    # Two clusters need not have the same limits: here the topic of the letters takes less than that of the payments.
+    admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+    admin.delete_topics([line.topic("dead-letters")])
+    time.sleep(1)
+    admin.close()
+    create_topics(line.kafka, {line.topic("dead-letters"): 1}, {"max.message.bytes": "200000"})
+    bomb, event = b"[" * 900_000, payment(1, occurred_at=ms(just_now()))
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [bomb, event], partition=0)
+        worker.wait_until_read(1)
+    ((key, value, headers),) = records_of(line.kafka, line.topic("dead-letters"))
+    said = dict(headers)
+    assert (key, value) == (f"{line.topic('payments')}/0/0".encode(), bomb[:CUT_BYTES])
+    assert (said["reason"], said["cut-from"], said["sha256"]) == (b"too_large", b"900000", hashlib.sha256(bomb).hexdigest().encode())
+
+
+@pytest.mark.faults
+def test_records_that_go_while_the_worker_is_frozen_are_reported_though_nothing_follows_them(line: Settings) -> None:
+    at = ms(just_now())
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(1, 11)], partition=0)
+        worker.wait_until_read(10)
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(11, 31)], partition=0)
+        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+        admin.delete_records({TopicPartition(line.topic("payments"), 0): 30})
+        admin.close()
+        worker.process.send_signal(signal.SIGCONT)
+        worker.wait(lambda: worker.manifest()["lost_ranges"], 30)
+        (lost,) = worker.manifest()["lost_ranges"]
+        # What the broker had sent before the freeze may still be read.
+        assert (lost["topic"], lost["partition"], lost["to_offset"]) == ("payments", 0, 30)
+        read = lost["from_offset"]
+        assert worker.manifest()["totals"]["accepted"] == read
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(31, 36)], partition=0)
+        worker.wait_until_read(read + 5)
+        assert len(worker.manifest()["lost_ranges"]) == 1
 
 
 @pytest.mark.faults
