@@ -5,7 +5,6 @@ Nothing here is acknowledged to Kafka before it is committed, and what Kafka is 
 
 import asyncio
 import hashlib
-import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.letters import Letters
 from streams.settings import Settings
-from streams.transport import ChunkConsumer, Fetched, Reach, Start
+from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
@@ -43,11 +42,11 @@ class Line:
         self.settings = settings
         self.writer = writer
         self.letters = letters
-        self.key = settings.hmac_key()
+        self.hide = hider(settings.hmac_key())
         self.layouts = {name: Layout(struct) for name, struct in CONTRACT.items()}
         self.database = ThreadPoolExecutor(1, "database")
         self.decoder = ThreadPoolExecutor(1, "decoder")
-        self.queue: asyncio.Queue[tuple[Fetched, asyncio.Future[Chunk]]] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[Place, asyncio.Future[Chunk]]] = asyncio.Queue()
         self.room = asyncio.Condition()
         self.rows_waiting = 0
         self.epoch = 0
@@ -81,66 +80,67 @@ class Line:
         return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
 
     async def put(self, fetched: Fetched) -> None:
-        """Take one chunk from an agent; waits while three batches are waiting."""
+        """Take one chunk from an agent; waits while a whole batch is waiting."""
         async with self.room:
-            await self.room.wait_for(lambda: self.rows_waiting < 3 * self.settings.batch_rows)
-            self.rows_waiting += len(fetched.records)
+            await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows)
+            self.rows_waiting += fetched.place.rows
         decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
-        self.queue.put_nowait((fetched, decoded))
+        # The records go as soon as they are decoded: they are the largest part of what is held in memory.
+        self.queue.put_nowait((fetched.place, decoded))
 
-    async def next_batch(self) -> list[tuple[Fetched, Chunk]]:
+    async def next_batch(self) -> list[tuple[Place, Chunk]]:
         """Wait for chunks until there are enough rows or enough time has passed since the first."""
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
         closes = loop.time() + self.settings.batch_seconds
-        while sum(len(f.records) for f, _ in items) < self.settings.batch_rows:
+        while sum(place.rows for place, _ in items) < self.settings.batch_rows:
             try:
                 items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
             except TimeoutError:
                 break
-        batch = [(fetched, await decoded) for fetched, decoded in items]
+        batch = [(place, await decoded) for place, decoded in items]
         async with self.room:
-            self.rows_waiting -= sum(len(f.records) for f, _ in items)
+            self.rows_waiting -= sum(place.rows for place, _ in items)
             self.room.notify_all()
         return batch
 
-    async def write(self, batch: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> None:
+    async def write(self, batch: list[tuple[Place, Chunk]], consumer: ChunkConsumer) -> None:
         """Admit, commit, tell Kafka. Asks for a new seek where a chunk of our own was dropped or the topic went back."""
-        admitted: list[tuple[Fetched, Chunk]] = []
+        admitted: list[tuple[Place, Chunk]] = []
         reached: dict[TP, tuple[int, int]] = {}
-        for fetched, decoded in batch:
-            if fetched.epoch != self.epoch:
+        for place, decoded in batch:
+            if place.epoch != self.epoch:
                 continue
-            sequence, expected = reached.get(fetched.tp) or (self.applied[fetched.tp][1], self.expected[fetched.tp])
-            if fetched.sequence != sequence + 1 or fetched.first_offset < expected:
+            sequence, expected = reached.get(place.tp) or (self.applied[place.tp][1], self.expected[place.tp])
+            if place.sequence != sequence + 1 or place.first_offset < expected:
                 log.warning(
                     "%s: chunk %s at offset %s does not follow chunk %s at %s; reading again",
-                    fetched.tp,
-                    fetched.sequence,
-                    fetched.first_offset,
+                    place.tp,
+                    place.sequence,
+                    place.first_offset,
                     sequence,
                     expected,
                 )
                 await self._commit(admitted, consumer)
                 await consumer.perform_seek()
                 return
-            reached[fetched.tp] = fetched.sequence, fetched.next_offset
-            admitted.append((fetched, await self._with_loss(fetched, decoded, expected, consumer)))
+            reached[place.tp] = place.sequence, place.next_offset
+            admitted.append((place, await self._with_loss(place, decoded, expected, consumer)))
         if not await self._commit(admitted, consumer):
             await consumer.perform_seek()
 
-    async def _with_loss(self, fetched: Fetched, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
+    async def _with_loss(self, place: Place, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
         """Tell offsets that retention took from the holes that transactions leave."""
-        if fetched.first_offset == expected:
+        if place.first_offset == expected:
             return chunk
-        start = (await self.retried(lambda: consumer.earliest_offsets(fetched.tp))).get(fetched.tp, 0)
+        start = (await self.retried(lambda: consumer.earliest_offsets(place.tp))).get(place.tp, 0)
         if start <= expected:
             return chunk
-        lost = (expected, min(start, fetched.first_offset))
-        log.error("LOST: %s offsets %s to %s vanished before they were read", fetched.tp, *lost)
+        lost = (expected, min(start, place.first_offset))
+        log.error("LOST: %s offsets %s to %s vanished before they were read", place.tp, *lost)
         return replace(chunk, lost=lost)
 
-    async def _commit(self, admitted: list[tuple[Fetched, Chunk]], consumer: ChunkConsumer) -> bool:
+    async def _commit(self, admitted: list[tuple[Place, Chunk]], consumer: ChunkConsumer) -> bool:
         """Write what was admitted; False where some of it has to be read again."""
         if not admitted:
             return True
@@ -151,17 +151,17 @@ class Line:
         if not written:
             return False
         self.committed_at = datetime.now(UTC)
-        for fetched, _ in admitted:
-            if fetched.epoch == self.epoch:
-                self.applied[fetched.tp] = (fetched.epoch, fetched.sequence)
-                self.expected[fetched.tp] = fetched.next_offset
-        await consumer.thread.commit({fetched.tp: fetched.next_offset for fetched, _ in admitted})
+        for place, _ in admitted:
+            if place.epoch == self.epoch:
+                self.applied[place.tp] = (place.epoch, place.sequence)
+                self.expected[place.tp] = place.next_offset
+        await consumer.thread.commit({place.tp: place.next_offset for place, _ in admitted})
         return True
 
-    def _on_database(self, admitted: list[tuple[Fetched, Chunk]], now: datetime) -> bool | None:
+    def _on_database(self, admitted: list[tuple[Place, Chunk]], now: datetime) -> bool | None:
         """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""
         # Looked at here, where seeks move the offsets too: between a look anywhere else and the write, a topic could be made anew.
-        if any(fetched.epoch != self.epoch for fetched, _ in admitted):
+        if any(place.epoch != self.epoch for place, _ in admitted):
             return None
         chunks = [chunk for _, chunk in admitted]
         deleted_before = self.writer.line().deleted_before
@@ -232,7 +232,7 @@ class Line:
         return [tp for tp in still if starts.get(tp, 0) > self.expected[tp] or reaches[tp].end < self.expected[tp]]
 
     def _on_decoder(self, fetched: Fetched) -> Chunk:
-        topic = self.contract_name(fetched.tp.topic)
+        place, topic = fetched.place, self.contract_name(fetched.place.tp.topic)
         records = fetched.records
         values = [r.value for r in records]
         retained_from = self.retained_from
@@ -246,7 +246,7 @@ class Line:
         else:
             frame = decoded.frame.with_columns(pl.lit(pl.Series([r.offset for r in records], dtype=pl.Int64)).gather(pl.col("row")).alias("offset_at"))
         refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
-        return Chunk(topic, fetched.tp.partition, fetched.first_offset, fetched.next_offset, hide_users(frame, self.key), refused, earliest=retained_from)
+        return Chunk(topic, place.tp.partition, place.first_offset, place.next_offset, hide_users(frame, self.hide), refused, earliest=retained_from)
 
     def close(self) -> None:
         """Finish what the threads are doing, then let the warehouse go."""
@@ -256,10 +256,27 @@ class Line:
         self.database.shutdown()
 
 
-def hide_users(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    """Replace user ids by the first 128 bits of their HMAC-SHA-256, as hexadecimal text; each distinct user once."""
+def hider(key: bytes) -> Callable[[str], str]:
+    """A function from a user id to the first 128 bits of its HMAC-SHA-256 (RFC 2104) as hexadecimal text.
+
+    The two hashes that the key begins are made once and copied: half the time of ``hmac.digest``, which a test holds it against.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+
+    def hide(user: str) -> str:
+        first, second = inner.copy(), outer.copy()
+        first.update(user.encode())
+        second.update(first.digest())
+        return second.digest()[:16].hex()
+
+    return hide
+
+
+def hide_users(frame: pl.DataFrame, hide: Callable[[str], str]) -> pl.DataFrame:
+    """Replace user ids by what ``hide`` makes of them; each distinct user once."""
     if "user_id" not in frame.columns:
         return frame
     users = frame["user_id"].drop_nulls().unique()
-    hidden = pl.Series([hmac.digest(key, user.encode(), hashlib.sha256)[:16].hex() for user in users], dtype=pl.String)
+    hidden = pl.Series([hide(user) for user in users], dtype=pl.String)
     return frame.with_columns(pl.col("user_id").replace_strict(users, hidden, default=None, return_dtype=pl.String))

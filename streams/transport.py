@@ -7,7 +7,7 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import aiokafka
 from aiokafka.errors import KafkaError
@@ -16,8 +16,8 @@ from faust.types import TP, ConsumerMessage
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """Consecutive records of one partition, as aiokafka gave them.
+class Place:
+    """Where a chunk stands: consecutive records of one partition, ``first_offset`` up to but not ``next_offset``.
 
     ``epoch`` is the number of the seek before it and ``sequence`` counts the chunks since: one that Faust drops on the way leaves a gap in it.
     """
@@ -25,17 +25,22 @@ class Fetched:
     tp: TP
     epoch: int
     sequence: int
+    first_offset: int
+    next_offset: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A chunk as aiokafka gave it."""
+
+    place: Place
     records: Sequence[Any]
 
-    @property
-    def first_offset(self) -> int:
-        """Offset of the first record."""
-        return int(self.records[0].offset)
-
-    @property
-    def next_offset(self) -> int:
-        """One past the last record's offset."""
-        return int(self.records[-1].offset) + 1
+    @classmethod
+    def of(cls, tp: TP, epoch: int, sequence: int, records: Sequence[Any]) -> Self:
+        """The chunk of these records, at least one, in the order of their offsets."""
+        return cls(Place(tp, epoch, sequence, int(records[0].offset), int(records[-1].offset) + 1, len(records)), records)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         for tp, records in (fetched or {}).items():
             if records:
                 self.sequences[tp] = self.sequences.get(tp, 0) + 1
-                chunks[tp] = [Fetched(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
+                chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
         return chunks
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:

@@ -1,5 +1,6 @@
 """Decoding: exact or refused with a reason, the same whichever of the two ways is taken."""
 
+import hmac
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from streams import decoding
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT, Failure, Payment
+from streams.line import hider
 from tests.events_data import NOON, encoded, failure, ms, payment
 
 PAYMENTS = Layout(Payment)
@@ -156,6 +158,42 @@ def test_the_fast_way_says_what_the_exact_way_says(events: list[dict[str, Any]],
     exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)
     assert either.frame.equals(exact.frame)
     assert either.refusals == exact.refusals
+
+
+EDITS = {
+    "unquoted": (b'"m0001"', b"12345"),
+    "a nested object": (b'"m0001"', b'{"a":1}'),
+    "a blank": (b":", b": "),
+    "blanks": (b",", b" ,  "),
+    "a key twice": (b'"channel":', b'"channel":"card","channel":'),
+    "a key more": (b'"channel":', b'"":1,"channel":'),
+    "a text that looks like blanks": (b'"card"', b'"a, "'),
+    "null": (b'"card"', b"null"),
+    "a fraction": (b"25000", b"25000.0"),
+    "minus nought": (b'"attempt":1', b'"attempt":-0'),
+}
+"""What a text may be changed in, so that sums of bytes and quotes might agree by chance."""
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(sorted(EDITS)), max_size=4), min_size=1, max_size=4), st.booleans())
+def test_no_mix_of_odd_texts_slips_through_the_fast_way(edits: list[list[str]], blanks: bool) -> None:  # noqa: FBT001
+    values = []
+    for number, some in enumerate(edits, start=1):
+        value = json.dumps(payment(number)).encode() if blanks else encoded(payment(number))
+        for edit in some:
+            value = value.replace(*EDITS[edit], 1)
+        values.append(value)
+    either = decode(values, PAYMENTS, SPAN)
+    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)
+    assert either.frame.equals(exact.frame)
+    assert either.refusals == exact.refusals
+
+
+@given(key=st.binary(max_size=200), user=st.text(max_size=64))
+def test_users_are_hidden_as_rfc_2104_says(key: bytes, user: str) -> None:
+    user = user.encode("utf-8", "replace").decode()
+    assert hider(key)(user) == hmac.digest(key, user.encode(), "sha256")[:16].hex()
 
 
 def test_ordinary_chunks_take_the_fast_way() -> None:
