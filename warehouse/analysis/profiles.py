@@ -34,22 +34,23 @@ class Learner:
     usable: Mask
     shape: tuple[int, int]
     noise: float
+    region: Codes
 
     @classmethod
-    def of(cls, panel: Panel, kinds: Codes, learn: Mask) -> "Learner":
-        """From a panel, the kind of each day, and what may be learnt from [day, slot]."""
+    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None) -> "Learner":
+        """From a panel, the kind of each day, what may be learnt from [day, slot], and the region of each place (None: all in one)."""
         places, days, slots = panel.values.shape
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
         sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
         counts = learn.astype(float) if panel.own_gaps is None else np.ascontiguousarray(known.transpose(1, 0, 2)).reshape(days, places * slots).astype(float)
         usable: Mask = np.asarray(learn.any(axis=1))
-        return cls(sums, counts, kinds, usable, (places, slots), _noise(sums, counts, kinds, usable, places))
+        return cls(sums, counts, kinds, usable, (places, slots), _noise(sums, counts, kinds, usable, places), np.zeros(places, dtype=np.int64) if region is None else region)
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
         """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
 
         A weighted mean of the same kind of day (half-life 7 days either way). Its level leans on all days' with the weight of one
-        day, its shape on the pooled shape of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
+        day, its shape on its region's, a region's on all of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
         """
         places, slots = self.shape
         age = np.abs(days[:, None] - np.arange(len(self.kinds)))
@@ -67,7 +68,12 @@ class Learner:
         pooled = alike.sum(axis=1)
         pooled = _over(pooled, pooled.sum(axis=1, keepdims=True))[:, None, :]
         own = _over(alike, alike.sum(axis=2, keepdims=True))
-        volume, prior = (level * np.maximum(days_alike, 1))[:, :, None], PROFILE_NOISES * self.noise
+        prior = PROFILE_NOISES * self.noise
+        if (self.region > 0).any():
+            of_region = np.einsum("dps,pr->drs", alike, np.eye(int(self.region.max()) + 1)[self.region])
+            volume = of_region.sum(axis=2, keepdims=True) * np.maximum(days_alike, 1)[:, :, None]
+            pooled = _over(_over(of_region, of_region.sum(axis=2, keepdims=True)) * volume + prior * pooled, volume + prior)[:, self.region]
+        volume = (level * np.maximum(days_alike, 1))[:, :, None]
         expected: Array = level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
         return expected
 
