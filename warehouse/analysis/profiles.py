@@ -70,7 +70,7 @@ class Learner:
         own = _over(alike, alike.sum(axis=2, keepdims=True))
         prior = PROFILE_NOISES * self.noise
         if (self.region > 0).any():
-            of_region = np.einsum("dps,pr->drs", alike, np.eye(int(self.region.max()) + 1)[self.region])
+            of_region = np.eye(int(self.region.max()) + 1)[self.region].T @ alike
             volume = of_region.sum(axis=2, keepdims=True) * np.maximum(days_alike, 1)[:, :, None]
             pooled = _over(_over(of_region, of_region.sum(axis=2, keepdims=True)) * volume + prior * pooled, volume + prior)[:, self.region]
         volume = (level * np.maximum(days_alike, 1))[:, :, None]

@@ -89,7 +89,7 @@ class Shocks:
         if not busy.any() or wanted.sum() <= 0:
             return _prior(learner, slots)
         of_region = np.eye(int(region.max()) + 1)[region]
-        sold_region, wanted_region = (np.einsum("dps,pr->drs", figure, of_region) for figure in (sold, wanted))
+        sold_region, wanted_region = (of_region.T @ figure for figure in (sold, wanted))
         sold_all, wanted_all = sold.sum(axis=1, keepdims=True), wanted.sum(axis=1, keepdims=True)
         ratio_all, ratio_region = _ratio(sold_all, wanted_all), _ratio(sold_region, wanted_region)
         market, noise = _fit(sold - wanted * ratio_region[:, region], wanted, busy, middle)

@@ -157,8 +157,9 @@ class _View:
         before = (self.starts >= start - SHOCK_REACH) & (self.starts < start) & self.seen
         known = []
         for number, group in enumerate(groups):
-            free = group[:, None] if self.own_gaps is None else group[:, None] & ~self.own_gaps
-            wanted, sold = (self.expected * free).sum(axis=0), (self.sold * free).sum(axis=0)
+            weight = group.astype(float)
+            known_cells = (self.expected, self.sold) if self.own_gaps is None else (self.expected * ~self.own_gaps, self.sold * ~self.own_gaps)
+            wanted, sold = weight @ known_cells[0], weight @ known_cells[1]
             use = ((before | inside) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
             known.append((cells.where(use), sold[use], wanted[use]))
         return shocks.ratios(groups, self.expected.sum(axis=1), self.situation.region, known, cells.where(inside), PERSISTENCE)
