@@ -54,7 +54,9 @@ def test_what_other_regions_sell_in_the_window_counts_as_much_as_regions_move_to
     rng = np.random.default_rng(5)
     alone = {(f"r{region}", hour): 1 + rng.normal(0, 0.2) for region in range(2) for hour in range(28 * 24)}
     apart = together.with_columns(
-        sales=pl.Series([value * alone.get((region, (at - FIRST) // timedelta(hours=1)), 1.0) for value, region, at in together.select("sales", "region", "at").iter_rows()])
+        sales=pl.Series(
+            [value * alone.get((region, (at - FIRST) // timedelta(hours=1)), 1.0) for value, region, at in together.select("sales", "region", "at").iter_rows()]
+        )
     )
     ignored = estimate_loss(apart, start, start + timedelta(hours=2), markets=hit, calendar=SAME).expected
     assert ignored > followed + 300

@@ -117,23 +117,24 @@ class Shocks:
             return np.ones(len(asked.slot))
         cells = Cells(*(np.concatenate([getattr(k[0], name) for k in known]) for name in ("day", "slot", "hour")))
         group = np.repeat(np.arange(len(groups)), [len(k[1]) for k in known])
-        found = sold / wanted - 1
+        strays = sold / wanted - 1
         today = int(asked.day.min())
         new = (group == 0) & (cells.day == today)
-        lasting = self._lasting(found[new], wanted[new])
+        lasting = self._lasting(strays[new], wanted[new])
 
         def covariance(one: Cells, of: Codes) -> Array:
             same = of[:, None] == group
-            return (
+            found: Array = (
                 self.nation.between(one, cells, persistence)
                 + lasting * ((one.day[:, None] >= today) & (cells.day >= today)) * persistence ** np.abs(one.day[:, None] - cells.day)
                 + regional[np.ix_(of, group)] * self.region.between(one, cells, persistence)
                 + own[of][:, None] * same * self.market.between(one, cells, persistence)
             )
+            return found
 
         among = covariance(cells, group) + np.diag(self.noise / wanted + 1e-9)
         ahead = covariance(asked, np.zeros(len(asked.slot), dtype=np.int64))
-        ratios: Array = np.maximum(1 + ahead @ np.linalg.solve(among, found), 0.0)
+        ratios: Array = np.maximum(1 + ahead @ np.linalg.solve(among, strays), 0.0)
         return ratios
 
     def _lasting(self, found: Array, wanted: Array) -> float:
