@@ -8,6 +8,8 @@ import polars as pl
 
 from warehouse.analysis.errors import AnalysisError
 
+TENTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
 
 @dataclass(frozen=True)
 class Share:
@@ -55,7 +57,7 @@ def net_shortfall(lost: float, low: float, high: float, made_up: Share) -> tuple
     return net, net - down**0.5, net + up**0.5
 
 
-def merchants_loss(net: float, low: float, high: float, substitution: Sequence[float] = tuple(share / 10 for share in range(11))) -> pl.DataFrame:
+def merchants_loss(net: float, low: float, high: float, substitution: Sequence[float] = TENTHS) -> pl.DataFrame:
     """What merchants lost for each share of the net that buyers paid them by paper voucher, card or cash instead.
 
     That share is not in the platform's data: without a survey the answer is this line and no number. Columns ``substitution``, ``lost``, ``low``, ``high``.
