@@ -9,10 +9,10 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check bench lint types format clean
+.PHONY: help demo test check bench bench-accuracy lint types format clean
 
 help: ## Show this list
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/ready ## Start everything and watch the launch day of 2025-03-01 (ARGS=--headless: without pages, checked to the won)
 	$(BIN)/onnuri demo $(ARGS)
@@ -24,6 +24,9 @@ check: lint types test ## Lint, types, tests
 
 bench: $(VENV)/ready-to-test ## Measure (ARGS: what to measure)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-accuracy: $(VENV)/ready-to-test ## Known losses in real sales, DATA=folder (ARGS='--yardstick FILE.py --history 7')
+	$(BIN)/python -m benchmarks.accuracy --data $(or $(DATA),$(error Expected DATA=folder of the data, e.g. make bench-accuracy DATA=data)) $(ARGS)
 
 lint: $(VENV)/ready-to-test ## Check the style
 	$(BIN)/ruff check .

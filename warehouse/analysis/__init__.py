@@ -6,6 +6,22 @@ from warehouse.analysis.counts import expected_counts
 from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError
 from warehouse.analysis.incidents import detect
 from warehouse.analysis.loss import LossEstimate, estimate_loss
+from warehouse.analysis.net import Share, made_up_share, merchants_loss, net_shortfall
 from warehouse.analysis.remarks import Remark
 
-__all__ = ["AnalysisError", "FrameError", "HistoryError", "LossEstimate", "Remark", "day_types", "detect", "estimate_loss", "expected_counts", "expected_sales"]
+__all__ = [
+    "AnalysisError",
+    "FrameError",
+    "HistoryError",
+    "LossEstimate",
+    "Remark",
+    "Share",
+    "day_types",
+    "detect",
+    "estimate_loss",
+    "expected_counts",
+    "expected_sales",
+    "made_up_share",
+    "merchants_loss",
+    "net_shortfall",
+]

@@ -12,6 +12,8 @@ from warehouse.analysis.windows import PastWindows, Situation, Window
 OLD_DAYS = 3
 """History that ends longer before the incident is called old, and the interval is widened."""
 
+LEANING_DAYS = 3
+
 
 def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[Remark]) -> float:
     """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
@@ -38,6 +40,7 @@ class Bands:
         use = alike if enough else np.ones(len(alike), dtype=bool)
         self.past = PastWindows(past.expected[use], past.observed[use], past.day[use], past.kind[use], past.level[use])
         self.independent = len(np.unique(past.day[use])) // own_days
+        self.kind = kind
         self.level, self.extra = level, extra
         self.how = Remark(f"interval_{band(np.zeros((1, 1)), self.independent, level).how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
@@ -46,11 +49,28 @@ class Bands:
     def of(self, groups: Array | None, places: Codes) -> Band:
         """The band of each column of ``groups`` [place, group], or of each place."""
         expected, observed = self.past.expected[:, places], self.past.observed[:, places]
+        scales = _scales(observed.sum(axis=1), expected.sum(axis=1), self.past, self.kind)
         if groups is not None:
             expected, observed = expected @ groups, observed @ groups
-        found = band(np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1, self.independent, self.level)
+        errors = np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1
+        found = band(errors * scales[:, None], self.independent, self.level)
         return (
             Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how)
             if self.extra
             else found
         )
+
+
+def _scales(observed: Array, expected: Array, past: PastWindows, kind: int) -> Array:
+    """What brings the errors of each past window to the spread of the kind asked about; a kind's own spread leans on all with the weight of three days."""
+    errors = np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1
+    overall = float((errors**2).mean()) if len(errors) else 0.0
+    if overall <= 0:
+        return np.ones(len(errors))
+    spread = {}
+    for one in {kind, *past.kind.tolist()}:
+        of = past.kind == one
+        days = len(np.unique(past.day[of]))
+        own = float((errors[of] ** 2).mean()) if days else 0.0
+        spread[one] = ((days * own + LEANING_DAYS * overall) / (days + LEANING_DAYS)) ** 0.5
+    return np.array([spread[kind] / spread[one] for one in past.kind.tolist()])

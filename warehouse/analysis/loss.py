@@ -18,6 +18,7 @@ from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, n
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
+from warehouse.analysis.shocks import Shocks
 from warehouse.analysis.times import DAY, Minutes, date_of, minute_of, moment_of, spans_of
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
@@ -194,7 +195,9 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     controls = bool((~hit).any()) and not any(low < last and high > first and market is None for low, high, market in excluded)
     if (~hit).any() and not controls:
         warnings.append(Remark("controls_not_used"))
-    return Situation(panel, Learner.of(plain, kinds, learn), learn, factor_of, _regions(rows), hit, controls, gap)
+    region = _regions(rows)
+    learner = Learner.of(plain, kinds, learn, region)
+    return Situation(panel, learner, learn, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
 
 
 def _cuts(step: int, first: int, last: int, known_until: int) -> Minutes:
@@ -252,7 +255,9 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     by_channel = Panel(by_channel.values, panel.seen, None, panel.first_day, panel.cuts)
     every = np.ones(len(names), dtype=bool)
     learner = Learner.of(by_channel, situation.learner.kinds, situation.learn)
-    alone = Situation(by_channel, learner, situation.learn, None, np.zeros(len(names), dtype=np.int64), every, controls=False, gap=situation.gap)
+    region = np.zeros(len(names), dtype=np.int64)
+    shocks = Shocks.of(learner, region, panel.cuts)
+    alone = Situation(by_channel, learner, situation.learn, None, region, every, controls=False, gap=situation.gap, shocks=shocks)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
     scale = total / found.expected.sum() if found.expected.sum() > 0 else 1.0

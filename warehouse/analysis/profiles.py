@@ -12,6 +12,9 @@ HALF_LIFE_DAYS = 7.0
 PROFILE_NOISES = 125.0
 """A place's own profile counts as much as the pooled one once its history holds so many times the noise of a sale."""
 
+OTHER_KIND = 0.25
+"""What a day of another kind, brought to this kind by the region's ratio of both, counts against one of the same kind."""
+
 MARKET_SPREAD = 0.06
 REGION_SPREAD = 0.035
 NATION_SPREAD = 0.1
@@ -34,22 +37,31 @@ class Learner:
     usable: Mask
     shape: tuple[int, int]
     noise: float
+    region: Codes
 
     @classmethod
-    def of(cls, panel: Panel, kinds: Codes, learn: Mask) -> "Learner":
-        """From a panel, the kind of each day, and what may be learnt from [day, slot]."""
+    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None) -> "Learner":
+        """From a panel, the kind of each day, what may be learnt from [day, slot], and the region of each place (None: all in one)."""
         places, days, slots = panel.values.shape
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
         sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
         counts = learn.astype(float) if panel.own_gaps is None else np.ascontiguousarray(known.transpose(1, 0, 2)).reshape(days, places * slots).astype(float)
         usable: Mask = np.asarray(learn.any(axis=1))
-        return cls(sums, counts, kinds, usable, (places, slots), _noise(sums, counts, kinds, usable, places))
+        return cls(
+            sums,
+            counts,
+            kinds,
+            usable,
+            (places, slots),
+            _noise(sums, counts, kinds, usable, places),
+            np.zeros(places, dtype=np.int64) if region is None else region,
+        )
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
         """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
 
         A weighted mean of the same kind of day (half-life 7 days either way). Its level leans on all days' with the weight of one
-        day, its shape on the pooled shape of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
+        day, its shape on its region's, a region's on all of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
         """
         places, slots = self.shape
         age = np.abs(days[:, None] - np.arange(len(self.kinds)))
@@ -62,14 +74,33 @@ class Learner:
         alike = np.where(counts[0] > 0, np.divide(sums[0], counts[0], out=np.zeros_like(sums[0]), where=counts[0] > 0), of_all)
         weight, squares = same.sum(axis=1), (same**2).sum(axis=1)
         days_alike = np.divide(weight**2, squares, out=np.zeros_like(weight), where=squares > 0)[:, None]
+        alike, more = self._with_other_kinds(alike, sums[1] - sums[0], counts[1] - counts[0], weight, every.sum(axis=1) - weight)
+        days_alike *= more[:, None]
         ratio = _over(alike.sum(axis=(1, 2)), of_all.sum(axis=(1, 2)))[:, None]
         level = (days_alike * alike.sum(axis=2) + of_all.sum(axis=2) * ratio) / (days_alike + 1)
         pooled = alike.sum(axis=1)
         pooled = _over(pooled, pooled.sum(axis=1, keepdims=True))[:, None, :]
         own = _over(alike, alike.sum(axis=2, keepdims=True))
-        volume, prior = (level * np.maximum(days_alike, 1))[:, :, None], PROFILE_NOISES * self.noise
+        prior = PROFILE_NOISES * self.noise
+        if (self.region > 0).any():
+            of_region = np.eye(int(self.region.max()) + 1)[self.region].T @ alike
+            volume = of_region.sum(axis=2, keepdims=True) * np.maximum(days_alike, 1)[:, :, None]
+            pooled = _over(_over(of_region, of_region.sum(axis=2, keepdims=True)) * volume + prior * pooled, volume + prior)[:, self.region]
+        volume = (level * np.maximum(days_alike, 1))[:, :, None]
         expected: Array = level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
         return expected
+
+    def _with_other_kinds(self, alike: Array, sums: Array, counts: Array, weight: Array, other_weight: Array) -> tuple[Array, Array]:
+        """The mean of days alike, told a little by the place's other days too; and by how much that is more history.
+
+        Place and kind of day multiply: a place's other days times what its region sells on this kind over the other, slot by slot.
+        """
+        others = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        one_hot = np.eye(int(self.region.max()) + 1)[self.region]
+        ratio = _over(one_hot.T @ alike, one_hot.T @ others)[:, self.region]
+        told = np.where((weight > 0)[:, None, None] & (ratio > 0), OTHER_KIND * other_weight[:, None, None], 0.0)
+        mixed = _over(weight[:, None, None] * alike + told * others * ratio, weight[:, None, None] + told, alike)
+        return mixed, 1 + _over(OTHER_KIND * other_weight, weight)
 
 
 def levels(sold: Array, expected: Array, minutes_before: Array, region: Codes, noise: float) -> Array:

@@ -20,11 +20,11 @@ SENTENCES = {
     "interval_prior": "Student's t on {windows} past windows and a prior spread of 25 %",
     "method": (
         "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the "
-        "pooled profile, times today's level from the hours before (half-life 1.5 h; market, region, nation). Interval: {interval}."
+        "pooled profile, times what the day before the window tells of the shocks of nation, region and market (best linear prediction). Interval: {interval}."
     ),
     "method_with_controls": (
         "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the "
-        "pooled profile, times today's level from the hours before (half-life 1.5 h; market, region, nation), times the markets not hit in the same hours. "
+        "pooled profile, times what the day before the window, and the markets not hit in the same hours, tell of the shocks of nation, region and market. "
         "Interval: {interval}."
     ),
 }

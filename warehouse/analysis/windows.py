@@ -6,6 +6,7 @@ import numpy as np
 
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
 from warehouse.analysis.profiles import LEVEL_REACH, MARKET_SPREAD, Learner, levels
+from warehouse.analysis.shocks import Cells, Shocks
 from warehouse.analysis.times import DAY
 
 JITTER = (-60, 0, 60)
@@ -13,6 +14,8 @@ PERSISTENCE = 0.5
 """How much of a day's deviation from the expected level is still there on the next day."""
 
 MOST_PAST_WINDOWS = 42
+SHOCK_REACH = DAY
+"""Minutes before a window in which shocks are looked for; as long as they last is learnt."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Situation:
     hit: Mask
     controls: bool
     gap: int
+    shocks: Shocks
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]
     panel, first = situation.panel, situation.panel.first_day
     days_known = panel.values.shape[1]
     around = max(abs(j) for j in jitter)
-    low, high = max((start - around - LEVEL_REACH) // DAY - first, 0), (end + around - 1) // DAY - first + 1
+    low, high = max((start - around - max(LEVEL_REACH, SHOCK_REACH)) // DAY - first, 0), (end + around - 1) // DAY - first + 1
     if high > days_known:
         around, high = 0, (end - 1) // DAY - first + 1
     if start < first * DAY or high > days_known:
@@ -134,11 +138,31 @@ class _View:
         expected = (plain * (1 + (factor - 1)[:, None] * fading)).sum(axis=1)
         observed = (self.sold[:, inside] * known).sum(axis=1)
         total = plain[hit].sum()
-        level = float(expected[hit].sum() / total) if total > 0 else 1.0
+        alone = _scaled(expected, hit, float(plain[hit].sum(axis=0) @ self._ratios(start, inside, [hit])))
+        level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
-            return Window(expected, observed, level, expected)
-        fair = np.ones(known.shape[0], dtype=bool) if self.own_gaps is None else ~self.own_gaps[:, inside].any(axis=1)
-        return Window(expected * _controls(expected, observed, region, hit, ~hit & fair, noise), observed, level, expected)
+            return Window(alone, observed, level, alone)
+        fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
+        near = fair & np.isin(region, np.unique(region[hit]))
+        together = expected * _controls(expected, observed, region, hit, fair, noise)
+        groups = [hit, *(group for group in (near, fair & ~near) if group.any())]
+        return Window(_scaled(together, hit, float(plain[hit].sum(axis=0) @ self._ratios(start, inside, groups))), observed, level, alone)
+
+    def _ratios(self, start: int, inside: Mask, groups: list[Mask]) -> Array:
+        """How much above its profile the first group is expected in each cell of the window, from the day before and what the others sell in it."""
+        shocks, panel = self.situation.shocks, self.situation.panel
+        slots = panel.values.shape[2]
+        day = (self.starts - self.starts[0]) // DAY
+        cells = Cells(day, np.arange(len(day)) % slots, (self.starts - self.starts[0] + self.lengths / 2) / 60)
+        before = (self.starts >= start - SHOCK_REACH) & (self.starts < start) & self.seen
+        known = []
+        for number, group in enumerate(groups):
+            weight = group.astype(float)
+            known_cells = (self.expected, self.sold) if self.own_gaps is None else (self.expected * ~self.own_gaps, self.sold * ~self.own_gaps)
+            wanted, sold = weight @ known_cells[0], weight @ known_cells[1]
+            use = ((before | inside) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
+            known.append((cells.where(use), sold[use], wanted[use]))
+        return shocks.ratios(groups, self.expected.sum(axis=1), self.situation.region, known, cells.where(inside), PERSISTENCE)
 
     def _level(self, start: int, region: Codes, noise: float) -> Array:
         before = (self.starts >= start - LEVEL_REACH) & (self.starts < start) & self.seen
@@ -150,6 +174,12 @@ class _View:
         same_day = self.starts[before] // DAY == start // DAY
         carried = float((weight * np.where(same_day, 1.0, PERSISTENCE)).sum() / weight.sum()) if weight.sum() > 0 else 0.0
         return 1 + (factor - 1) * carried
+
+
+def _scaled(expected: Array, hit: Mask, total: float) -> Array:
+    """The places' expectations, those of the places hit brought to their common total."""
+    now = float(expected[hit].sum())
+    return np.where(hit, expected * (total / now), expected) if now > 0 else expected
 
 
 def _controls(expected: Array, observed: Array, region: Codes, hit: Mask, control: Mask, noise: float) -> Array:
