@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import polars as pl
 
 from streams.simulator.chance import draws, pick
 from streams.simulator.demand import Wishes
-from streams.simulator.platform import STEP_MS, Condition
-from streams.simulator.scenario import Scenario
+from streams.simulator.parts import CHANNELS, ISSUERS, Incident
+from streams.simulator.platform import FAILURE_CODES, STEP_MS, Condition
+from streams.simulator.scenario import Scenario, ScenarioError
 
 APPROVED, DECLINED, FAILED, HELD = range(4)
 """Outcomes of a try; a held buyer never got as far as an attempt to pay."""
 
-FAILURE_CODES = ("timeout", "unavailable", "network", "internal")
 HOLD_STAGES = ("queue", "login", "registration")
 
 _FAILURE_WEIGHTS = [0.5, 0.25, 0.15, 0.1]
@@ -45,15 +46,16 @@ class Tries:
     approved_at: np.ndarray
 
 
-def tries(scenario: Scenario, day: date, wanted: Wishes, platform: Condition) -> Tries:
+def tries(scenario: Scenario, markets: pl.DataFrame, day: date, wanted: Wishes, platform: Condition) -> Tries:
     """Play the buyers of one day against the platform."""
     closes = scenario.hours[1] * 3_600_000
     active, at = np.arange(len(wanted)), wanted.wanted_at.copy()
     attempts = np.zeros(len(wanted), dtype=np.int64)
+    scoped = [(_within(incident, markets, wanted), failure) for incident, failure in platform.scoped]
     rounds = []
     for number in range(_MOST_TRIES):
         luck = draws(scenario.seed, "tries", day.toordinal(), number).random((len(wanted), 6))[active]
-        one = _one_round(scenario, number=number, active=active, at=at[active], attempts=attempts, wanted=wanted, platform=platform, luck=luck, closes=closes)
+        one = _one_round(scenario, number=number, active=active, at=at[active], attempts=attempts, wanted=wanted, platform=platform, scoped=scoped, luck=luck)
         rounds.append(one)
         attempts[active] = np.maximum(attempts[active], one.attempt)
         again_at = _next_time(one, number, luck)
@@ -74,16 +76,22 @@ def _one_round(
     attempts: np.ndarray,
     wanted: Wishes,
     platform: Condition,
+    scoped: list[tuple[tuple[np.ndarray, int], np.ndarray]],
     luck: np.ndarray,
-    closes: int,
 ) -> Tries:
-    step = at // STEP_MS
-    held = luck[:, 0] >= platform.admitted[step]
-    failed = ~held & (luck[:, 1] < platform.failure[step])
-    outcome = np.select([held, failed, wanted.refused[active]], [HELD, FAILED, DECLINED], APPROVED)
-    reason = np.where(held, pick(luck[:, 2], _HOLD_WEIGHTS), pick(luck[:, 2], _FAILURE_WEIGHTS))
+    step, closes = at // STEP_MS, scenario.hours[1] * 3_600_000
+    # A card without an account needs no login: it is never held.
+    held = (luck[:, 0] >= platform.admitted[step]) & ~wanted.anonymous[active]
+    failure, code = platform.failure[step], platform.code[step]
+    for (hit, own_code), own_failure in scoped:
+        worse = hit[active] & (own_failure[step] > failure)
+        failure, code = np.where(worse, own_failure[step], failure), np.where(worse, own_code, code)
+    failed = ~held & (luck[:, 1] < failure)
+    refused = wanted.refused[active] > 0
+    outcome = np.select([held, failed, refused], [HELD, FAILED, DECLINED], APPROVED)
+    reason = np.select([held, code >= 0], [pick(luck[:, 2], _HOLD_WEIGHTS), code], pick(luck[:, 2], _FAILURE_WEIGHTS))
     approved_late_at = at + 15_000 + (luck[:, 4] * 75_000).astype(np.int64)
-    late = failed & (reason == _TIMEOUT) & ~wanted.refused[active] & (luck[:, 3] < scenario.platform.late_approval_share) & (approved_late_at < closes)
+    late = failed & (reason == _TIMEOUT) & ~refused & (luck[:, 3] < scenario.platform.late_approval_share) & (approved_late_at < closes)
     return Tries(
         purchase=active,
         number=np.full(len(active), number),
@@ -93,6 +101,17 @@ def _one_round(
         reason=reason,
         approved_at=np.select([outcome == APPROVED, late], [at, approved_late_at], -1),
     )
+
+
+def _within(incident: Incident, markets: pl.DataFrame, wanted: Wishes) -> tuple[np.ndarray, int]:
+    """Which purchases an incident concerns, and the code of its failures (-1: a mixture)."""
+    known = markets["region"].unique().sort().to_list()
+    if unknown := [name for name in incident.regions if name not in known]:
+        raise ScenarioError(f"incident.regions: expected some of {', '.join(known)}, got {', '.join(unknown)}")
+    of_region = markets["region"].is_in(incident.regions or known).to_numpy()[wanted.market]
+    of_channel = np.isin(wanted.channel, [CHANNELS.index(name) for name in incident.channels or CHANNELS])
+    of_issuer = np.isin(wanted.issuer, [ISSUERS.index(name) for name in incident.issuers or ISSUERS])
+    return of_region & of_channel & of_issuer, FAILURE_CODES.index(incident.code) if incident.code else -1
 
 
 def _next_time(one: Tries, number: int, luck: np.ndarray) -> np.ndarray:

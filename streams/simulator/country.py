@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from streams.simulator.chance import draws
-from streams.simulator.scenario import Part, Scenario
+from streams.simulator.parts import Part
+from streams.simulator.scenario import Scenario
 
 CYCLES = ("1,6", "2,7", "3,8", "4,9", "5,0")
 """5-day cycles: the last digits of the days of the month that are market days."""

@@ -13,6 +13,7 @@ from streams.simulator.country import country
 from streams.simulator.days import play_day
 from streams.simulator.dirt import DUPLICATE, MALFORMED, soiled
 from streams.simulator.encoding import SLOWEST_SEND_MS, topics_of_day
+from streams.simulator.rhythm import national_level, promoted
 from streams.simulator.scenario import Scenario
 
 HISTORY_SLICE = timedelta(minutes=10)
@@ -78,8 +79,9 @@ def play(scenario: Scenario, *, slice_seconds: float = 600.0, dirty: float = 0.0
 def estimated_events(scenario: Scenario) -> int:
     """About how many records a scenario has, for showing progress."""
     ordinary = scenario.demand.purchases_a_day * scenario.scale * 1.045
-    launch = ordinary * sum(scenario.launch.pent_up) / 2 * 1.5 + 34_560 if scenario.launch else 0
-    return round(scenario.history_days * ordinary + launch)
+    days = sum(national_level(scenario, day) * float(promoted(scenario, day).mean()) for day in scenario.days)
+    load = 34_560 * scenario.launch.days if scenario.launch else 0
+    return round(float(ordinary * days + load))
 
 
 def _play(scenario: Scenario, live_step: timedelta, dirty: float) -> Iterator[Slice]:

@@ -12,8 +12,10 @@ import polars as pl
 from streams.simulator.buyers import Tries
 from streams.simulator.country import country
 from streams.simulator.days import Day, play_day
-from streams.simulator.demand import CHANNELS, Wishes, pent_up
+from streams.simulator.demand import Wishes
+from streams.simulator.parts import CHANNELS
 from streams.simulator.records import named
+from streams.simulator.rhythm import pent_up
 from streams.simulator.scenario import Scenario
 
 COLUMNS = {
@@ -135,7 +137,7 @@ def _fates(wanted: Wishes, actual: Tries, undisturbed: Tries) -> pl.DataFrame:
     }
     return (
         _wishes(wanted)
-        .filter(~pl.col("refused"))
+        .filter(pl.col("refused") == 0)
         .join(by_purchase, on="purchase", how="left")
         .join(otherwise, on="purchase", how="left")
         .select(
