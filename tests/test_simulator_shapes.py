@@ -7,6 +7,8 @@ from functools import cache
 import msgspec
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.events import CONTRACT
 from streams.simulator import Scenario, commands, country, gross_shortfall, load_scenario, play, truth
@@ -47,12 +49,39 @@ def test_sales_go_missing_in_the_incident_and_not_before_it(name):
     assert gross_shortfall(cells(name), start, end) > 0
 
 
-@pytest.mark.parametrize("name", ["holiday-rush", "regional-outage", "23-hour-outage"])
-def test_every_cell_of_every_world_is_conserved(name):
+@pytest.mark.parametrize("name", ["holiday-rush", "card-only-outage", "23-hour-outage"])
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        ("wanted", ["sold", "made_up_later", "lost"]),
+        ("made_up_later", ["tried_again", "switched_channel"]),
+        ("lost", ["failed", "unseen"]),
+        ("lost", ["paid_paper", "paid_card", "paid_cash", "lost_for_good"]),
+    ],
+)
+def test_every_whole_is_the_sum_of_its_parts_in_every_cell(name, whole, parts):
     for suffix in ("", "_amount"):
-        wanted, sold, later, failed, unseen, lost = (pl.col(part + suffix) for part in ("wanted", "sold", "made_up_later", "failed", "unseen", "lost"))
-        assert cells(name).select(((wanted == sold + later + lost) & (lost == failed + unseen)).all()).item()
-    assert cells(name)["approved_amount"].sum() == cells(name)["sold_amount"].sum() + cells(name)["made_up_later_amount"].sum()
+        total = pl.sum_horizontal(pl.col(part + suffix) for part in parts)
+        assert cells(name).select((pl.col(whole + suffix) == total).all()).item()
+    assert name == "23-hour-outage" or all(cells(name)[part].sum() > 0 for part in parts if part != "unseen")
+
+
+def test_what_was_sold_or_made_up_is_what_was_approved():
+    sums = cells("card-only-outage").select(pl.col("approved_amount", "sold_amount", "made_up_later_amount").sum()).row(0, named=True)
+    assert sums["approved_amount"] == sums["sold_amount"] + sums["made_up_later_amount"]
+
+
+@given(seed=st.integers(0, 2**32), failure=st.floats(0, 1), admitted=st.floats(0, 1))
+@settings(max_examples=15, deadline=None)
+def test_whatever_the_incident_the_topic_holds_what_the_truth_says(seed, failure, admitted):
+    smoke = load_scenario("smoke", seed=seed, scale=0.3)
+    scenario = smoke.with_(incident=(msgspec.structs.replace(smoke.incident[0], failure_rate=failure, admitted=admitted),))
+    found = truth(scenario)
+    for suffix in ("", "_amount"):
+        sums = {name: found[name + suffix].sum() for name in ("wanted", "sold", "made_up_later", "failed", "unseen", "approved")}
+        assert sums["wanted"] == sums["sold"] + sums["made_up_later"] + sums["failed"] + sums["unseen"]
+        assert sums["approved"] == sums["sold"] + sums["made_up_later"]
+    assert found["approved_amount"].sum() == sum(one.tally.approved for one in play(scenario))
 
 
 def test_a_regional_outage_leaves_the_other_regions_as_they_were():
@@ -64,7 +93,9 @@ def test_a_regional_outage_leaves_the_other_regions_as_they_were():
 
 def test_a_card_outage_leaves_mobile_as_it_was():
     assert share_missing(during("card-only-outage").filter(channel="card")) > 0.2
-    assert during("card-only-outage").filter(channel="mobile")["missing"].sum() == 0
+    mobile = during("card-only-outage").filter(channel="mobile")
+    assert mobile["missing"].sum() < 0  # more than ever: some who hold both switched
+    assert mobile.select(((pl.col("wanted") > 0) & (pl.col("sold") == 0)).mean()).item() < 0.02
 
 
 def test_an_issuers_outage_fails_that_issuer_and_says_so():

@@ -39,7 +39,7 @@ def payment_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.Dat
     approved = tried.approved_at[decided] >= 0
     short = day.wanted.refused[tried.purchase[decided]] == BALANCE
     code = np.select([approved, short], [len(DECLINE_CODES), 0], pick(rng.random(len(decided)), _DECLINE_WEIGHTS))
-    frame = _buyers(scenario, markets, day, tried.purchase[decided]).with_columns(
+    frame = _buyers(scenario, markets, day, decided).with_columns(
         event_id=uuids(rng, len(decided)),
         attempt=pl.Series(tried.attempt[decided]),
         occurred_at=pl.Series(day.midnight + np.where(approved, tried.approved_at[decided], tried.at[decided])),
@@ -61,7 +61,7 @@ def error_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.DataF
     seen = np.flatnonzero((tried.outcome == FAILED) | ((tried.outcome == HELD) & reported))
     failed, reason = tried.outcome[seen] == FAILED, tried.reason[seen]
     code = np.where(failed, reason, len(FAILURE_CODES) + 2 * reason + (luck[seen, 1] < 0.5))
-    frame = _buyers(scenario, markets, day, tried.purchase[seen]).with_columns(
+    frame = _buyers(scenario, markets, day, seen).with_columns(
         event_id=uuids(rng, len(seen)),
         attempt=pl.Series(tried.attempt[seen]),
         occurred_at=pl.Series(day.midnight + tried.at[seen]),
@@ -77,9 +77,9 @@ def named(names: Sequence[str], index: np.ndarray) -> pl.Series:
     return pl.Series(names, dtype=pl.String).gather(index.astype(np.int64))
 
 
-def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, purchase: np.ndarray) -> pl.DataFrame:
-    """Who wanted to pay what, where: one row for each of the given purchases."""
-    wanted = day.wanted
+def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, tried: np.ndarray) -> pl.DataFrame:
+    """Who wanted to pay what, where and how: one row for each of the given tries."""
+    wanted, purchase = day.wanted, day.actual.purchase[tried]
     ids = uuids(draws(scenario.seed, "purchases", day.date.toordinal()), len(wanted))
     frame = pl.DataFrame(
         {
@@ -88,7 +88,7 @@ def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, purchase: np.nd
             "merchant": wanted.merchant[purchase],
             "user": wanted.user[purchase],
             "anonymous": wanted.anonymous[purchase],
-            "channel": named(CHANNELS, wanted.channel[purchase]),
+            "channel": named(CHANNELS, day.actual.channel[tried]),
             "amount": wanted.amount[purchase],
             "issuer": named(ISSUERS, wanted.issuer[purchase]),
         }
