@@ -1,6 +1,7 @@
 """The simulated country: the same for a seed, true to the contract, and honest about what was lost."""
 
 import os
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -215,11 +216,26 @@ def test_dirt_is_counted_and_leaves_the_rest_as_it_was(smoke, slices):
     extra = dirty - clean
     assert sum(count for value, count in extra.items() if value in clean) == tally.duplicates > 10
     assert sum(count for value, count in extra.items() if value not in clean) == tally.malformed > 10
+    assert min(tally.foreign, tally.malformed - tally.foreign, tally.late, tally.out_of_order) > 10
     for value in extra.keys() - clean.keys():
         with pytest.raises((msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError)):
             msgspec.json.decode(value, type=Payment if b'"status"' in value else Failure, strict=True)
     without = sum((one.tally for one in slices), Tally())
     assert (tally.events, tally.approved, tally.failed) == (without.events, without.approved, without.failed)
+
+
+def test_late_and_disordered_events_are_counted_by_how_long_after_their_turn_they_come(smoke):
+    soiled = list(play(smoke, dirty=0.1))
+    tally = sum((one.tally for one in soiled), Tally())
+    seen: set[bytes] = set()
+    delays = []
+    for topic in ("payments", "errors"):
+        for _, value, sent_at in sorted(flat(soiled)[topic], key=lambda record: record[2]):
+            if found := re.search(rb'^\{"event_id":"[^"]+".*"occurred_at":(\d+),.*\}$', value):
+                delays += [] if value in seen else [sent_at - int(found[1])]
+                seen.add(value)
+    assert 0 < sum(delay > 300_000 for delay in delays) <= tally.late
+    assert sum(delay > 5_000 for delay in delays) > 0.8 * (tally.late + tally.out_of_order)
 
 
 def test_an_ordinary_day_carries_about_two_billion_won_in_76000_payments():
