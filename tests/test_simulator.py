@@ -1,7 +1,10 @@
 """The simulated country: the same for a seed, true to the contract, and honest about what was lost."""
 
+import hashlib
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -52,6 +55,35 @@ def minute_of(milliseconds: int) -> datetime:
 
 def test_the_same_seed_gives_the_same_bytes(smoke, slices):
     assert flat(list(play(load_scenario("smoke")))) == flat(slices)
+
+
+def test_another_process_makes_the_same_bytes(slices):
+    program = """
+import hashlib
+from streams.simulator import load_scenario, play
+digest = hashlib.sha256()
+for one in play(load_scenario("smoke")):
+    for topic in sorted(one.records):
+        digest.update(b"".join(one.records[topic].values))
+print(digest.hexdigest())
+"""
+    digest = hashlib.sha256()
+    for one in slices:
+        for topic in sorted(one.records):
+            digest.update(b"".join(one.records[topic].values))
+    for seed, threads in (("1", "1"), ("2", "2")):
+        given = {**os.environ, "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": threads}
+        made = subprocess.run([sys.executable, "-c", program], env=given, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+        assert made.stdout.strip() == digest.hexdigest()
+
+
+def test_a_day_is_the_same_whatever_days_are_played_before_it():
+    def last_day(history_days: int) -> list[bytes]:
+        scenario = load_scenario("ordinary-week", history_days=history_days, scale=0.02)
+        opens = scenario.opens(scenario.days[-1])
+        return [value for one in play(scenario) if one.until > opens and "payments" in one.records for value in one.records["payments"].values]
+
+    assert last_day(1) == last_day(3) != []
 
 
 def test_another_seed_gives_other_events(slices):

@@ -11,7 +11,7 @@ import polars as pl
 
 from streams.simulator.chance import draws, pick
 from streams.simulator.demand import Wishes
-from streams.simulator.parts import CHANNELS, ISSUERS, Incident
+from streams.simulator.parts import CHANNELS, ISSUERS, Incident, World
 from streams.simulator.platform import FAILURE_CODES, STEP_MS, Condition
 from streams.simulator.scenario import Scenario, ScenarioError
 
@@ -24,9 +24,7 @@ _FAILURE_WEIGHTS = [0.5, 0.25, 0.15, 0.1]
 _HOLD_WEIGHTS = [0.75, 0.15, 0.10]
 _TIMEOUT = FAILURE_CODES.index("timeout")
 _MOST_TRIES = 12
-_PATIENCE, _PATIENCE_KEPT = 0.68, 0.88
-_COMES_BACK = 0.12
-_SWITCHES_CHANNEL = 0.15
+_PATIENCE_KEPT = 0.88
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,9 @@ def tries(scenario: Scenario, markets: pl.DataFrame, day: date, wanted: Wishes, 
         )
         rounds.append(one)
         attempts[active] = np.maximum(attempts[active], one.attempt)
-        again_at = _next_time(one, number, luck)
+        again_at = _next_time(scenario.world, one, number, luck)
         stay = again_at < closes
-        channel[active] = _next_channel(one, wanted, luck)
+        channel[active] = _next_channel(scenario.world, one, wanted, luck)
         active = active[stay]
         at[active] = again_at[stay]
         if not len(active):
@@ -128,18 +126,18 @@ def _within(incident: Incident, markets: pl.DataFrame, wanted: Wishes) -> tuple[
     return of_region & of_issuer, of_channel, FAILURE_CODES.index(incident.code) if incident.code else -1
 
 
-def _next_channel(one: Tries, wanted: Wishes, luck: np.ndarray) -> np.ndarray:
+def _next_channel(world: World, one: Tries, wanted: Wishes, luck: np.ndarray) -> np.ndarray:
     """The channel of each buyer's next try: some with an account change from card to mobile, or back, after a failed attempt to pay."""
-    switches = (one.outcome == FAILED) & ~wanted.anonymous[one.purchase] & (luck[:, 6] < _SWITCHES_CHANNEL)
+    switches = (one.outcome == FAILED) & ~wanted.anonymous[one.purchase] & (luck[:, 6] < world.switches_channel)
     return np.where(switches, 1 - one.channel, one.channel)
 
 
-def _next_time(one: Tries, number: int, luck: np.ndarray) -> np.ndarray:
+def _next_time(world: World, one: Tries, number: int, luck: np.ndarray) -> np.ndarray:
     """When each buyer tries again; never is far beyond the day's end."""
     never = np.iinfo(np.int64).max
     unserved = (one.approved_at < 0) & (one.outcome != DECLINED)
-    patience = _PATIENCE * _PATIENCE_KEPT**number
+    patience = world.patience * _PATIENCE_KEPT**number
     soon = np.where(one.outcome == HELD, 120_000 + luck[:, 5] * 600_000, 15_000 + luck[:, 5] ** 2 * 240_000)
     later = (0.75 + 5.5 * luck[:, 5]) * 3_600_000
-    wait = np.select([luck[:, 4] < patience, luck[:, 4] < patience + _COMES_BACK], [soon, later], -1.0).astype(np.int64)
+    wait = np.select([luck[:, 4] < patience, luck[:, 4] < patience + world.comes_back], [soon, later], -1.0).astype(np.int64)
     return np.where(unserved & (wait > 0), one.at + wait, never)

@@ -155,6 +155,25 @@ class Incident(Part, frozen=True):
         return bool(self.regions or self.channels or self.issuers)
 
 
+class World(Part, frozen=True):
+    """How buyers and days behave beyond what the other tables say. The defaults are the ordinary world; ``second_world`` draws others for scoring.
+
+    ``tails``: degrees of freedom of day-to-day noise (0: lognormal). ``warp_minutes``: how far the day's rhythm is shifted. ``weekday_tilt``: how
+    much Saturdays gain and Mondays lose. ``drift_an_hour``: by what share demand itself changes each hour while there is an incident, in the
+    world without it too. ``spillover``: how much of its neighbours' noise a market takes on. Of buyers whose try came to nothing, ``patience``
+    tries again within minutes, ``comes_back`` hours later; ``switches_channel`` is the share that changes it after a failed attempt to pay.
+    """
+
+    tails: NotNegative = 0.0
+    warp_minutes: Annotated[float, msgspec.Meta(ge=-240, le=240)] = 0.0
+    weekday_tilt: Annotated[float, msgspec.Meta(ge=-0.9, le=0.9)] = 0.0
+    drift_an_hour: Annotated[float, msgspec.Meta(gt=-1, le=1)] = 0.0
+    spillover: Share = 0.0
+    patience: Share = 0.68
+    comes_back: Share = 0.12
+    switches_channel: Share = 0.15
+
+
 def _in_order(starts_at: datetime, ends_at: datetime) -> None:
     if starts_at >= ends_at:
         raise ValueError(f"ends_at: expected a time after starts_at {starts_at.isoformat()}, got {ends_at.isoformat()}")

@@ -55,9 +55,10 @@ def pent_up(scenario: Scenario) -> float:
 def national_level(scenario: Scenario, day: date) -> float:
     """The purchases wanted on a day, in ordinary days, before noise and promotions."""
     growth = (1 + scenario.demand.growth_a_year) ** ((day - scenario.last_ordinary_day).days / 365.25)
+    tilt = 1 + scenario.world.weekday_tilt * (0.0 if day.weekday() == 6 else (day.weekday() - 2.5) / 2.5)
     launched = (day - scenario.launch.day).days if scenario.launch else -1
     waited = 1 + (pent_up(scenario) - 1) * scenario.launch.pent_up_kept**launched if scenario.launch and launched >= 0 else 1.0
-    return float(day_level(day) * growth * waited)
+    return float(day_level(day) * growth * tilt * waited)
 
 
 def market_levels(scenario: Scenario, markets: pl.DataFrame, day: date) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +71,8 @@ def market_levels(scenario: Scenario, markets: pl.DataFrame, day: date) -> tuple
     national = _wandering(scenario, "national", day, 1, _DAY_MEMORY, _DAYS_KEPT) * demand.noise
     regional = _wandering(scenario, "regional", day, 32, _DAY_MEMORY, _DAYS_KEPT)[regions_of(markets)] * demand.regional_noise
     own = _wandering(scenario, "own", day, count, 0.3, 6)
+    if scenario.world.spillover:
+        own = own + scenario.world.spillover * (np.roll(own, 1) + np.roll(own, -1))
     drift = _wandering(scenario, "drift", day, count, _DRIFT_MEMORY, _DRIFT_DAYS) * demand.drift
     spread = demand.noise**2 * (1 + 9) + demand.regional_noise**2 + demand.drift**2
     shared = np.exp(national + regional + 3 * demand.noise * own + drift - spread / 2)
@@ -86,7 +89,7 @@ def minute_profiles(scenario: Scenario, day: date, regions: int) -> np.ndarray:
     rng = draws(scenario.seed, "minutes", day.toordinal())
     minute = np.arange(MINUTES)
     ordinary = _SUNDAY if day.weekday() == 6 or day in _holidays(day.year) else _DAILY
-    shapes = np.stack([np.interp(minute, np.arange(25) * 60, shape) for shape in (ordinary, _MARKET_DAY)])
+    shapes = np.stack([np.interp(minute - scenario.world.warp_minutes, np.arange(25) * 60, shape) for shape in (ordinary, _MARKET_DAY)])
     shapes /= shapes.sum(axis=1, keepdims=True)
     knots = np.arange(0, MINUTES + 30, 30)
     national = np.exp(np.interp(minute, knots, _autocorrelated(rng, len(knots), scenario.demand.noise)))
@@ -94,7 +97,7 @@ def minute_profiles(scenario: Scenario, day: date, regions: int) -> np.ndarray:
     rain = np.stack([_rain(rng, minute, scenario.demand.regional_noise > 0) for _ in range(regions)])
     opens, closes = scenario.hours
     opened = (minute >= opens * 60) & (minute < closes * 60)
-    factor = np.where(opened, national * promoted(scenario, day), 0.0)
+    factor = np.where(opened, national * promoted(scenario, day) * _drifting(scenario, day), 0.0)
     return np.asarray(shapes[None] * (factor * regional * rain)[:, None])
 
 
@@ -117,6 +120,15 @@ def _minutes_since(moment: datetime, day: date) -> np.ndarray:
     return np.arange(MINUTES) - (moment - datetime.combine(day, time(), KST)) / timedelta(minutes=1)
 
 
+def _drifting(scenario: Scenario, day: date) -> np.ndarray:
+    """What becomes of demand itself in an incident's hours, with and without the incident: only in a world that says so."""
+    factor = np.ones(MINUTES)
+    for incident in scenario.incident if scenario.world.drift_an_hour else ():
+        since, left = _minutes_since(incident.starts_at, day), -_minutes_since(incident.ends_at, day)
+        factor *= np.where((since >= 0) & (left > 0), (1 + scenario.world.drift_an_hour) ** np.clip(since / 60, 0, 8), 1.0)
+    return factor
+
+
 def _days_after_feast(day: date) -> int | None:
     near = [(day - feast).days for year in (day.year, day.year + 1) for feast in _feast_days(year)]
     return next((after for after in near if after in _FEAST), None)
@@ -136,13 +148,17 @@ def _wandering(scenario: Scenario, use: str, day: date, size: int, memory: float
     """A first-order autoregression of unit variance from day to day, made from the innovations of the last ``days``: any day can be asked for alone."""
     weights = memory ** np.arange(days)
     weights /= np.sqrt((weights**2).sum())
-    past = [_innovation(scenario.seed, use, day.toordinal() - back, size) for back in range(days)]
+    past = [_innovation(scenario.seed, use, day.toordinal() - back, size, scenario.world.tails) for back in range(days)]
     return np.asarray(weights @ np.stack(past))
 
 
 @lru_cache(maxsize=512)
-def _innovation(seed: int, use: str, ordinal: int, size: int) -> np.ndarray:
-    return draws(seed, use, ordinal).normal(0, 1, size)
+def _innovation(seed: int, use: str, ordinal: int, size: int, tails: float) -> np.ndarray:
+    rng = draws(seed, use, ordinal)
+    if not tails:
+        return rng.normal(0, 1, size)
+    # Cut, so that no day is a hundred times another; of unit variance where that exists.
+    return np.asarray(np.clip(rng.standard_t(tails, size) * np.sqrt(max(tails - 2, 0.5) / tails), -5, 5))
 
 
 def _rain(rng: np.random.Generator, minute: np.ndarray, wanted: bool) -> np.ndarray:  # noqa: FBT001  # no noise, no weather

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from streams.simulator.lines import field_named, line_of
-from streams.simulator.parts import Closure, Country, Demand, Incident, Launch, Operator, Part, Platform, Promotion
+from streams.simulator.parts import Closure, Country, Demand, Incident, Launch, Operator, Part, Platform, Promotion, World
 
 KST = ZoneInfo("Asia/Seoul")
 
@@ -42,6 +42,7 @@ class Scenario(Part, frozen=True):
     operators: tuple[Operator, ...] = ()
     promotion: tuple[Promotion, ...] = ()
     incident: tuple[Incident, ...] = ()
+    world: World = World()
 
     def __post_init__(self) -> None:
         """Check what concerns several fields."""
