@@ -84,7 +84,7 @@ def estimated_events(scenario: Scenario) -> int:
     """About how many records a scenario has, for showing progress."""
     ordinary = scenario.demand.purchases_a_day * scenario.scale * 1.045
     days = sum(national_level(scenario, day) * float(promoted(scenario, day).mean()) for day in scenario.days)
-    load = 34_560 * scenario.launch.days if scenario.launch else 0
+    load = 1_440 * (scenario.hours[1] - scenario.hours[0]) * scenario.launch.days if scenario.launch else 0
     return round(float(ordinary * days + load))
 
 
