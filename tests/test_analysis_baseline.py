@@ -96,3 +96,21 @@ def test_a_step_or_a_frame_that_cannot_be_used_is_refused() -> None:
         expected_sales(nation(), DAY, DAY, as_of=DAY)
     with pytest.raises(FrameError, match="'sales'"):
         expected_sales(nation().drop("sales"), DAY, DAY + timedelta(hours=1), as_of=DAY)
+
+
+def test_a_level_that_the_morning_shows_plainly_is_followed_though_days_differ_and_one_series_is_all_there_is():
+    chance = np.random.default_rng(3)
+    midnight = datetime(2025, 3, 10)
+    minutes = np.arange(0, 1440, 10)
+    shape = 100_000 * np.exp(-(((minutes / 60 - 12) / 4) ** 2))
+    at, sales = [], []
+    for back in range(28, -1, -1):
+        level = 2.5 if back == 0 else chance.lognormal(0, 0.25)
+        sold = chance.poisson(level * shape / 1_000) * 1_000
+        until = 60 if back == 0 else len(minutes)
+        at += [midnight - timedelta(days=back) + timedelta(minutes=int(minute)) for minute in minutes[:until]]
+        sales += sold[:until].tolist()
+    flat = pl.DataFrame({"date": [(midnight - timedelta(days=back)).date() for back in range(40)], "day_type": "day"})
+    start, step = midnight + timedelta(hours=10), timedelta(minutes=10)
+    found = expected_sales(pl.DataFrame({"at": at, "sales": sales}), start, start + timedelta(hours=4), as_of=start, step=step, calendar=flat)
+    assert found["expected"].sum() == pytest.approx(2.5 * shape[60:84].sum(), rel=0.1)

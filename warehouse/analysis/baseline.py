@@ -70,6 +70,7 @@ def expected_sales(
     expected = _smooth(learner.expected(wanted, wanted[:, None] == np.arange(len(kinds))), wide)
     of_day = {int(day): index for index, day in enumerate(wanted)}
     factors, errors = [], []
+    noise = _noise(panel.values[:, past], expected[[of_day[int(day)] for day in past]].transpose(1, 0, 2), learn[past])
     region = np.zeros(len(names), dtype=np.int64)
     for day in [known_until // DAY - days[0], *past]:
         factor = _level(
@@ -81,7 +82,7 @@ def expected_sales(
             known_until % DAY,
             minutes,
             region,
-            learner.noise,
+            noise,
         )
         factors.append(factor)
         if day in past and day < known_until // DAY - days[0]:
@@ -134,6 +135,18 @@ def _level(values: Array, seen: Mask, expected: Array, of_day: dict[int, int], d
     weight = wanted_all.sum(axis=0) * 0.5 ** (before / 90.0)
     share = float((weight * kept).sum() / weight.sum()) if weight.sum() > 0 else 0.0
     return 1 + (levels(sold_all, wanted_all, before, region, noise) - 1) * share
+
+
+def _noise(sold: Array, expected: Array, seen: Mask) -> float:
+    """Variance over mean of single steps, from differences of neighbouring steps [place, day, slot]; ``seen`` is [day, slot].
+
+    The level of a day strays slowly and falls out of the differences. Taken for noise, as it is where one series is all there is, it would keep a
+    level from being followed that the morning shows plainly.
+    """
+    both = seen[:, 1:] & seen[:, :-1]
+    apart = np.diff(sold - expected, axis=2) * both
+    mean = float(((expected[:, :, 1:] + expected[:, :, :-1]) * both).sum())
+    return float((apart**2).sum()) / mean if mean > 0 else 0.0
 
 
 def _spread(errors: Array, wide: int, noise: float, usual: Array) -> Array:
