@@ -188,6 +188,17 @@ def half_of(panel: pl.DataFrame, stores: str) -> pl.DataFrame:
     return panel.filter(number % 2 == (stores == "odd"))
 
 
+def another_constant(told: str) -> None:
+    """Set a number of ``warehouse.analysis``, as in ``profiles.OTHER_KIND=0.5``, to see what its choice does."""
+    try:
+        name, value = told.split("=")
+        module, constant = name.split(".")
+        held = importlib.import_module(f"warehouse.analysis.{module}")
+        setattr(held, constant, type(getattr(held, constant))(value))
+    except (ValueError, AttributeError, ModuleNotFoundError) as error:
+        sys.exit(f"Expected MODULE.NAME=VALUE, such as profiles.OTHER_KIND=0.5, for --set, got {told!r}: {error}.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description="Known losses in real hourly sales (FreshRetailNet-50K, arXiv 2505.16319), and how well they are estimated.")
@@ -197,12 +208,15 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--hours", type=int, nargs="+", default=Draw.hours, help="lengths of the windows; 15 or more begin at any hour of the day")
     options.add_argument("--stores", choices=["all", "even", "odd"], default="all", help="every second store of each city, and nothing of the others")
     options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
+    options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
     options.add_argument("--yardstick", type=Path, help="a program to compare with on the same incidents")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     given = options.parse_args(arguments)
     path = next((p for p in (given.data / FILE, given.data / "freshretail" / FILE) if p.is_file()), None)
     if path is None:
         sys.exit(f"Expected {FILE} in {given.data} or its folder freshretail, found none. It is made from FreshRetailNet-50K (arXiv 2505.16319).")
+    for told in given.set:
+        another_constant(told)
     panel = half_of(pl.read_parquet(path), given.stores)
     at = pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour")
     sales = panel.select(at=at, market_id=pl.col("store_id").cast(pl.String), region=pl.col("city_id").cast(pl.String), sales=pl.col("sales").cast(pl.Float64))

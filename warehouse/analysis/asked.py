@@ -123,13 +123,13 @@ def need_rows_once(rows: Rows) -> None:
         if name in rows.places:
             key = key * len(rows.names[name]) + rows.places[name]
     if int(key.max()) < DENSE * len(key):
-        twice = np.bincount(key)[key] > 1
+        counts = np.bincount(key)
+        row = int(np.argmax(counts[key] > 1)) if counts.max() > 1 else None
     else:
         order = np.argsort(key, kind="stable")
-        twice = np.zeros(len(key), dtype=bool)
-        twice[order[1:]] = key[order[1:]] == key[order[:-1]]
-    if twice.any():
-        row = int(np.argmax(twice))
+        again = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+        row = int(order[again[0]]) if len(again) else None
+    if row is not None:
         said = ", ".join(
             [f"{moment_of(int(rows.minute[row]))}", *(rows.names[n][int(rows.places[n][row])] for n in ("market_id", "channel") if n in rows.places)]
         )
