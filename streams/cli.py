@@ -114,11 +114,13 @@ def simulate(
     scale: Annotated[float | None, typer.Option()] = None,
     speed: Annotated[float | None, typer.Option(help="Times faster than the clock; without it as fast as it goes.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the ground truth as Parquet into this folder.")] = None,
+    dirty: Annotated[float, typer.Option(min=0, max=1, help="Share of duplicates, unreadable, foreign, late and disordered records.")] = 0.0,
+    markets: Annotated[Path | None, typer.Option(help="A market list (CSV) to take as the country.")] = None,
 ) -> None:
     """Send a simulated country to Kafka; its worker needs ONNURI_CLOCK=replay. Example: onnuri simulate launch-day --truth data/truth"""
     from streams.simulating import simulate_to_kafka  # noqa: PLC0415
 
-    sent = simulate_to_kafka(_with_kafka(), scenario, seed=seed, scale=scale, speed=speed, truth=truth)
+    sent = simulate_to_kafka(_with_kafka(), scenario, seed=seed, scale=scale, speed=speed, truth=truth, dirty=dirty, markets=markets)
     typer.echo(json.dumps(sent, ensure_ascii=False, indent=1, default=str))
 
 

@@ -23,6 +23,7 @@ from streams.events import CONTRACT
 from streams.letters import Letters
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
+from warehouse.connection import passes
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ T = TypeVar("T")
 
 BROKER_ERRORS = (KafkaError, AioKafkaError)
 """What the two clients raise."""
-
-RETRIED = (duckdb.IOException, duckdb.OutOfMemoryException, *BROKER_ERRORS, OSError)
-"""A busy or full disk and an absent broker pass; everything else is a bug and stops the worker."""
 
 
 class Line:
@@ -77,7 +75,16 @@ class Line:
 
     async def on_database(self, work: Callable[..., T], *arguments: object) -> T:
         """Run on the one thread that may touch the warehouse."""
-        return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.database, self._on_open_warehouse, work, *arguments)
+
+    def _on_open_warehouse(self, work: Callable[..., T], *arguments: object) -> T:
+        if self.writer.stopped:
+            self.writer.reopen()
+        try:
+            return work(*arguments)
+        except duckdb.FatalException:
+            self.writer.stopped = True
+            raise
 
     async def put(self, fetched: Fetched) -> None:
         """Take one chunk from an agent; waits while a whole batch is waiting."""
@@ -173,13 +180,15 @@ class Line:
         return True
 
     async def retried(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it as often as disk or broker need to come back."""
+        """Do it as often as a busy or full disk and an absent broker need to come back; everything else is a bug and stops the worker."""
         pause, mine = 0.5, object()
         try:
             while True:
                 try:
                     return await work()
-                except RETRIED as error:
+                except (duckdb.Error, *BROKER_ERRORS, OSError) as error:
+                    if isinstance(error, duckdb.Error) and not passes(error):
+                        raise
                     self.waiting[mine] = f"waiting: {type(error).__name__}"
                     log.warning("Tried again in %.1f s: %s", pause, error)
                     await asyncio.sleep(pause)

@@ -16,17 +16,35 @@ from streams.simulator.sending import Sent, send
 from streams.topics import ensure_topics
 
 
-def simulate_to_kafka(settings: Settings, name: str, *, seed: int | None, scale: float | None, speed: float | None, truth: Path | None) -> dict[str, Any]:
+def simulate_to_kafka(
+    settings: Settings,
+    name: str,
+    *,
+    seed: int | None,
+    scale: float | None,
+    speed: float | None,
+    truth: Path | None,
+    dirty: float = 0.0,
+    markets: Path | None = None,
+) -> dict[str, Any]:
     """Play a scenario from its start to its end and say what was sent."""
-    scenario = load_scenario(name, seed=seed, scale=scale)
+    scenario = load_scenario(name, seed=seed, scale=scale, markets=markets)
     replay = settings.model_copy(update={"clock": "replay"})
     ensure_topics(replay)
     if truth:
         write_truth(scenario, truth)
-    return summary(play_with_progress(replay, scenario, speed=speed))
+    return summary(play_with_progress(replay, scenario, speed=speed, dirty=dirty))
 
 
-def play_with_progress(settings: Settings, scenario: Scenario, *, speed: float | None, lead: timedelta = timedelta(0), console: Console | None = None) -> Sent:
+def play_with_progress(
+    settings: Settings,
+    scenario: Scenario,
+    *,
+    speed: float | None,
+    lead: timedelta = timedelta(0),
+    console: Console | None = None,
+    dirty: float = 0.0,
+) -> Sent:
     """Send a scenario. With a speed, what lies before the first incident less ``lead`` goes at full speed and the rest at that multiple of the clock."""
     incident = min((i.starts_at for i in scenario.incident), default=scenario.live_from)
     columns = (
@@ -43,7 +61,7 @@ def play_with_progress(settings: Settings, scenario: Scenario, *, speed: float |
             progress.update(task, completed=now.sent, total=max(total, now.sent), clock=f"{now.scenario_time.astimezone(KST):%Y-%m-%d %H:%M}", rate=now.rate)
 
         # Ten seconds of the scenario a slice where people watch, ten minutes where nobody does.
-        slices = play(scenario, slice_seconds=10.0 if speed else 600.0)
+        slices = play(scenario, slice_seconds=10.0 if speed else 600.0, dirty=dirty)
         return send(slices, settings.kafka, settings.topic, speed=speed, pace_from=incident - lead, total=total, on_progress=show)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import duckdb
 from faust.types import TP
 
 from streams.letters import Letters
@@ -16,6 +17,7 @@ from streams.settings import Settings
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
 from warehouse.closing import Closing
+from warehouse.connection import passes
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
 from warehouse.telling import tell
@@ -58,7 +60,7 @@ class Tending:
         pause = self.publish_seconds if len(read_through) == len(reaches) else max(self.publish_seconds, 10 * self.took)
         began = time.monotonic()
         if began >= self.published_at + pause:
-            await self.line.retried(lambda: self._publish(now, reaches, read_through))
+            await self._publish(now, reaches, read_through)
             self.published_at, self.took = began, time.monotonic() - began
 
     async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
@@ -95,4 +97,18 @@ class Tending:
         ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
         positions = {partition: ends[partition] for partition in read_through}
         wall = datetime.now(UTC)
-        self.manifest = await asyncio.get_running_loop().run_in_executor(self.publishing, self.publisher.publish, now or wall, wall, ends, positions)
+        try:
+            self.manifest = await asyncio.get_running_loop().run_in_executor(self.publishing, self._on_publisher, now or wall, wall, ends, positions)
+        except (duckdb.Error, OSError) as error:
+            if isinstance(error, duckdb.Error) and not passes(error):
+                raise
+            # The next round tries again; readers keep the last state and see its age.
+            log.warning("Nothing could be published: %s", error)
+            self.line.waiting["publishing"] = f"waiting: {type(error).__name__}"
+        else:
+            self.line.waiting.pop("publishing", None)
+
+    def _on_publisher(self, now: datetime, wall: datetime, ends: Mapping[Partition, int], positions: Mapping[Partition, int]) -> dict[str, Any]:
+        with self.writer.in_use:
+            self.publisher.connection = self.writer.connection
+            return self.publisher.publish(now, wall, ends, positions)

@@ -55,3 +55,11 @@ def test_ingest_fails_where_the_totals_are_not_those_that_were_sent(
     assert main(["ingest", "--events", "2000", "--turns", "1", "--results", str(tmp_path / "results.csv")]) == 1
     assert "published KRW" in capsys.readouterr().err
     assert not (tmp_path / "results.csv").exists()
+
+
+def test_the_simulators_rate_is_measured_both_ways_and_a_rate_too_low_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulator", "--scenario", "smoke", "--turns", "1", "--least", "1"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    made = {line.split()[0]: line.split()[1] for line in printed[:2]}
+    assert set(made) == {"columns", "lists"}
+    assert main(["simulator", "--scenario", "smoke", "--turns", "1", "--least", "1e12"]) == 1

@@ -72,7 +72,41 @@ def test_an_argument_out_of_range_is_refused_as_a_file_would_be():
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path):
-    with pytest.raises(ScenarioError, match="launch-day, ordinary-week"):
+    with pytest.raises(ScenarioError, match=r"launch-day, .*ordinary-week"):
         load_scenario("lunch-day")
     with pytest.raises(ScenarioError, match="no such file"):
         load_scenario(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("scale = -1.0", 6),
+        ("\n[demand]\nmean_amount = true", 8),
+        ("[[incident]]\nstarts_at = 2025-02-14T12:00:00+09:00\nends_at = 2025-02-14T11:00:00+09:00", 8),
+        ("[demand]\ncolour = 1", 7),
+        ("[[incident]]\nstarts_at = 2025-02-14T12:00:00+09:00\nends_at = 2025-02-14T13:00:00+09:00\n\n[[incident]]\nstarts_at = 5", 11),
+    ],
+)
+def test_an_error_names_the_line(tmp_path, text, line):
+    with pytest.raises(ScenarioError, match=rf"own\.toml: line {line}: "):
+        load_scenario(written(tmp_path, ORDINARY + text))
+
+
+def test_the_scenarios_that_are_promised_are_shipped():
+    promised = {"ordinary-week", "launch-day", "launch-weekend", "holiday-rush", "regional-outage", "card-only-outage", "issuer-outage"}
+    assert promised | {"slow-degradation", "announced-maintenance", "flapping", "23-hour-outage"} <= set(shipped())
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('issuers = ["없는카드"]', "issuers: expected some of"),
+        ('channels = ["card"]\nadmitted = 0.5', "admitted: expected 1"),
+        ("announced_at = 2025-02-15T12:00:00+09:00", "announced_at: expected a time before"),
+    ],
+)
+def test_an_incident_that_contradicts_itself_is_refused(tmp_path, line, named):
+    incident = "[[incident]]\nstarts_at = 2025-02-14T12:00:00+09:00\nends_at = 2025-02-14T13:00:00+09:00\n"
+    with pytest.raises(ScenarioError, match=named):
+        load_scenario(written(tmp_path, ORDINARY + incident + line))

@@ -15,12 +15,27 @@ class WarehouseDamagedError(Exception):
     """The file is not a DuckDB database of this version; it is left untouched."""
 
 
+def passes(error: Exception) -> bool:
+    """Whether an error of DuckDB comes from a full or failing disk or from too little memory: to be tried again, and no bug.
+
+    A full disk is an IOException in a statement, a TransactionException at COMMIT, and a FatalException, which stops the database until it is
+    opened anew, in a checkpoint.
+    """
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return True
+    return isinstance(error, (duckdb.TransactionException, duckdb.FatalException)) and any(sign in str(error) for sign in DISK_SIGNS)
+
+
+DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
+
+
 def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for its one writer and bring it to the newest migration.
 
     Raises:
         WarehouseBusyError: another process has it open.
         WarehouseDamagedError: the file cannot be read as a warehouse.
+        duckdb.IOException: there is no room on the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -28,6 +43,8 @@ def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> d
     except duckdb.IOException as error:
         if "lock" in str(error):
             raise WarehouseBusyError(f"{path} is held by another process: {error}") from error
+        if "No space left" in str(error):
+            raise
         raise WarehouseDamagedError(_damaged(path, error)) from error
     except duckdb.Error as error:
         raise WarehouseDamagedError(_damaged(path, error)) from error

@@ -4,6 +4,7 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 ``next_offset`` has been counted once, what is above it has not been counted.
 """
 
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,13 +88,28 @@ class Writer:
     """Owns the warehouse file. Not for several threads at once: the worker calls it on its database thread only."""
 
     def __init__(self, path: Path, now: datetime) -> None:
-        self.connection = open_file(path)
+        self.path = path
+        self.stopped = False
+        """Whether DuckDB has stopped the database, as it does when a checkpoint meets a full disk."""
+        self.in_use = threading.Lock()
+        """Held while another thread reads through a cursor: the file cannot be opened anew meanwhile."""
+        self._open()
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)
-        self.connection.execute(_statement("macros"))
         if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
             self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
+
+    def _open(self) -> None:
+        self.connection = open_file(self.path)
+        self.connection.execute(_statement("macros"))
+
+    def reopen(self) -> None:
+        """Open a stopped database anew; what was committed is there, and nothing else."""
+        with self.in_use:
+            self.connection.close()
+            self._open()
+        self.stopped = False
 
     def close(self) -> None:
         """Checkpoint and let the file go."""

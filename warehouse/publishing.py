@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,10 +69,10 @@ def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourl
 
 
 class Publisher:
-    """Publishes from a cursor of its own; each state is one transaction's view of the warehouse."""
+    """Publishes from a cursor of ``connection``; each state is one transaction's view of the warehouse."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-        self.connection = connection.cursor()
+        self.connection = connection
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
@@ -88,8 +89,22 @@ class Publisher:
 
     def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's."""
-        run = self.connection.execute
-        self.connection.begin()
+        with self.connection.cursor() as cursor:
+            body, files = self._state(cursor, now, wall, log_ends, positions)
+        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
+        self._sweep({file.path for file in files})
+        return body
+
+    def _state(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        now: datetime,
+        wall: datetime,
+        log_ends: Mapping[tuple[str, int], int],
+        positions: Mapping[tuple[str, int], int],
+    ) -> tuple[dict[str, Any], list[File]]:
+        run = cursor.execute
+        cursor.begin()
         try:
             line = run("SELECT warehouse_id, watermark, detected_through FROM line").fetchone()
             assert line is not None
@@ -105,9 +120,10 @@ class Publisher:
             # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
             hourly_days = HOURLY_DAYS if lag is not None and lag < BACKLOG else 0
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
-            files = [file for file in wanted_files(hours, tables, hourly_days) if self._write(file)]
+            files = [file for file in wanted_files(hours, tables, hourly_days) if self._write(cursor, file)]
         finally:
-            self.connection.rollback()
+            with suppress(duckdb.Error):
+                cursor.rollback()
         self.sequence += 1
         named: dict[str, list[str]] = {}
         for file in files:
@@ -127,26 +143,22 @@ class Publisher:
             "sources": sources,
             "files": named,
         }
-        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
-        self._sweep({file.path for file in files})
-        return body
+        return body, files
 
-    def _write(self, file: File) -> bool:
+    def _write(self, cursor: duckdb.DuckDBPyConnection, file: File) -> bool:
         """Make sure that the file is there; false where it would be empty."""
         if file.path not in self.written:
             target = self.folder / file.path
             if target.exists():
                 self.written[file.path] = True
             else:
-                self.written[file.path] = self._copy(file, target)
+                self.written[file.path] = self._copy(cursor, file, target)
         return self.written[file.path]
 
-    def _copy(self, file: File, target: Path) -> bool:
+    def _copy(self, cursor: duckdb.DuckDBPyConnection, file: File, target: Path) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
-        row = self.connection.execute(
-            f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)"
-        ).fetchone()
+        row = cursor.execute(f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
         if not row or not row[0]:
             part.unlink(missing_ok=True)
             return False

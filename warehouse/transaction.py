@@ -1,5 +1,7 @@
 """BEGIN, then COMMIT or ROLLBACK."""
 
+from contextlib import suppress
+
 import duckdb
 
 
@@ -16,4 +18,6 @@ class Transaction:
         if kind is None:
             self.connection.commit()
         else:
-            self.connection.rollback()
+            # After a COMMIT that failed, and in a database that a full disk has stopped, there is nothing left to roll back.
+            with suppress(duckdb.TransactionException, duckdb.FatalException):
+                self.connection.rollback()

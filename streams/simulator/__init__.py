@@ -2,8 +2,8 @@
 
 from streams.simulator.commands import commands
 from streams.simulator.country import country
-from streams.simulator.demand import pent_up
 from streams.simulator.playing import Records, Slice, Tally, estimated_events, play
+from streams.simulator.rhythm import pent_up
 from streams.simulator.scenario import Scenario, ScenarioError, load_scenario, shipped
 from streams.simulator.truth import gross_shortfall, net_shortfall, truth, write_truth
 

@@ -1,4 +1,4 @@
-"""What people would have told the line before the scenario starts: the market list, the operators, the announced closure."""
+"""What people would have told the line before the scenario starts: the market list, the operators, promotions, what was announced."""
 
 import polars as pl
 
@@ -26,6 +26,14 @@ def commands(scenario: Scenario) -> list[Command]:
         starts_at, ends_at = (moment.isoformat() for moment in scenario.closed)
         announced = min(start, int(scenario.closure.announced_at.timestamp() * 1000))
         said.append((announced, "maintenance_announced", {"label": scenario.closure.label, "service": None, "starts_at": starts_at, "ends_at": ends_at}))
+    for promotion in scenario.promotion:
+        span = {"starts_at": promotion.starts_at.isoformat(), "ends_at": promotion.ends_at.isoformat()}
+        said.append((start, "promotion", {"label": promotion.label, **span, "factor": promotion.factor}))
+    for incident in scenario.incident:
+        if incident.announced_at is not None:
+            announced = min(start, int(incident.announced_at.timestamp() * 1000))
+            span = {"starts_at": incident.starts_at.isoformat(), "ends_at": incident.ends_at.isoformat()}
+            said.append((announced, "maintenance_announced", {"label": incident.label or "점검", "service": None, **span}))
     ids = uuids(draws(scenario.seed, "commands"), len(said))
     return [
         Command(command_id=command_id, occurred_at=occurred_at, actor=ACTOR, kind=kind, payload=payload)

@@ -1,14 +1,18 @@
-"""The country: markets in regions and districts, invented but plausible, the same for the same seed."""
+"""The country: markets in regions and districts, those of a list or invented but plausible ones, the same for the same seed."""
 
+import re
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from streams.markets import MarketListError, read_markets
 from streams.simulator.chance import draws
-from streams.simulator.scenario import Part, Scenario
+from streams.simulator.parts import Part
+from streams.simulator.scenario import Scenario, ScenarioError
 
 CYCLES = ("1,6", "2,7", "3,8", "4,9", "5,0")
 """5-day cycles: the last digits of the days of the month that are market days."""
@@ -21,6 +25,9 @@ _WORDS = (
     *["중앙", "동부", "서부", "남부", "북부", "역전", "새마을", "큰", "골목", "종합", "풍물", "한마음", "강변", "언덕", "샘터"],
     *["별빛", "햇살", "버드나무", "다리목", "우물가", "돌담", "느티", "솔밭", "은행나무", "새벽", "모퉁이", "장승", "물레", "나루", "들녘"],
 )
+
+
+_PLAIN_ID = re.compile(r"[\w.\-]{1,58}")
 
 
 class Region(Part, frozen=True):
@@ -49,6 +56,8 @@ def country(scenario: Scenario) -> pl.DataFrame:
     Columns: market_id, name, region, district, latitude, longitude (degrees), cycle (last digits such as ``2,7``; null: open daily),
     merchants, share (of the nation's sales on an average day), card_share (of the market's purchases).
     """
+    if scenario.country.file:
+        return listed(scenario)
     rng = draws(scenario.seed, "country")
     places = regions()
     counts = _whole(np.array([region.markets for region in places]), scenario.country.markets)
@@ -78,6 +87,48 @@ def country(scenario: Scenario) -> pl.DataFrame:
             "card_share": rng.beta(20 * scenario.demand.card_share, 20 * (1 - scenario.demand.card_share), len(size)),
         }
     )
+
+
+def listed(scenario: Scenario) -> pl.DataFrame:
+    """The markets of the scenario's list, columns as in ``country``; latitude, longitude and cycle may be null.
+
+    Regions take their known share of the nation's sales (an unknown region that of its markets), markets a heavy-tailed one of their region's.
+
+    Raises:
+        ScenarioError: the file is no market list, or holds ids that cannot be used.
+    """
+    try:
+        found = [market for market in read_markets(Path(str(scenario.country.file))).markets if market.market_id]
+    except MarketListError as error:
+        raise ScenarioError(f"country.file: {error}") from None
+    if bad := [market.market_id for market in found if not _PLAIN_ID.fullmatch(market.market_id)]:
+        raise ScenarioError(f"country.file: expected market_id of 1-58 letters, digits, dots, dashes; got {', '.join(bad[:3])}")
+    if not found:
+        raise ScenarioError(f"country.file: expected at least one market in {scenario.country.file}, got none")
+    found.sort(key=lambda market: market.market_id)
+    rng = draws(scenario.seed, "country")
+    known = {region.name: region for region in regions()}
+    region_at = np.array([market.region for market in found])
+    size = np.empty(len(found))
+    for name in sorted(set(region_at.tolist())):
+        of_region = region_at == name
+        count = int(of_region.sum())
+        region = known.get(name) or Region(name=name, sales=count / len(found), markets=0, cycle=0, districts=())
+        size[of_region] = _sizes(region, count, rng)
+    share = scenario.demand.card_share
+    frame = pl.DataFrame(
+        {
+            "market_id": [market.market_id for market in found],
+            "name": [market.name for market in found],
+            "region": [market.region for market in found],
+            "district": pl.Series([market.district for market in found], dtype=pl.String),
+            "latitude": pl.Series([market.latitude for market in found], dtype=pl.Float64),
+            "longitude": pl.Series([market.longitude for market in found], dtype=pl.Float64),
+            "cycle": pl.Series([market.cycle for market in found], dtype=pl.String),
+            "merchants": [min(9999, max(3, market.merchants or scenario.country.merchants)) for market in found],
+        }
+    )
+    return frame.with_columns(share=pl.Series(size / size.sum()), card_share=pl.Series(rng.beta(20 * share, 20 * (1 - share), len(found))))
 
 
 def _whole(shares: np.ndarray, total: int) -> np.ndarray:

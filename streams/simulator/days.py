@@ -25,7 +25,7 @@ class Day:
 def play_day(scenario: Scenario, markets: pl.DataFrame, day: date) -> Day:
     """Play one day of the scenario; days do not depend on each other."""
     wanted = wishes(scenario, markets, day)
-    actual = tries(scenario, day, wanted, condition(scenario, day))
+    actual = tries(scenario, markets, day, wanted, condition(scenario, day))
     touched = any(incident.starts_at < scenario.closes(day) and incident.ends_at > scenario.opens(day) for incident in scenario.incident)
-    undisturbed = tries(scenario, day, wanted, condition(scenario, day, incidents=False)) if touched else actual
+    undisturbed = tries(scenario, markets, day, wanted, condition(scenario, day, incidents=False)) if touched else actual
     return Day(day, int(datetime.combine(day, time(), KST).timestamp() * 1000), wanted, actual, undisturbed)

@@ -30,13 +30,20 @@ def topics_of_day(scenario: Scenario, markets: pl.DataFrame, day: Day) -> dict[s
     or null for what is none of these), amount (KRW, 0 where there is none). Everything is sent after it happened, within five seconds and before the day's end.
     """
     failed = pl.when(pl.col("service") == "payment").then(pl.lit("failed"))
+    sent_payment, sent_error = (
+        tuple(field for field in fields if scenario.platform.sends_purchase_id or field not in {"purchase_id", "attempt"}) for fields in (_PAYMENT, _ERROR)
+    )
+    payments = payment_frame(scenario, markets, day)
+    if not scenario.platform.sends_purchase_id:
+        # Nobody can know that this approval belongs to that timeout.
+        payments = payments.with_columns(outcome=pl.col("outcome").replace("approved_after_all", "approved"))
     made = {
-        "payments": _encoded(payment_frame(scenario, markets, day), _PAYMENT, key="market_id", outcome=pl.col("outcome"), amount=pl.col("amount")),
+        "payments": _encoded(payments, sent_payment, key="market_id", outcome=pl.col("outcome"), amount=pl.col("amount")),
         "errors": _encoded(
-            error_frame(scenario, markets, day), _ERROR, key="market_id", outcome=failed, amount=pl.col("amount").fill_null(0), other_key="user_id"
+            error_frame(scenario, markets, day), sent_error, key="market_id", outcome=failed, amount=pl.col("amount").fill_null(0), other_key="user_id"
         ),
     }
-    if scenario.launch is not None and day.date == scenario.launch.day:
+    if scenario.launched(day.date):
         made["service_load"] = _encoded(load_frame(scenario, day), _LOAD, key="service", outcome=pl.lit(None, pl.String), amount=pl.lit(0))
     closes = day.midnight + scenario.hours[1] * 3_600_000
     return {topic: _in_order_of_sending(scenario, day, topic, frame, closes) for topic, frame in made.items()}

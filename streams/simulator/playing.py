@@ -11,8 +11,9 @@ import polars as pl
 from streams.simulator.commands import commands
 from streams.simulator.country import country
 from streams.simulator.days import play_day
-from streams.simulator.dirt import DUPLICATE, MALFORMED, soiled
+from streams.simulator.dirt import DUPLICATE, FOREIGN, LATE, MALFORMED, OUT_OF_ORDER, soiled
 from streams.simulator.encoding import SLOWEST_SEND_MS, topics_of_day
+from streams.simulator.rhythm import national_level, promoted
 from streams.simulator.scenario import Scenario
 
 HISTORY_SLICE = timedelta(minutes=10)
@@ -35,7 +36,8 @@ class Records:
 class Tally:
     """What records hold, from their columns: distinct events, KRW by outcome, and dirt, which counts nowhere else.
 
-    ``failed`` sums failed attempts to pay. ``approved`` includes ``approved_after_all``: approvals of attempts that had failed by a timeout.
+    ``malformed`` are all records that cannot be read, ``foreign`` those of them that other systems wrote. ``late`` and ``out_of_order`` events are among
+    ``events``: they were sent minutes or seconds after their turn. ``failed`` sums failed attempts to pay. ``approved`` includes ``approved_after_all``: approvals of attempts that had failed by a timeout.
     """
 
     events: int = 0
@@ -46,6 +48,9 @@ class Tally:
     failed: int = 0
     duplicates: int = 0
     malformed: int = 0
+    foreign: int = 0
+    late: int = 0
+    out_of_order: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         """Both together."""
@@ -65,7 +70,7 @@ def play(scenario: Scenario, *, slice_seconds: float = 600.0, dirty: float = 0.0
     """Play the scenario from its start to its end.
 
     Slices of the history span ten minutes, those from ``scenario.live_from`` on ``slice_seconds``; neither changes any record. ``dirty`` is the
-    share of duplicates and malformed records mixed in. Days are made one at a time, so memory holds one day.
+    share of dirt of each sort (see ``dirt``) mixed in; late events break what a slice says of its ``until``. Days are made one at a time, so memory holds one day.
 
     Raises:
         ValueError: ``slice_seconds`` is not positive, or ``dirty`` is not a share.
@@ -78,8 +83,9 @@ def play(scenario: Scenario, *, slice_seconds: float = 600.0, dirty: float = 0.0
 def estimated_events(scenario: Scenario) -> int:
     """About how many records a scenario has, for showing progress."""
     ordinary = scenario.demand.purchases_a_day * scenario.scale * 1.045
-    launch = ordinary * sum(scenario.launch.pent_up) / 2 * 1.5 + 34_560 if scenario.launch else 0
-    return round(scenario.history_days * ordinary + launch)
+    days = sum(national_level(scenario, day) * float(promoted(scenario, day).mean()) for day in scenario.days)
+    load = 1_440 * (scenario.hours[1] - scenario.hours[0]) * scenario.launch.days if scenario.launch else 0
+    return round(float(ordinary * days + load))
 
 
 def _play(scenario: Scenario, live_step: timedelta, dirty: float) -> Iterator[Slice]:
@@ -121,7 +127,8 @@ def _records(part: pl.DataFrame) -> Records:
 def _tally(part: pl.DataFrame) -> Tally:
     sums = {outcome: (count, amount) for outcome, count, amount in part.group_by("outcome").agg(pl.len(), pl.col("amount").sum()).iter_rows()}
     none = (0, 0)
-    duplicates, malformed = sums.get(DUPLICATE, none)[0], sums.get(MALFORMED, none)[0]
+    dirt = dict(part["dirt"].drop_nulls().value_counts().iter_rows())
+    duplicates, malformed = dirt.get(DUPLICATE, 0), dirt.get(MALFORMED, 0) + dirt.get(FOREIGN, 0)
     after_all = sums.get("approved_after_all", none)[1]
     return Tally(
         events=len(part) - duplicates - malformed,
@@ -132,6 +139,9 @@ def _tally(part: pl.DataFrame) -> Tally:
         failed=sums.get("failed", none)[1],
         duplicates=duplicates,
         malformed=malformed,
+        foreign=dirt.get(FOREIGN, 0),
+        late=dirt.get(LATE, 0),
+        out_of_order=dirt.get(OUT_OF_ORDER, 0),
     )
 
 
@@ -145,5 +155,6 @@ def _command_frame(scenario: Scenario) -> pl.DataFrame:
             "outcome": pl.Series([None] * len(said), dtype=pl.String),
             "amount": [0] * len(said),
             "send_at": [start] * len(said),
+            "dirt": pl.Series([None] * len(said), dtype=pl.String),
         }
     )

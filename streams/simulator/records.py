@@ -5,16 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from streams.simulator.buyers import DECLINED, FAILED, FAILURE_CODES, HELD, HOLD_STAGES
+from streams.simulator.buyers import DECLINED, FAILED, HELD, HOLD_STAGES
 from streams.simulator.chance import draws, pick, uuids
 from streams.simulator.days import Day
-from streams.simulator.demand import CHANNELS, ISSUERS
+from streams.simulator.demand import BALANCE
+from streams.simulator.parts import CHANNELS, ISSUERS
+from streams.simulator.platform import FAILURE_CODES
 from streams.simulator.scenario import Scenario
 
 DECLINE_CODES = ("51", "61", "55", "54", "57", "14")
 """ISO 8583 field 39: balance, limit, wrong PIN, expired card, not permitted, no such card."""
 
-_DECLINE_WEIGHTS = [0.5, 0.2, 0.15, 0.05, 0.05, 0.05]
+_DECLINE_WEIGHTS = [0.0, 0.4, 0.3, 0.1, 0.1, 0.1]
+"""Where the balance is enough."""
 
 _HOLD_CODES = ("queue_abandoned", "queue_abandoned", "timeout", "unavailable", "internal", "timeout")
 """Two for each of HOLD_STAGES."""
@@ -34,8 +37,9 @@ def payment_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.Dat
     rng = draws(scenario.seed, "payments", day.date.toordinal())
     decided = np.flatnonzero((tried.approved_at >= 0) | (tried.outcome == DECLINED))
     approved = tried.approved_at[decided] >= 0
-    code = np.where(approved, len(DECLINE_CODES), pick(rng.random(len(decided)), _DECLINE_WEIGHTS))
-    frame = _buyers(scenario, markets, day, tried.purchase[decided]).with_columns(
+    short = day.wanted.refused[tried.purchase[decided]] == BALANCE
+    code = np.select([approved, short], [len(DECLINE_CODES), 0], pick(rng.random(len(decided)), _DECLINE_WEIGHTS))
+    frame = _buyers(scenario, markets, day, decided).with_columns(
         event_id=uuids(rng, len(decided)),
         attempt=pl.Series(tried.attempt[decided]),
         occurred_at=pl.Series(day.midnight + np.where(approved, tried.approved_at[decided], tried.at[decided])),
@@ -57,7 +61,7 @@ def error_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.DataF
     seen = np.flatnonzero((tried.outcome == FAILED) | ((tried.outcome == HELD) & reported))
     failed, reason = tried.outcome[seen] == FAILED, tried.reason[seen]
     code = np.where(failed, reason, len(FAILURE_CODES) + 2 * reason + (luck[seen, 1] < 0.5))
-    frame = _buyers(scenario, markets, day, tried.purchase[seen]).with_columns(
+    frame = _buyers(scenario, markets, day, seen).with_columns(
         event_id=uuids(rng, len(seen)),
         attempt=pl.Series(tried.attempt[seen]),
         occurred_at=pl.Series(day.midnight + tried.at[seen]),
@@ -73,9 +77,9 @@ def named(names: Sequence[str], index: np.ndarray) -> pl.Series:
     return pl.Series(names, dtype=pl.String).gather(index.astype(np.int64))
 
 
-def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, purchase: np.ndarray) -> pl.DataFrame:
-    """Who wanted to pay what, where: one row for each of the given purchases."""
-    wanted = day.wanted
+def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, tried: np.ndarray) -> pl.DataFrame:
+    """Who wanted to pay what, where and how: one row for each of the given tries."""
+    wanted, purchase = day.wanted, day.actual.purchase[tried]
     ids = uuids(draws(scenario.seed, "purchases", day.date.toordinal()), len(wanted))
     frame = pl.DataFrame(
         {
@@ -83,15 +87,16 @@ def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, purchase: np.nd
             "market_id": markets["market_id"].gather(wanted.market[purchase]),
             "merchant": wanted.merchant[purchase],
             "user": wanted.user[purchase],
-            "channel": named(CHANNELS, wanted.channel[purchase]),
+            "anonymous": wanted.anonymous[purchase],
+            "channel": named(CHANNELS, day.actual.channel[tried]),
             "amount": wanted.amount[purchase],
             "issuer": named(ISSUERS, wanted.issuer[purchase]),
         }
     )
     return frame.with_columns(
         merchant_id=pl.concat_str("market_id", pl.lit("-"), pl.col("merchant").cast(pl.String).str.zfill(4)),
-        user_id=pl.concat_str(pl.lit("u"), pl.col("user").cast(pl.String).str.zfill(7)),
-    ).drop("merchant", "user")
+        user_id=pl.when(~pl.col("anonymous")).then(pl.concat_str(pl.lit("u"), pl.col("user").cast(pl.String).str.zfill(7))),
+    ).drop("merchant", "user", "anonymous")
 
 
 def _reversals(scenario: Scenario, day: Day, approvals: pl.DataFrame) -> pl.DataFrame:

@@ -8,101 +8,23 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from streams.simulator.lines import field_named, line_of
+from streams.simulator.parts import Closure, Country, Demand, Incident, Launch, Operator, Part, Platform, Promotion, World
+
 KST = ZoneInfo("Asia/Seoul")
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 ScenarioT = TypeVar("ScenarioT", bound="Scenario")
 
 
 class ScenarioError(Exception):
-    """A scenario cannot be used; the message names the file, the field, what was expected and what came."""
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a scenario file; unknown fields are refused."""
-
-
-class Country(Part, frozen=True):
-    """The markets. ``merchants`` is their mean number a market; ``market_day_factor`` what a market day carries against another day."""
-
-    markets: Annotated[int, msgspec.Meta(ge=1, le=9999)] = 1400
-    merchants: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 40
-    cycle_share: Share = 0.30
-    market_day_factor: Positive = 4.0
-
-
-class Demand(Part, frozen=True):
-    """What buyers want on an ordinary day at scale 1; ``mean_amount`` is KRW a purchase, ``noise`` the spread of a day's national level."""
-
-    purchases_a_day: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 76_000
-    mean_amount: Annotated[float, msgspec.Meta(ge=2_000, le=1_000_000)] = 25_000.0
-    card_share: Annotated[float, msgspec.Meta(ge=0.1, le=0.9)] = 0.55
-    noise: Share = 0.03
-
-
-class Platform(Part, frozen=True):
-    """What the platform does on an ordinary day, as shares of attempts (reversals: of approvals; late approvals: of timeouts)."""
-
-    failure_rate: Share = 0.005
-    decline_rate: Share = 0.03
-    reversal_rate: Share = 0.007
-    late_approval_share: Share = 0.08
-
-
-class Closure(Part, frozen=True):
-    """The announced time without any service, from the day after the last ordinary day until the launch."""
-
-    label: str
-    announced_at: Moment
-
-
-class Launch(Part, frozen=True):
-    """The day on which the new platform opens. Its demand is an ordinary day's times a factor drawn between the two ``pent_up``."""
-
-    day: date
-    pent_up: tuple[Positive, Positive] = (2.0, 3.0)
-
-    def __post_init__(self) -> None:
-        """Check the order of the two factors."""
-        if self.pent_up[0] > self.pent_up[1]:
-            raise ValueError(f"pent_up: expected the lower factor first, got {list(self.pent_up)}")
-
-
-class Operator(Part, frozen=True):
-    """Who ran the platform, from when until when."""
-
-    name: str
-    starts_at: Moment
-    ends_at: Moment | None = None
-
-
-class Incident(Part, frozen=True):
-    """A time in which the platform fails. Times are aware.
-
-    Over ``climb_minutes`` the failure rate rises to ``failure_rate`` of payment attempts; then the waiting queue starts and lets the share
-    ``admitted`` of buyers through. About every ``relief_every_minutes`` it works half-way for ``relief_minutes`` (0: never).
-    """
-
-    starts_at: Moment
-    ends_at: Moment
-    climb_minutes: Annotated[float, msgspec.Meta(ge=0, le=1440)] = 10.0
-    failure_rate: Share = 0.6
-    admitted: Share = 0.3
-    relief_every_minutes: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    relief_minutes: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the order of the times."""
-        if self.starts_at >= self.ends_at:
-            raise ValueError(f"ends_at: expected a time after starts_at {self.starts_at.isoformat()}, got {self.ends_at.isoformat()}")
+    """A scenario cannot be used; the message names the file, line and field, what was expected and what came."""
 
 
 class Scenario(Part, frozen=True):
-    """A timeline: ordinary days, then perhaps a closure and a launch day. Days are days in Asia/Seoul.
+    """A timeline: ordinary days, then perhaps a closure and a launch. Days are days in Asia/Seoul.
 
-    ``hours`` are the first and the last hour of a day in which anybody buys. ``scale`` multiplies the number of purchases.
+    ``last_ordinary_day`` ends the ``history_days``; without a launch it ends everything. ``hours`` are the first and the last hour of a day in which
+    anybody buys. ``scale`` multiplies the number of purchases.
     """
 
     name: str
@@ -118,7 +40,9 @@ class Scenario(Part, frozen=True):
     closure: Closure | None = None
     launch: Launch | None = None
     operators: tuple[Operator, ...] = ()
+    promotion: tuple[Promotion, ...] = ()
     incident: tuple[Incident, ...] = ()
+    world: World = World()
 
     def __post_init__(self) -> None:
         """Check what concerns several fields."""
@@ -133,7 +57,12 @@ class Scenario(Part, frozen=True):
     def days(self) -> tuple[date, ...]:
         """The days with service, in order."""
         history = [self.last_ordinary_day - timedelta(days=back) for back in range(self.history_days - 1, -1, -1)]
-        return (*history, *([self.launch.day] if self.launch else []))
+        launched = [self.launch.day + timedelta(days=after) for after in range(self.launch.days)] if self.launch else []
+        return (*history, *launched)
+
+    def launched(self, day: date) -> bool:
+        """Whether the new platform serves this day."""
+        return self.launch is not None and day >= self.launch.day
 
     def opens(self, day: date) -> datetime:
         """When the first purchase of a day may happen."""
@@ -155,8 +84,13 @@ class Scenario(Part, frozen=True):
 
     @property
     def live_from(self) -> datetime:
-        """Where the history ends and what people come to watch begins: the launch, else the start."""
-        return self.opens(self.launch.day) if self.launch else self.start
+        """Where the history ends and what people come to watch begins: the launch, else the day of the first incident, else the start."""
+        if self.launch:
+            return self.opens(self.launch.day)
+        if not self.incident:
+            return self.start
+        first = min(incident.starts_at for incident in self.incident).astimezone(KST).date()
+        return self.opens(min(max(first, self.days[0]), self.days[-1]))
 
     @property
     def closed(self) -> tuple[datetime, datetime] | None:
@@ -166,7 +100,7 @@ class Scenario(Part, frozen=True):
         return (datetime.combine(self.last_ordinary_day + timedelta(days=1), time(), KST), datetime.combine(self.launch.day, time(), KST))
 
     def with_(self, **changes: object) -> Self:
-        """The same scenario with other values, checked as a file's are.
+        """The same scenario with other values, checked as a file's are; a value of None changes nothing.
 
         Raises:
             ScenarioError: a value cannot be used.
@@ -181,11 +115,15 @@ def shipped() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
-def load_scenario(name_or_path: str | Path, *, seed: int | None = None, scale: float | None = None, history_days: int | None = None) -> Scenario:
+def load_scenario(
+    name_or_path: str | Path, *, seed: int | None = None, scale: float | None = None, history_days: int | None = None, markets: Path | None = None
+) -> Scenario:
     """Read a shipped scenario by its name, or any by the path of its TOML file; the arguments win over the file.
 
+    ``markets`` is a market list in CSV to take as the country. A list that a file names stands beside that file, unless its path is absolute.
+
     Raises:
-        ScenarioError: there is no such scenario, or a field cannot be used; the message names file and field.
+        ScenarioError: there is no such scenario, or a field cannot be used; the message names file, line and field.
     """
     if str(name_or_path).endswith(".toml"):
         path, origin = Path(name_or_path), str(name_or_path)
@@ -193,21 +131,26 @@ def load_scenario(name_or_path: str | Path, *, seed: int | None = None, scale: f
             raise ScenarioError(f"{origin}: there is no such file. Shipped scenarios go by name: {', '.join(shipped())}.")
         raw = path.read_bytes()
     elif name_or_path in shipped():
-        origin = f"{name_or_path}.toml"
+        path, origin = Path(), f"{name_or_path}.toml"
         raw = resources.files("streams.simulator").joinpath("scenarios", origin).read_bytes()
     else:
         raise ScenarioError(f"There is no scenario {str(name_or_path)!r}. Shipped: {', '.join(shipped())}. An own one is given as the path of a .toml file.")
     try:
+        text = raw.decode()
         table = msgspec.toml.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{origin}: this is not TOML: {error}") from None
-    return _convert(table, Scenario, origin).with_(seed=seed, scale=scale, history_days=history_days)
+    read = _convert(table, Scenario, origin, text)
+    listed = markets or (path.parent / read.country.file if read.country.file else None)
+    country = msgspec.structs.replace(read.country, file=str(listed)) if listed else None
+    return read.with_(seed=seed, scale=scale, history_days=history_days, country=country)
 
 
-def _convert(table: object, kind: type[ScenarioT], origin: str) -> ScenarioT:
+def _convert(table: object, kind: type[ScenarioT], origin: str, text: str = "") -> ScenarioT:
     try:
         return msgspec.convert(table, kind, strict=True)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `")
-        field = place.rstrip("`").removeprefix("$").removeprefix(".")
-        raise ScenarioError(f"{origin}: {f'field {field}: ' if field else ''}{reason}") from None
+        reason, place, field = field_named(str(error))
+        line = line_of(text, field) if text else None
+        where = f"{f'line {line}: ' if line else ''}{f'field {place}: ' if place else ''}"
+        raise ScenarioError(f"{origin}: {where}{reason}") from None
