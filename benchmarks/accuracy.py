@@ -8,8 +8,10 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
@@ -18,46 +20,72 @@ import polars as pl
 from warehouse.analysis import estimate_loss
 
 FILE = "public_even_stores_60d.parquet"
-FIRST_DAY = 29
-"""Incidents start after a month, so that any history up to four weeks fits before them."""
+FIRST_DAY, HALF_DAY = 29, 44
+"""Incidents start after a month, so that any history up to four weeks fits before them; the other day parts the rest into halves."""
+
+FIRST_HOUR, LAST_HOUR = 8, 23
 
 
-def incidents(sales: pl.DataFrame, count: int, seed: int) -> Iterator[tuple[str, datetime, datetime, float, list[str] | None]]:
-    """Windows of 1 to 6 hours of the day: scope, start, end, share lost, and the stores hit (None: all), in turn for each scope."""
+@dataclass(frozen=True)
+class Draw:
+    """How incidents are drawn: how many a seed, lengths in hours, on which days (indices), and how many stores a city must have to be hit as one."""
+
+    count: int = 300
+    hours: tuple[int, ...] = (1, 2, 3, 4, 6)
+    days: tuple[int, int] = (FIRST_DAY, 60)
+    smallest_city: int = 15
+
+    @property
+    def within_a_day(self) -> bool:
+        """Whether every window begins after 08:00 and ends by 23:00 of one day; longer ones begin at any hour."""
+        return max(self.hours) < LAST_HOUR - FIRST_HOUR
+
+
+Incident = tuple[str, datetime, datetime, float, list[str] | None]
+
+
+def incidents(sales: pl.DataFrame, draw: Draw, seed: int) -> Iterator[Incident]:
+    """Windows of some hours: scope, start, end, share lost, and the stores hit (None: all), in turn for each scope."""
     rng = np.random.default_rng(seed)
     days = sales["at"].dt.date().unique().sort()
     size = sales.group_by("market_id", "region").agg(pl.col("sales").sum()).sort("market_id")
-    cities = size.group_by("region").len().filter(pl.col("len") >= 15)["region"].sort().to_list()
+    cities = size.group_by("region").len().filter(pl.col("len") >= draw.smallest_city)["region"].sort().to_list()
     larger = size.filter(pl.col("sales") > pl.col("sales").median())["market_id"].to_list()
-    for number in range(count):
+    for number in range(draw.count):
         scope = ("nation", "city", "store")[number % 3]
-        hours = int(rng.choice([1, 2, 3, 4, 6]))
-        day: date = days[int(rng.integers(FIRST_DAY, len(days)))]
-        start = datetime.combine(day, time(int(rng.integers(8, 23 - hours))))
+        hours = int(rng.choice(draw.hours))
+        over = 0 if draw.within_a_day else -(-(hours + 23) // 24) - 1
+        day: date = days[int(rng.integers(draw.days[0], min(draw.days[1], len(days)) - over))]
+        start = datetime.combine(day, time(int(rng.integers(FIRST_HOUR, LAST_HOUR - hours) if draw.within_a_day else rng.integers(0, 24))))
         share = float(rng.choice([1.0, 0.6, 0.3]))
         city, store = str(rng.choice(cities)), str(rng.choice(larger))
         hit = {"nation": None, "city": size.filter(pl.col("region") == city)["market_id"].to_list(), "store": [store]}[scope]
         yield scope, start, start + timedelta(hours=hours), share, hit
 
 
-def measure(sales: pl.DataFrame, calendar: pl.DataFrame, history: int, count: int, seed: int) -> pl.DataFrame:
-    """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, and the same hours a week before."""
+def measure(sales: pl.DataFrame, calendar: pl.DataFrame, history: int, given: Iterator[Incident]) -> pl.DataFrame:
+    """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median."""
     kinds = dict(calendar.iter_rows())
     found = []
-    for scope, start, end, share, hit in incidents(sales, count, seed):
+    for scope, start, end, share, hit in given:
         midnight = datetime.combine(start.date(), time())
         known = sales.filter(pl.col("at").is_between(midnight - timedelta(days=history), end, closed="left"))
-        of_hit = pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit)
-        inside = of_hit & pl.col("at").is_between(start, end, closed="left")
-        full = float(known.filter(inside)["sales"].sum())
+        of_hit = known if hit is None else known.filter(pl.col("market_id").is_in(hit))
+        sold = dict(of_hit.group_by("at").agg(pl.col("sales").sum()).iter_rows())
+        hours = [start + timedelta(hours=n) for n in range((end - start) // timedelta(hours=1))]
+        full = float(sum(sold.get(hour, 0.0) for hour in hours))
         if full <= 0:
             continue
-        week = timedelta(days=7)
-        before = float(known.filter(of_hit & pl.col("at").is_between(start - week, end - week, closed="left"))["sales"].sum())
+        before = sum(sold.get(hour - timedelta(days=7), 0.0) for hour in hours)
+        past = [midnight - timedelta(days=n) for n in range(1, history + 1)]
+        alike = {kind: [day for day in past if kinds[day.date()] == kind] or past for kind in set(kinds.values())}
+        median = sum(float(np.median([sold.get(datetime.combine(day, hour.time()), 0.0) for day in alike[kinds[hour.date()]]])) for hour in hours)
+        inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit))
         hurt = known.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales"))
         ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar)
-        found.append((scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - (1 - share) * full))
-    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before"]
+        left = (1 - share) * full
+        found.append((scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left))
+    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -74,9 +102,7 @@ def load_yardstick(path: Path) -> ModuleType:
     return module
 
 
-def measure_yardstick(
-    yardstick: ModuleType, path: Path, panel: pl.DataFrame, given: Iterator[tuple[str, datetime, datetime, float, list[str] | None]], history: int
-) -> pl.DataFrame:
+def measure_yardstick(yardstick: ModuleType, path: Path, panel: pl.DataFrame, given: Iterator[Incident], history: int) -> pl.DataFrame:
     """The yardstick on the same incidents: ``start``, ``scope``, its loss, its true loss, and what it expects of the full sales; windows within a day."""
     values, city, kinds, _ = yardstick.panel(str(path))
     stores, first = panel["store_id"].unique().sort().cast(pl.String).to_list(), panel["dt"].min()
@@ -107,7 +133,7 @@ def compared(found: pl.DataFrame) -> pl.DataFrame:
         difference = 100 * (days["ours"] - days["theirs"]).to_numpy()[drawn].sum(axis=1) / of
         low, high = np.quantile(difference, [0.05, 0.95])
         ours, theirs = 100 * float(error["ours"].mean()), 100 * float(error["theirs"].mean())
-        covers = part["yardstick_covers"].cast(pl.Float64)
+        covers = part["yardstick_covers"].cast(pl.Float64).drop_nans()
         rows.append(
             (
                 scope,
@@ -118,7 +144,7 @@ def compared(found: pl.DataFrame) -> pl.DataFrame:
                 float(low),
                 float(high),
                 100 * float(covers.mean()),
-                100 * float(part["yardstick_winkler"].mean()),
+                100 * float(part["yardstick_winkler"].drop_nans().mean()),
             )
         )
     names = ["scope", "incidents", "ours", "yardstick", "change", "difference_low", "difference_high", "yardstick_coverage", "yardstick_winkler"]
@@ -136,6 +162,7 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
         error_of_loss=100 * (error.abs() / pl.col("true")).mean(),
         error_of_expected=100 * (error.abs() / pl.col("full")).mean(),
         week_before_error=100 * ((pl.col("week_before") - pl.col("true")).abs() / pl.col("full")).mean(),
+        median_error=100 * ((pl.col("median") - pl.col("true")).abs() / pl.col("full")).mean(),
         coverage=100 * covered.mean(),
         winkler=100 * ((pl.col("high") - pl.col("low") + 20 * beyond) / pl.col("full")).mean(),
     )
@@ -153,28 +180,59 @@ def _coverage_span(found: pl.DataFrame) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def half_of(panel: pl.DataFrame, stores: str) -> pl.DataFrame:
+    """Every second store of each city, counted from 0 by id: ``even``, ``odd``, or ``all`` of them."""
+    if stores == "all":
+        return panel
+    number = pl.col("store_id").rank("dense").over("city_id").cast(pl.Int64) - 1
+    return panel.filter(number % 2 == (stores == "odd"))
+
+
+def another_constant(told: str) -> None:
+    """Set a number of ``warehouse.analysis``, as in ``profiles.OTHER_KIND=0.5``, to see what its choice does."""
+    try:
+        name, value = told.split("=")
+        module, constant = name.split(".")
+        held = importlib.import_module(f"warehouse.analysis.{module}")
+        setattr(held, constant, type(getattr(held, constant))(value))
+    except (ValueError, AttributeError, ModuleNotFoundError) as error:
+        sys.exit(f"Expected MODULE.NAME=VALUE, such as profiles.OTHER_KIND=0.5, for --set, got {told!r}: {error}.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description="Known losses in real hourly sales (FreshRetailNet-50K, arXiv 2505.16319), and how well they are estimated.")
     options.add_argument("--data", type=Path, required=True, help=f"folder that holds {FILE}, or freshretail/{FILE}")
     options.add_argument("--history", type=int, default=14, help="days of history before the incident")
     options.add_argument("--incidents", type=int, default=300, help="incidents a seed, a third for each scope")
+    options.add_argument("--hours", type=int, nargs="+", default=Draw.hours, help="lengths of the windows; 15 or more begin at any hour of the day")
+    options.add_argument("--stores", choices=["all", "even", "odd"], default="all", help="every second store of each city, and nothing of the others")
+    options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
+    options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
     options.add_argument("--yardstick", type=Path, help="a program to compare with on the same incidents")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     given = options.parse_args(arguments)
     path = next((p for p in (given.data / FILE, given.data / "freshretail" / FILE) if p.is_file()), None)
     if path is None:
         sys.exit(f"Expected {FILE} in {given.data} or its folder freshretail, found none. It is made from FreshRetailNet-50K (arXiv 2505.16319).")
-    panel = pl.read_parquet(path)
+    for told in given.set:
+        another_constant(told)
+    panel = half_of(pl.read_parquet(path), given.stores)
     at = pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour")
     sales = panel.select(at=at, market_id=pl.col("store_id").cast(pl.String), region=pl.col("city_id").cast(pl.String), sales=pl.col("sales").cast(pl.Float64))
     calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
-    found = pl.concat([measure(sales, calendar, given.history, given.incidents, seed) for seed in given.seeds])
+    days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
+    draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
+    every = [one for seed in given.seeds for one in incidents(sales, draw, seed)]
+    found = measure(sales, calendar, given.history, iter(every))
     paired = None
     if given.yardstick:
-        yardstick = load_yardstick(given.yardstick)
-        every = [one for seed in given.seeds for one in incidents(sales, given.incidents, seed)]
-        paired = pl.concat([found, measure_yardstick(yardstick, path, panel, iter(every), given.history)], how="horizontal")
+        if not draw.within_a_day:
+            sys.exit(f"Expected --hours below {LAST_HOUR - FIRST_HOUR} with --yardstick, which estimates within a day; got {given.hours}.")
+        with TemporaryDirectory() as folder:
+            panel.write_parquet(Path(folder) / FILE)
+            theirs = measure_yardstick(load_yardstick(given.yardstick), Path(folder) / FILE, panel, iter(every), given.history)
+        paired = pl.concat([found, theirs], how="horizontal")
         if not np.allclose(paired["true"], paired["yardstick_true"]):
             sys.exit("Expected the same true losses on both sides, got others: the incidents are not the same.")
     with pl.Config(tbl_cols=-1, tbl_width_chars=200, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):

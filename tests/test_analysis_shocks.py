@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from warehouse.analysis import estimate_loss
+from warehouse.analysis.shocks import Fit, Fits, Shocks
 
 FIRST = datetime(2025, 1, 6)
 SAME = pl.DataFrame({"date": [date(2025, 1, 6) + timedelta(days=n) for n in range(40)], "day_type": ["any"] * 40})
@@ -68,3 +69,25 @@ def test_the_total_is_that_of_its_markets_with_and_without_controls() -> None:
         found = estimate_loss(sales(0.1, memory=0.8), start, start + timedelta(hours=3), markets=hit, calendar=SAME)
         assert found.by_market["expected"].sum() == pytest.approx(found.expected)
         assert found.by_region["expected"].sum() == pytest.approx(found.expected)
+
+
+def test_a_past_window_is_told_nothing_by_the_errors_of_its_own_day() -> None:
+    rng = np.random.default_rng(2)
+    errors, wanted = rng.normal(0, 10, (8, 3, 12)), np.full((8, 3, 12), 100.0)
+    wild = errors.copy()
+    wild[5] *= 40
+    busy, middle = np.ones(12, dtype=bool), np.arange(12) + 8.5
+    fits = [Fits(tuple(range(8)), *[Fit(of, wanted, busy, middle, keep=True)] * 3, busy, None) for of in (errors, wild)]
+    every, without = ([fit.shocks(frozenset(left_out)) for fit in fits] for left_out in ((), (5,)))
+    assert every[0] is not None
+    assert without[0] is not None
+    assert np.array_equal(seen_by(without[0]), seen_by(without[1]))
+    assert without[0].nation.day == without[1].nation.day  # type: ignore[union-attr]
+    assert not np.allclose(seen_by(every[0]), seen_by(every[1]))
+    assert seen_by(every[0].without([5])) is seen_by(without[0])
+
+
+def seen_by(shocks: Shocks | None) -> np.ndarray:
+    assert shocks is not None
+    assert shocks.nation.seen is not None
+    return shocks.nation.seen

@@ -6,7 +6,7 @@ from functools import cache
 import holidays
 import polars as pl
 
-from warehouse.analysis.errors import AnalysisError, need_columns
+from warehouse.analysis.errors import AnalysisError, FrameError, need_columns
 
 WORKDAY, SATURDAY, SUNDAY_OR_HOLIDAY = "workday", "saturday", "sunday_or_holiday"
 
@@ -25,12 +25,14 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
     """The type of each of ``days``, from ``calendar`` (``date``, ``day_type``) or, without one, the Korean calendar.
 
     Raises:
-        FrameError: a column is missing.
+        FrameError: a column is missing or holds no dates.
         AnalysisError: the calendar does not hold each day once.
     """
     if calendar is None:
         return [_day_type(day) for day in days]
     need_columns(calendar, "calendar", ("date", "day_type"))
+    if calendar["date"].dtype != pl.Date and not isinstance(calendar["date"].dtype, pl.Datetime):
+        raise FrameError(f"calendar: expected dates in 'date', got {calendar['date'].dtype}. Parse them first, e.g. with str.to_date().")
     known = dict(zip(calendar["date"].cast(pl.Date).to_list(), calendar["day_type"].cast(pl.String).to_list(), strict=True))
     if len(known) < len(calendar):
         raise AnalysisError("calendar: expected each date once, got some twice. Keep one row a date.")

@@ -1,6 +1,7 @@
 """What multiplies a place's sales on known days: market days of a 5-day cycle, and promotions."""
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -30,9 +31,12 @@ def promotions_of(promotions: pl.DataFrame | None) -> Promotions:
     spans = [(low, high) for low, high, _ in spans_of(promotions, "promotions")]
     if promotions is None or "factor" not in promotions.columns:
         return Promotions([], spans)
+    if promotions["factor"].dtype != pl.Null and not promotions["factor"].dtype.is_numeric():
+        raise FrameError(f"promotions: expected numbers in 'factor', got {promotions['factor'].dtype}. Cast the column; leave unknown ones null.")
     factors = promotions["factor"].cast(pl.Float64).to_list()
-    if any(factor is not None and not factor > 0 for factor in factors):
-        raise FrameError(f"promotions: expected factors above 0, got {next(f for f in factors if f is not None and not f > 0)}. Leave unknown ones null.")
+    wrong = [factor for factor in factors if factor is not None and not 0 < factor < inf]
+    if wrong:
+        raise FrameError(f"promotions: expected factors above 0, got {wrong[0]}. Leave unknown ones null.")
     known = [(*span, factor) for span, factor in zip(spans, factors, strict=True) if factor is not None]
     return Promotions(known, [span for span, factor in zip(spans, factors, strict=True) if factor is None])
 
@@ -50,7 +54,7 @@ def market_days(cycles: pl.DataFrame, names: list[str], days: list[int]) -> Mask
     last_digit = np.array([date_of(day).day % 10 for day in days])
     held = np.zeros((len(names), len(days)), dtype=bool)
     for market, said in zip(cycles["market_id"].cast(pl.String), cycles["days"], strict=True):
-        digits = [] if said is None else said.split(",") if isinstance(said, str) else list(said)
+        digits = [] if said is None else said.split(",") if isinstance(said, str) else [said] if isinstance(said, int | float) else list(said)
         if not all(str(digit).strip().isdigit() and 0 <= int(digit) <= 9 for digit in digits):
             raise FrameError(f"cycles: expected last digits such as '2,7' or [2, 7] in 'days', got {said!r} for market {market}.")
         if market in place and digits:

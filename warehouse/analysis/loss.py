@@ -4,22 +4,23 @@ Expected is what days of the same kind sold, brought to today's level by the hou
 hit, by the others in the same hours. docs/method.md has the formulas, their sources, and where they fail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
 import numpy as np
 import polars as pl
 
+from warehouse.analysis.asked import hit_of, level_of, moments_of, need_rows_once, regions_of, window_of
 from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of
-from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, need_columns
+from warehouse.analysis.errors import HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.shocks import Shocks
-from warehouse.analysis.times import DAY, Minutes, date_of, minute_of, moment_of, spans_of
+from warehouse.analysis.times import DAY, Minutes, date_of, moment_of, spans_of
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
@@ -65,30 +66,30 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
 ) -> LossEstimate:
     """Estimate what was not sold from ``start`` to ``end``.
 
-    Times are aware, or naive and local (Asia/Seoul). ``sales`` has ``at`` (start of an interval; any uniform step from a minute
-    to a day; ``step``, by default the longest that fits; hours may come summed up where neither the window nor the same window an hour
+    Times are aware, or naive and local (Asia/Seoul); ``start``, ``end``, ``as_of`` alike. ``sales`` has ``at`` (start of an interval; any uniform step from a minute
+    to a day, each time, market and channel once; ``step``, by default the longest that fits; hours may come summed up where neither the window nor the same window an hour
     earlier or later begins or ends within), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are
     zero from the first row's time to ``as_of``. ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
     and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``promotions``: ``start``, ``end``, ``label``,
     optionally ``factor``. ``exclusions``: ``start``, ``end``, optionally ``market_id``: never learnt from, nor is the incident.
-    Nothing from ``as_of`` on is used (default: ``end``); a later one learns from the days after.
+    Nothing from ``as_of`` on is used (default: ``end``, or the end of the step that holds it); a later one learns from the days after.
 
     Raises:
         FrameError: a frame lacks a column or holds what it may not.
-        HistoryError: no ordinary day is left to learn from.
+        HistoryError: no ordinary day is left to learn from, or none with the window's hours.
         AnalysisError: the window, the markets, the calendar or the level cannot be used.
     """
-    if not 0 < level < 1:
-        raise AnalysisError(f"level: expected a share between 0 and 1, got {level}. For 90 % give 0.9.")
+    level = level_of(level)
     warnings: list[Remark] = []
     optional = tuple(column for column in ("region", "channel") if isinstance(sales, pl.DataFrame) and column in sales.columns)
     need_columns(sales, "sales", ("at", "market_id", "sales"))
     rows = rows_of(sales, "sales", ("market_id", *optional), step)
-    known_until = minute_of(end if as_of is None else as_of, "as_of")
+    asked_start, asked_end, known_until = moments_of(start, end, as_of, rows.step)
     rows = rows.until(known_until)
     need_rows(rows, "sales")
-    first, last = _window(rows, minute_of(start, "start"), minute_of(end, "end"), known_until, warnings)
-    hit = _hit(rows, markets)
+    need_rows_once(rows)
+    first, last = window_of(rows, asked_start, asked_end, known_until, warnings)
+    hit = hit_of(rows, markets)
     said = promotions_of(promotions)
     situation = _situation(rows, first, last, known_until, hit, calendar, cycles, said, exclusions, warnings)
     jitter = JITTER if rows.step <= 60 and 60 % rows.step == 0 else (0,)
@@ -100,6 +101,8 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
         apart = float((found.without_controls - found.observed)[hit].sum())
         warnings.append(Remark("controls_used", {"amount": apart}))
     expected, observed = found.expected[hit], found.observed[hit]
+    if expected.sum() <= 0:
+        warnings.append(Remark("nothing_expected"))
     ids = np.flatnonzero(hit)
     total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids)
     regions = rows.names.get("region", ["unknown"])
@@ -122,37 +125,6 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
         end=moment_of(last),
         level=level,
     )
-
-
-def _window(rows: Rows, start: int, end: int, known_until: int, warnings: list[Remark]) -> tuple[int, int]:
-    if end <= start:
-        raise AnalysisError(f"end: expected a time after the start {moment_of(start)}, got {moment_of(end)}.")
-    step = rows.step
-    first, last = start // step * step, -(-end // step) * step
-    if (first, last) != (start, end):
-        warnings.append(Remark("window_widened", {"step": step, "start": moment_of(first), "end": moment_of(last)}))
-    if known_until < last:
-        last = known_until // step * step
-        warnings.append(Remark("window_cut", {"until": moment_of(last)}))
-    if last <= first:
-        raise AnalysisError(
-            f"as_of: expected a time in or after the window from {moment_of(first)}, got {moment_of(known_until)}. Wait for the window, or move as_of."
-        )
-    newest = int(rows.minute.max()) + step
-    if newest < last:
-        warnings.append(Remark("no_rows_after", {"after": moment_of(newest)}))
-    return first, last
-
-
-def _hit(rows: Rows, markets: list[str] | None) -> Mask:
-    names = rows.names["market_id"]
-    if markets is None:
-        return np.ones(len(names), dtype=bool)
-    wanted = {str(market) for market in markets}
-    unknown = wanted - set(names)
-    if unknown or not wanted:
-        raise AnalysisError(f"markets: expected ids that have sales, got {sorted(unknown)[:5] or 'none'}. Markets known: {len(names)}, e.g. {names[:3]}.")
-    return np.isin(np.array(names), list(wanted))
 
 
 def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
@@ -184,6 +156,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     panel.seen[own_days[:, None] & (starts >= first)] = False
     learn = panel.seen & ~own_days[:, None]
     gap = _gap(learn, first // DAY - days[0], days, warnings)
+    _need_hours(learn, starts, first, last, warnings)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     factor = None if held is None else market_day_factor(panel, kinds, learn, held)
     if held is not None and held.any() and factor is None:
@@ -195,7 +168,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     controls = bool((~hit).any()) and not any(low < last and high > first and market is None for low, high, market in excluded)
     if (~hit).any() and not controls:
         warnings.append(Remark("controls_not_used"))
-    region = _regions(rows)
+    region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
     return Situation(panel, learner, learn, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
 
@@ -215,7 +188,9 @@ def _kinds(days: tuple[int, int], calendar: pl.DataFrame | None) -> Codes:
 def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[Remark]) -> int:
     usable = np.flatnonzero(learn.any(axis=1))
     if not len(usable):
-        raise HistoryError("sales: expected at least one ordinary day outside the window and the exclusions, got none. Load more days, or exclude less.")
+        raise HistoryError(
+            "sales: expected at least one ordinary day with sales outside the window and the exclusions, got none. Load more days, or exclude less."
+        )
     gap = int(np.abs(usable - own_day).min())
     if gap > OLD_DAYS:
         nearest = date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))
@@ -223,17 +198,12 @@ def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[Remark
     return gap
 
 
-def _regions(rows: Rows) -> Codes:
-    market = rows.places["market_id"]
-    count = len(rows.names["market_id"])
-    if "region" not in rows.places:
-        return np.zeros(count, dtype=np.int64)
-    region = np.zeros(count, dtype=np.int64)
-    region[market] = rows.places["region"]
-    if (region[market] != rows.places["region"]).any():
-        wrong = rows.names["market_id"][market[np.argmax(region[market] != rows.places["region"])]]
-        raise FrameError(f"sales: expected one region a market, got several for market {wrong}. Correct the market list.")
-    return region
+def _need_hours(learn: Mask, starts: Minutes, first: int, last: int, warnings: list[Remark]) -> None:
+    unseen = ((starts >= first) & (starts < last)) & ~learn.any(axis=0)
+    if unseen.sum() == ((starts >= first) & (starts < last)).sum():
+        raise HistoryError("sales: expected an ordinary day that holds the hours of the window, got none. Load more days, or exclude less.")
+    if unseen.any():
+        warnings.append(Remark("hours_unseen", {"start": moment_of(int(starts[unseen].min()))}))
 
 
 def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes) -> pl.DataFrame:
@@ -248,17 +218,35 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     """The same by channel: each channel estimated on its own, then scaled so that they add up."""
     place, names = rows.places["channel"], rows.names["channel"]
     of_hit = situation.hit[rows.places["market_id"]]
+    panel, factor = situation.panel, situation.factor
+    if panel.own_gaps is not None:
+        of_hit &= ~_in_gaps(rows, panel) | ((rows.minute >= first) & (rows.minute < last))
     known = Rows(rows.minute[of_hit], rows.sales[of_hit], {}, {}, rows.step)
-    panel = situation.panel
     days = (panel.first_day, panel.first_day + panel.values.shape[1])
     by_channel = panel_of(known, panel.cuts, place[of_hit], len(names), days, int(panel.starts[-1]) + DAY, [])
     by_channel = Panel(by_channel.values, panel.seen, None, panel.first_day, panel.cuts)
     every = np.ones(len(names), dtype=bool)
-    learner = Learner.of(by_channel, situation.learner.kinds, situation.learn)
+    if factor is not None:
+        size = panel.values[situation.hit].sum(axis=(1, 2)) + 1e-12
+        factor = factor if len(factor) == 1 else np.tensordot(size / size.sum(), factor[situation.hit], 1)[None]
+    plain = by_channel if factor is None else replace(by_channel, values=by_channel.values / factor)
+    learner = Learner.of(plain, situation.learner.kinds, situation.learn)
     region = np.zeros(len(names), dtype=np.int64)
     shocks = Shocks.of(learner, region, panel.cuts)
-    alone = Situation(by_channel, learner, situation.learn, None, region, every, controls=False, gap=situation.gap, shocks=shocks)
+    alone = Situation(by_channel, learner, situation.learn, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
-    scale = total / found.expected.sum() if found.expected.sum() > 0 else 1.0
-    return _table("channel", names, None, found.expected * scale, found.observed, bands, np.arange(len(names)))
+    # where no channel has a history of its own, the total is shared out as all was sold
+    shares = found.expected if found.expected.sum() > 0 else by_channel.values.sum(axis=(1, 2))
+    return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)))
+
+
+def _in_gaps(rows: Rows, panel: Panel) -> Mask:
+    """Which rows lie in an exclusion of their own market."""
+    day = rows.minute // DAY - panel.first_day
+    inside = (day >= 0) & (day < panel.values.shape[1])
+    slot = np.searchsorted(panel.cuts, rows.minute % DAY, side="right") - 1
+    found = np.zeros(len(rows.minute), dtype=bool)
+    if panel.own_gaps is not None:
+        found[inside] = panel.own_gaps[rows.places["market_id"][inside], day[inside], slot[inside]]
+    return found

@@ -62,17 +62,31 @@ def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = (), step: 
     if not sales["sales"].dtype.is_numeric():
         raise FrameError(f"{what}: expected numbers in 'sales', got {sales['sales'].dtype}. Cast the column.")
     amount = sales["sales"].cast(pl.Float64)
-    if amount.null_count() or not amount.is_finite().all() or (amount < 0).any():
+    worth = amount.to_numpy()
+    # the least and the greatest tell of NaN too, in a fifth of the time of a comparison of each
+    if amount.null_count() or not (len(worth) == 0 or (worth.min() >= 0 and worth.max() < np.inf)):
         raise FrameError(f"{what}: expected sales of 0 or more in every row, got nulls, NaN or negative ones. Leave absent rows out; put reversals elsewhere.")
     places, names = {}, {}
     for group in groups:
-        text = sales[group].cast(pl.String).fill_null("unknown")
-        names[group] = text.unique().sort().to_list()
-        places[group] = text.cast(pl.Enum(names[group])).to_physical().to_numpy().astype(np.int64)
-    if sales["at"].dtype == pl.Datetime and (sales["at"].dt.epoch("us") % 60_000_000 != 0).any():
-        raise FrameError(f"{what}: expected whole minutes in 'at', got seconds. Sum up by minute first, e.g. group_by(pl.col('at').dt.truncate('1m')).")
-    minute = minutes_of(sales["at"], f"{what}: at")
-    return Rows(minute, amount.to_numpy(), places, names, _step(minute) if step is None else _given(step, minute, what))
+        places[group], names[group] = _codes(sales[group])
+    minute = minutes_of(sales["at"], f"{what}: at", whole=True)
+    return Rows(minute, worth, places, names, _step(minute) if step is None else _given(step, minute, what))
+
+
+def _codes(texts: pl.Series) -> tuple[Codes, list[str]]:
+    """Numbers for texts in their order, and the texts; null reads as 'unknown'."""
+    category = texts.cast(pl.String).fill_null("unknown").cast(pl.Categorical)
+    physical = category.to_physical().to_numpy().astype(np.int64)
+    if not len(physical):
+        return physical, []
+    firsts = np.full(int(physical.max()) + 1, -1, dtype=np.int64)
+    firsts[physical[::-1]] = np.arange(len(physical))[::-1]
+    used = np.flatnonzero(firsts >= 0)
+    found = category.gather(pl.Series(firsts[used])).cast(pl.String).to_list()
+    order = np.argsort(np.array(found), kind="stable")
+    code = np.empty(len(firsts), dtype=np.int64)
+    code[used[order]] = np.arange(len(used))
+    return code[physical], [found[index] for index in order]
 
 
 def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: Sequence[tuple[int, int, int | None]]) -> Panel:

@@ -15,6 +15,8 @@ SENTENCES = {
     "controls_not_used": "Markets that were not hit are not used as controls: an exclusion without a market overlaps the window.",
     "market_days_not_used": "Market days were not used: too few of them in the history to learn what they carry.",
     "promotion_unknown": "A promotion without a factor overlaps the window: expected sales know of it only through the hours before.",
+    "hours_unseen": "No ordinary day holds some hours of the window, the first at {start}: nothing is expected in them.",
+    "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
     "interval_t": "Student's t on the relative errors of {windows} past windows",
     "interval_prior": "Student's t on {windows} past windows and a prior spread of 25 %",

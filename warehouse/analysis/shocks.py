@@ -4,7 +4,8 @@ Best linear unbiased prediction (Henderson 1975; in geostatistics kriging, Mathe
 history by Gaussian likelihood on a small grid. Nothing is tuned: a place, a region, a nation whose days stray more leans on today more.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -72,6 +73,11 @@ class Shocks:
     market: Kernel
     noise: float
     busy: Mask
+    fits: "Fits | None" = None
+
+    def without(self, days: Iterable[int]) -> "Shocks":
+        """The same from the other days: a past window must not be told by a covariance that holds its own errors."""
+        return self if self.fits is None else self.fits.shocks(frozenset(int(day) for day in days)) or self
 
     @classmethod
     def of(cls, learner: Learner, region: Codes, cuts: Codes) -> "Shocks":
@@ -92,17 +98,16 @@ class Shocks:
         sold_region, wanted_region = (of_region.T @ figure for figure in (sold, wanted))
         sold_all, wanted_all = sold.sum(axis=1, keepdims=True), wanted.sum(axis=1, keepdims=True)
         ratio_all, ratio_region = _ratio(sold_all, wanted_all), _ratio(sold_region, wanted_region)
-        market, noise = _fit(sold - wanted * ratio_region[:, region], wanted, busy, middle)
-        regional, _ = _fit(sold_region - wanted_region * ratio_all, wanted_region, busy, middle)
-        nation, _ = _fit(sold_all - wanted_all, wanted_all, busy, middle, keep=True)
-        trust = len(days) / (len(days) + PRIOR_DAYS)
-        nation = replace(
-            nation,
-            day=trust * nation.day + (1 - trust) * PRIOR_VARIANCE / 2,
-            drift=trust * nation.drift + (1 - trust) * PRIOR_VARIANCE / 2,
+        fits = Fits(
+            tuple(days.tolist()),
+            Fit(sold_all - wanted_all, wanted_all, busy, middle, keep=True),
+            Fit(sold_region - wanted_region * ratio_all, wanted_region, busy, middle),
+            Fit(sold - wanted * ratio_region[:, region], wanted, busy, middle),
+            busy,
+            # one market is no sample of markets: its chance is that of its sales
+            None if places > int(region.max()) + 1 else learner.noise,
         )
-        # one market is no sample of markets: its chance is that of its sales
-        return cls(nation, regional, replace(market, white=np.zeros(slots)), noise if places > int(region.max()) + 1 else learner.noise, busy)
+        return fits.shocks(frozenset()) or _prior(learner, slots)
 
     def ratios(self, groups: list[Mask], base: Array, region: Codes, known: list[tuple[Cells, Array, Array]], asked: Cells, persistence: float) -> Array:
         """The expected ratio to ``base`` of the first group in each asked cell, at least 0.
@@ -151,31 +156,72 @@ def _prior(learner: Learner, slots: int) -> Shocks:
     return Shocks(Kernel(PRIOR_VARIANCE / 2, PRIOR_VARIANCE / 2, 6.0, np.zeros(slots)), none, none, learner.noise, np.ones(slots, dtype=bool))
 
 
-def _fit(errors: Array, wanted: Array, busy: Mask, middle: Array, *, keep: bool = False) -> tuple[Kernel, float]:
-    """The kernel that makes the errors [day, series, slot] of series likeliest, weighted by volume; and the noise over mean in it."""
-    slots = len(busy)
-    root = np.sqrt(np.maximum(wanted[:, :, busy], 0)).reshape(-1, int(busy.sum()))
-    scaled = np.divide(errors[:, :, busy].reshape(root.shape), root, out=np.zeros_like(root), where=root > 0)
-    weight = np.maximum(root.T @ root, 1e-12)
-    seen = scaled.T @ scaled / weight
-    chance = (root > 0).sum(axis=0) / np.maximum((root**2).sum(axis=0), 1e-12)
-    if np.trace(seen) <= 1e-9 * len(seen):
-        return Kernel(0.0, 0.0, 1.0, np.zeros(slots)), 0.0
-    apart = np.abs(middle[busy][:, None] - middle[busy])
-    grid = list(product(DAY_SHARES, MEMORIES, WHITES))
-    share, memory, white = (np.array(column)[:, None, None] for column in zip(*grid, strict=True))
-    tried = share + (1 - share) * np.exp(-apart / memory) + white * np.diag(chance / chance.mean())
-    scale = np.einsum("gij,ji->g", np.linalg.inv(tried), seen) / len(seen)
-    best = int(np.argmin(np.log(np.maximum(scale, 1e-30)) + np.linalg.slogdet(tried)[1] / len(seen)))
-    variance, (of_day, hours, alone) = float(scale[best]), grid[best]
-    noise = variance * alone / float(chance.mean())
-    whites = np.zeros(slots)
-    whites[busy] = noise * chance
-    whole = None
-    if keep:
-        whole = np.zeros((slots, slots))
-        whole[np.ix_(busy, busy)] = seen
-    return Kernel(variance * of_day, variance * (1 - of_day), hours, whites, whole), noise
+class Fit:
+    """The errors [day, series, slot] of series, weighted by volume, as sums by day, so that a kernel can be fitted to any of the days."""
+
+    def __init__(self, errors: Array, wanted: Array, busy: Mask, middle: Array, *, keep: bool = False) -> None:
+        root = np.sqrt(np.maximum(wanted[:, :, busy], 0))
+        scaled = np.divide(errors[:, :, busy], root, out=np.zeros_like(root), where=root > 0)
+        self.products, self.weights = scaled.transpose(0, 2, 1) @ scaled, root.transpose(0, 2, 1) @ root
+        self.chance = (root > 0).sum(axis=(0, 1)) / np.maximum((root**2).sum(axis=(0, 1)), 1e-12)
+        self.busy, self.keep = busy, keep
+        apart = np.abs(middle[busy][:, None] - middle[busy])
+        self.grid = list(product(DAY_SHARES, MEMORIES, WHITES))
+        share, memory, white = (np.array(column)[:, None, None] for column in zip(*self.grid, strict=True))
+        tried = share + (1 - share) * np.exp(-apart / memory) + white * np.diag(self.chance / self.chance.mean())
+        self.inverse, self.determinant = np.linalg.inv(tried), np.linalg.slogdet(tried)[1]
+
+    def kernel(self, use: Mask) -> tuple[Kernel, float]:
+        """The kernel that makes the errors of some days likeliest; and the noise over mean in it."""
+        slots = len(self.busy)
+        seen = self.products[use].sum(axis=0) / np.maximum(self.weights[use].sum(axis=0), 1e-12)
+        if np.trace(seen) <= 1e-9 * len(seen):
+            return Kernel(0.0, 0.0, 1.0, np.zeros(slots)), 0.0
+        scale = np.tensordot(self.inverse, seen, 2) / len(seen)
+        best = int(np.argmin(np.log(np.maximum(scale, 1e-30)) + self.determinant / len(seen)))
+        variance, (of_day, hours, alone) = float(scale[best]), self.grid[best]
+        noise = variance * alone / float(self.chance.mean())
+        whites = np.zeros(slots)
+        whites[self.busy] = noise * self.chance
+        whole = None
+        if self.keep:
+            whole = np.zeros((slots, slots))
+            whole[np.ix_(self.busy, self.busy)] = seen
+        return Kernel(variance * of_day, variance * (1 - of_day), hours, whites, whole), noise
+
+
+@dataclass
+class Fits:
+    """What the three levels' kernels are fitted to, by ``days``; ``noise`` where it does not come from the markets."""
+
+    days: tuple[int, ...]
+    nation: Fit
+    region: Fit
+    market: Fit
+    busy: Mask
+    noise: float | None
+    known: dict[frozenset[int], Shocks | None] = field(default_factory=dict)
+
+    def shocks(self, left_out: frozenset[int]) -> Shocks | None:
+        """The shocks of the days but some; None where fewer than three are left."""
+        left_out &= frozenset(self.days)
+        if left_out not in self.known:
+            self.known[left_out] = self._shocks(left_out)
+        return self.known[left_out]
+
+    def _shocks(self, left_out: frozenset[int]) -> Shocks | None:
+        use = np.array([day not in left_out for day in self.days])
+        if use.sum() < 3:
+            return None
+        (nation, _), (region, _), (market, noise) = (fit.kernel(use) for fit in (self.nation, self.region, self.market))
+        trust = float(use.sum() / (use.sum() + PRIOR_DAYS))
+        nation = replace(
+            nation,
+            day=trust * nation.day + (1 - trust) * PRIOR_VARIANCE / 2,
+            drift=trust * nation.drift + (1 - trust) * PRIOR_VARIANCE / 2,
+        )
+        market = replace(market, white=np.zeros(len(self.busy)))
+        return Shocks(nation, region, market, noise if self.noise is None else self.noise, self.busy, self)
 
 
 def _ratio(sold: Array, wanted: Array) -> Array:

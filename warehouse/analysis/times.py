@@ -30,11 +30,11 @@ def minute_of(moment: datetime, what: str) -> int:
     return int((local(moment) - datetime(1970, 1, 1)).total_seconds() // 60)  # noqa: DTZ001 - the local clock
 
 
-def minutes_of(times: pl.Series, what: str) -> Minutes:
+def minutes_of(times: pl.Series, what: str, *, whole: bool = False) -> Minutes:
     """The same for a column of dates or datetimes.
 
     Raises:
-        FrameError: the column holds something else, or nulls.
+        FrameError: the column holds something else, or nulls, or, where ``whole`` minutes are needed, seconds.
     """
     if times.dtype == pl.Null and not len(times):
         return np.empty(0, dtype=np.int64)
@@ -45,7 +45,14 @@ def minutes_of(times: pl.Series, what: str) -> Minutes:
     times = times.cast(pl.Datetime("us")) if times.dtype == pl.Date else times
     if isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone:
         times = times.dt.convert_time_zone("Asia/Seoul").dt.replace_time_zone(None)
-    return times.dt.epoch("us").to_numpy() // 60_000_000
+    moments = times.dt.epoch("us").to_numpy()
+    minutes = moments // 60_000_000
+    if whole and (minutes * 60_000_000 != moments).any():
+        column, (frame, _, _) = what.rpartition(" ")[2], what.partition(":")
+        raise FrameError(
+            f"{frame}: expected whole minutes in {column!r}, got seconds. Sum up by minute first, e.g. group_by(pl.col({column!r}).dt.truncate('1m'))."
+        )
+    return minutes
 
 
 def moment_of(minute: int) -> datetime:

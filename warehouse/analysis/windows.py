@@ -153,6 +153,8 @@ class _View:
         shocks, panel = self.situation.shocks, self.situation.panel
         slots = panel.values.shape[2]
         day = (self.starts - self.starts[0]) // DAY
+        if self.past:
+            shocks = shocks.without(np.unique(self.starts[inside] // DAY - panel.first_day))
         cells = Cells(day, np.arange(len(day)) % slots, (self.starts - self.starts[0] + self.lengths / 2) / 60)
         before = (self.starts >= start - SHOCK_REACH) & (self.starts < start) & self.seen
         known = []

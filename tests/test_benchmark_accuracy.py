@@ -1,0 +1,51 @@
+"""How known losses are drawn: windows lie in the data, halves of stores part them, constants are set or refused."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+
+from benchmarks.accuracy import Draw, another_constant, half_of, incidents
+from warehouse.analysis import profiles
+
+
+def made_sales(days: int = 60, stores: int = 40) -> pl.DataFrame:
+    """A row an hour and store, in two cities."""
+    hours = pl.DataFrame({"at": [datetime(2024, 3, 28) + timedelta(hours=n) for n in range(days * 24)]})
+    places = pl.DataFrame({"market_id": [f"s{n:02d}" for n in range(stores)]}).with_columns(
+        region=pl.col("market_id").str.slice(2), number=pl.int_range(stores)
+    )
+    return hours.join(places, how="cross").select("at", "market_id", sales=pl.col("number") + 1.0, region=(pl.col("number") % 2).cast(pl.String))
+
+
+@pytest.mark.parametrize("hours", [(1, 2, 3, 4, 6), (12,), (24,), (62,)])
+def test_windows_begin_after_a_month_and_end_with_the_data(hours: tuple[int, ...]) -> None:
+    sales = made_sales()
+    first, end = datetime(2024, 3, 28) + timedelta(days=29), datetime(2024, 3, 28) + timedelta(days=60)
+    drawn = list(incidents(sales, Draw(60, hours), 1))
+    assert {scope for scope, *_ in drawn} == {"nation", "city", "store"}
+    assert all(first <= start < stop <= end and stop - start in {timedelta(hours=n) for n in hours} for _, start, stop, _, _ in drawn)
+    assert drawn == list(incidents(sales, Draw(60, hours), 1))
+
+
+def test_incidents_in_one_half_of_the_days_stay_in_it() -> None:
+    days = {(start - datetime(2024, 3, 28)).days for _, start, *_ in incidents(made_sales(), Draw(60, days=(44, 60)), 1)}
+    assert min(days) >= 44
+
+
+def test_two_halves_hold_each_store_once_and_each_city_in_both() -> None:
+    panel = made_sales(1).select(store_id=pl.col("market_id").str.slice(1).cast(pl.Int64), city_id=pl.col("region").cast(pl.Int64))
+    even, odd = half_of(panel, "even"), half_of(panel, "odd")
+    assert set(even["store_id"]) | set(odd["store_id"]) == set(panel["store_id"])
+    assert not set(even["store_id"]) & set(odd["store_id"])
+    assert set(even["city_id"]) == set(odd["city_id"]) == {0, 1}
+    assert half_of(panel, "all") is panel
+
+
+def test_another_constant_is_set_in_its_own_kind_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "OTHER_KIND", profiles.OTHER_KIND)
+    another_constant("profiles.OTHER_KIND=0.5")
+    assert profiles.OTHER_KIND == 0.5
+    for wrong in ("profiles.NOTHING=1", "nothing.OTHER_KIND=1", "OTHER_KIND=1", "profiles.OTHER_KIND=much"):
+        with pytest.raises(SystemExit, match="VALUE, such as"):
+            another_constant(wrong)
