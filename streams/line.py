@@ -54,6 +54,8 @@ class Line:
         self.waiting: dict[object, str] = {}
         """What is tried again just now, by whom."""
         self.committed_at: datetime | None = None
+        self.untold: dict[TP, int] = {}
+        self.telling: asyncio.Task[None] | None = None
         line = writer.line()
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
@@ -162,8 +164,21 @@ class Line:
             if place.epoch == self.epoch:
                 self.applied[place.tp] = (place.epoch, place.sequence)
                 self.expected[place.tp] = place.next_offset
-        await consumer.thread.commit({place.tp: place.next_offset for place, _ in admitted})
+        self._tell_kafka({place.tp: place.next_offset for place, _ in admitted}, consumer)
         return True
+
+    def _tell_kafka(self, offsets: Mapping[TP, int], consumer: ChunkConsumer) -> None:
+        """Tell Kafka when the reading thread has time for it: waiting for that would let the database stand still while records are unpacked."""
+        self.untold.update(offsets)
+        if self.telling is None or self.telling.done():
+            if self.telling is not None:
+                self.telling.result()  # a bug in there stops the worker here
+            self.telling = asyncio.create_task(self._tell(consumer))
+
+    async def _tell(self, consumer: ChunkConsumer) -> None:
+        while self.untold:
+            offsets, self.untold = self.untold, {}
+            await consumer.thread.commit(offsets)
 
     def _on_database(self, admitted: list[tuple[Place, Chunk]], now: datetime) -> bool | None:
         """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""
