@@ -255,6 +255,10 @@ def test_a_failure_is_taken_back_in_the_region_it_was_counted_in(writer: Writer)
     write(writer, chunk("payments", [payment(1)]))
     found = rows(writer, "SELECT region, outcome, count FROM issuer_minute ORDER BY ALL")
     assert found == [("unknown", "failed", 1), ("대구광역시", "approved", 1)]
+    write(writer, chunk("errors", [failure(3)], first_offset=2))
+    assert rows(writer, "SELECT count FROM issuer_minute WHERE region = '대구광역시' AND outcome = 'failed'") == [(1,)]
+    write(writer, chunk("payments", [payment(3)], first_offset=1))
+    assert rows(writer, "SELECT count FROM issuer_minute WHERE region = '대구광역시' ORDER BY ALL") == [(2,)]
 
 
 def test_lost_offsets_are_kept_as_a_range(writer: Writer) -> None:

@@ -109,9 +109,10 @@ def test_only_touched_hours_are_written_again(writer: Writer, folder: Path):
 def test_files_of_another_warehouse_in_the_same_folder_are_not_taken_for_ours(tmp_path: Path, folder: Path):
     for number, made_at in enumerate((NOON, NOON + HOUR)):
         other = Writer(tmp_path / f"w{number}.duckdb", made_at)
-        write(other, payment(number + 1))
+        event = payment(number + 1, amount=1_000 + number)
+        write(other, event)
         publish(Publisher(other.connection, folder))
-        assert cells(folder) == recount([payment(number + 1)], [])
+        assert cells(folder) == recount([event], [])
         other.close()
 
 
@@ -126,9 +127,10 @@ def test_what_a_restored_backup_reads_anew_replaces_what_was_published_before(tm
     publish(Publisher(made.connection, folder))
     made.close()
     restored = Writer(backup, NOON + 2 * HOUR)
-    write(restored, payment(3))
+    other = payment(3, amount=1_000)
+    write(restored, other)
     publish(Publisher(restored.connection, folder))
-    assert cells(folder) == recount([payment(1), payment(3)], [])
+    assert cells(folder) == recount([payment(1), other], [])
     restored.close()
 
 
