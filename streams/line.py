@@ -257,15 +257,16 @@ class Line:
 
     def _on_decoder(self, fetched: Fetched) -> Chunk:
         place, topic = fetched.place, self.contract_name(fetched.place.tp.topic)
-        records = fetched.records()
+        records = fetched.records
         values = [r.value for r in records]
         retained_from = self.retained_from
         earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
         now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
-        if records and records[-1].offset - records[0].offset == len(records) - 1:
-            frame = decoded.frame.with_columns((pl.col("row") + records[0].offset).alias("offset_at"))
+        first = records[0].offset
+        if records[-1].offset - first == len(records) - 1:
+            frame = decoded.frame.with_columns((pl.col("row") + first).alias("offset_at"))
         else:
             frame = decoded.frame.with_columns(pl.lit(pl.Series([r.offset for r in records], dtype=pl.Int64)).gather(pl.col("row")).alias("offset_at"))
         refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
