@@ -3,6 +3,7 @@
 A payload is parsed at the door, where a bad one is refused with a reason, and applied once in the transaction that keeps it.
 """
 
+import json
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -163,6 +164,17 @@ def parse(kind: str, payload: str) -> Payload:
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
+
+
+def record(kind: str, payload: dict[str, Any], actor: str, now: datetime) -> tuple[str, dict[str, Any]]:
+    """One command as it goes into the topic ``commands``: its new id, which is the key, and its fields. ``now`` is aware.
+
+    Raises:
+        PayloadError: unknown kind, or fields that are not what the kind needs.
+    """
+    parse(kind, json.dumps(payload))
+    command_id = str(uuid.uuid4())
+    return command_id, {"command_id": command_id, "occurred_at": int(now.timestamp() * 1000), "actor": actor, "kind": kind, "payload": payload}
 
 
 def _with_seconds(value: object) -> object:
