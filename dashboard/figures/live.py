@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from dashboard.figures.asking import ask
-from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from dashboard.figures.rates import MIN_ATTEMPTS, PurchaseOutcomes, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.reading import Manifest, Snapshot
 
@@ -36,7 +36,8 @@ class Live:
     compared with. ``steps``: at, sales, attempts, failure_rate, decline_rate for every closed step of five minutes,
     rates null under 30 attempts.
     ``band``: at, expected, low, high for the whole day. ``queue``: at, queue_length, abandoned.
-    ``markets``: market, region, sales, attempts, failure_percent (null under 30 attempts), rhythm (sales by half-hour).
+    ``markets``: market_id, market, region, latitude, longitude, sales, attempts, failure_rate and failure_percent (null under 30 attempts),
+    rhythm (sales by half-hour).
     """
 
     day_start: datetime
@@ -49,6 +50,7 @@ class Live:
     expected: float | None
     recent: Rates
     today: Rates
+    purchases: PurchaseOutcomes
     load: Load | None
     steps: pl.DataFrame
     band: pl.DataFrame
@@ -73,8 +75,8 @@ class Live:
 
 
 def day_start_of(manifest: Manifest) -> datetime:
-    """Midnight in Seoul of the day that the line's clock is in."""
-    return manifest.now.astimezone(SEOUL).replace(hour=0, minute=0, second=0, microsecond=0)
+    """Midnight in Seoul of the day that the line's clock is in; at midnight itself, of the day that has just ended."""
+    return (manifest.now.astimezone(SEOUL) - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def closed_until(manifest: Manifest) -> datetime:
@@ -108,7 +110,8 @@ def live_figures(snapshot: Snapshot, band: pl.DataFrame) -> Live:
         load=_load(queue),
         steps=with_rates(every_step(counted, start, closed), at_least=MIN_ATTEMPTS),
         band=band,
-        incidents=incidents_of_the_day(snapshot),
+        incidents=incidents_of_the_day(snapshot, start),
+        purchases=_purchases(snapshot, start, end, totals["approved"]),
         queue=queue,
         markets=_markets(snapshot, start, closed),
     )
@@ -122,13 +125,17 @@ def every_step(counted: pl.DataFrame, start: datetime, end: datetime, step: time
     return steps.join(counted, on="at", how="left", maintain_order="left").with_columns(pl.exclude("at").fill_null(0))
 
 
-def incidents_of_the_day(snapshot: Snapshot) -> pl.DataFrame:
-    """The incidents that touch the day, the newest first; ``until`` is their end, or now while they are open."""
-    start = day_start_of(snapshot.manifest)
+def incidents_of_the_day(snapshot: Snapshot, start: datetime) -> pl.DataFrame:
+    """The incidents that touch the day that begins at ``start``, the newest first; ``until`` is their end, or now while they are open."""
     until = pl.col("ended_at").fill_null(snapshot.manifest.now.astimezone(SEOUL))
     return (
         ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
     )
+
+
+def _purchases(snapshot: Snapshot, start: datetime, end: datetime, approved: int) -> PurchaseOutcomes:
+    found = ask(snapshot, "failed_purchases_in_span", start=start, end=end, scope="nation", scope_name="").row(0, named=True)
+    return PurchaseOutcomes(approved, found["purchases"], found["recovered"])
 
 
 def _load(queue: pl.DataFrame) -> Load | None:

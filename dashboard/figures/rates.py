@@ -32,6 +32,38 @@ class Rates:
         return self.declined / self.attempts if self.attempts else None
 
 
+@dataclass(frozen=True)
+class PurchaseOutcomes:
+    """Purchases, each once however often it was tried: ``failed_first`` failed at least once, and ``recovered`` of these succeeded later.
+
+    A purchase that was only declined is none of either.
+    """
+
+    approved: int
+    failed_first: int
+    recovered: int
+
+    @property
+    def purchases(self) -> int:
+        """Purchases that were approved in the end, or failed for good."""
+        return max(self.approved, self.recovered) + self.lost
+
+    @property
+    def lost(self) -> int:
+        """Purchases that failed and have not succeeded yet."""
+        return self.failed_first - self.recovered
+
+    @property
+    def first_failure(self) -> float | None:
+        """Purchases that failed at first, as a share of 1."""
+        return self.failed_first / self.purchases if self.purchases else None
+
+    @property
+    def final_failure(self) -> float | None:
+        """Purchases that have not succeeded, as a share of 1."""
+        return self.lost / self.purchases if self.purchases else None
+
+
 def rates_of(counts: pl.DataFrame) -> Rates:
     """The rates over all rows of ``counts`` (approved, declined, failed)."""
     return Rates(*(int(counts[name].sum()) for name in ("approved", "declined", "failed")))
