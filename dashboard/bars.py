@@ -7,7 +7,7 @@ from functools import lru_cache
 import altair as alt
 import polars as pl
 
-from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished
+from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished, texted
 from dashboard.figures.ladder import Ladder
 from dashboard.figures.methods import Method
 from dashboard.formatting import count, percent, won
@@ -140,8 +140,15 @@ def _outcomes_spec(language: str) -> str:
 
 
 def days_chart(days: pl.DataFrame, texts: Texts) -> Drawing:
-    """A market's sales by day: ``day`` (text), ``sales``, ``kind`` (market day, incident, other day, as words)."""
-    return Drawing(json.loads(_days_spec(texts.language)), {"days": days.with_columns(sales_text=pl.col("sales").map_elements(lambda v: won(v, texts.language), pl.String))})
+    """A market's sales by day: ``day``, ``sales``, ``market_day``, ``incident``."""
+    kind = pl.when("incident").then(pl.lit("incident")).when("market_day").then(pl.lit("market_day")).otherwise(pl.lit("other"))
+    shown = days.select(
+        label=pl.col("day").dt.strftime("%m-%d"),
+        kind=kind.map_elements(lambda name: texts(f"day_kind.{name}"), pl.String),
+        sales=pl.col("sales").cast(pl.Float64),
+        sales_text=texted("sales", won, texts.language),
+    )
+    return Drawing(json.loads(_days_spec(texts.language)), {"days": shown})
 
 
 @lru_cache(maxsize=REMEMBERED)

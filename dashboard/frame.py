@@ -52,14 +52,20 @@ def _switched() -> None:
 
 
 @contextmanager
-def with_states(texts: Texts, settings: DashboardSettings) -> Iterator[None]:
-    """Show a designed page where there is nothing published yet, or where it cannot be read."""
+def with_states(texts: Texts, settings: DashboardSettings, *, quiet: bool = False) -> Iterator[None]:
+    """Show a designed page where there is nothing published yet, or where it cannot be read; with ``quiet`` somebody else shows it."""
     try:
         yield
-    except NothingPublishedError:
+    except (NothingPublishedError, UnreadableError) as error:
+        if not quiet:
+            _state(error, texts, settings)
+
+
+def _state(error: Exception, texts: Texts, settings: DashboardSettings) -> None:
+    if isinstance(error, NothingPublishedError):
         waiting = [texts("empty.why", folder=settings.published), texts("empty.how"), texts("empty.waits")]
         st.html(cards.state(texts("empty.title"), waiting, "onnuri demo"))
-    except UnreadableError as error:
+    else:
         st.html(cards.state(texts("unreadable.title"), [texts("unreadable.why"), texts("unreadable.how")], str(error)))
 
 

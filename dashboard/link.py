@@ -1,11 +1,13 @@
 """The state of a page in its link: what a reader has chosen is in the address, and an address opens what was chosen."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import TypeVar
 
 import streamlit as st
 
 Option = TypeVar("Option")
+EARLIEST = date(2000, 1, 1)
 
 
 def keep(name: str, value: str, default: str = "") -> None:
@@ -34,13 +36,13 @@ def linked(name: str, read: Callable[[str], Option | None], default: Option) -> 
         st.session_state[name] = default if kept is None else kept
 
 
-def choice(label: str, name: str, options: Sequence[str], wording: Callable[[str], str], *, help_text: str | None = None) -> str:
-    """One of ``options``, the first by default; an unknown one in the link is passed over."""
+def choice(label: str, name: str, options: Sequence[str], wording: Callable[[str], str], *, always: bool = False) -> str:
+    """One of ``options``, the first by default; an unknown one in the link is passed over. With ``always`` the default is in the link too."""
     linked(name, lambda text: text if text in options else None, options[0])
     if st.session_state[name] not in options:
         st.session_state[name] = options[0]
-    chosen = str(st.selectbox(label, options, format_func=wording, key=name, help=help_text))
-    keep(name, chosen, options[0])
+    chosen = str(st.selectbox(label, options, format_func=wording, key=name))
+    keep(name, chosen, "" if always else options[0])
     return chosen
 
 
@@ -77,3 +79,21 @@ def _number(text: str, least: float, most: float) -> float | None:
     except ValueError:
         return None
     return min(max(value, least), most) if value == value else None  # noqa: PLR0124 - only NaN differs from itself
+
+
+def day(label: str, name: str, latest: date) -> date:
+    """A day, the latest by default; nothing later can be chosen."""
+    linked(name, lambda text: _day(text, latest), latest)
+    st.session_state[name] = min(st.session_state[name] or latest, latest)
+    given = st.date_input(label, key=name, max_value=latest, min_value=EARLIEST)
+    chosen = given if isinstance(given, date) else latest
+    keep(name, chosen.isoformat(), latest.isoformat())
+    return chosen
+
+
+def _day(text: str, latest: date) -> date | None:
+    try:
+        asked = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return asked if EARLIEST <= asked <= latest else None

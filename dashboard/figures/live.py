@@ -69,6 +69,12 @@ class Live:
         return self.closed_sales / self.expected if self.expected else None
 
     @property
+    def worst_market(self) -> tuple[str, float] | None:
+        """The market with the highest failure rate among those with enough attempts, and its rate."""
+        judged = self.markets.drop_nulls("failure_rate").sort("failure_rate", "sales", descending=True)
+        return (judged["market"][0], judged["failure_rate"][0]) if len(judged) else None
+
+    @property
     def open_incidents(self) -> pl.DataFrame:
         """The incidents of the day that have not ended."""
         return self.incidents.filter(pl.col("ended_at").is_null())

@@ -26,7 +26,7 @@ class MarketFigures:
     """One market on one day (aware, Asia/Seoul). Money is KRW.
 
     ``steps``: at, sales, attempts, failure_rate, decline_rate every half-hour that has closed. ``band``: at, expected, low, high of the whole day.
-    ``days``: day, sales, approved, declined, failed, market_day for the four weeks up to the day. ``merchants``: merchant_id, approved, sales,
+    ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day. ``merchants``: merchant_id, approved, sales,
     failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
     """
 
@@ -53,6 +53,20 @@ class MarketFigures:
     def against_expected(self) -> float | None:
         """Sales over expected sales, as a share of 1."""
         return self.sales / self.expected if self.expected else None
+
+    @property
+    def market_day_sales(self) -> float | None:
+        """What the market sold on a market day on average, over the days before this one that sold anything."""
+        return self._mean(held=True)
+
+    @property
+    def ordinary_day_sales(self) -> float | None:
+        """The same on any other day."""
+        return self._mean(held=False)
+
+    def _mean(self, *, held: bool) -> float | None:
+        days = self.days.filter((pl.col("market_day") == held) & (pl.col("sales") > 0) & (pl.col("day") < self.day_start.date()))
+        return float(days["sales"].sum()) / len(days) if len(days) else None
 
     @property
     def rates(self) -> Rates:
@@ -107,10 +121,19 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
         steps=steps,
         band=band,
         incidents=incidents,
-        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits))),
+        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(snapshot))),
         merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
         expected=float(so_far["expected"].sum()) if len(so_far) else None,
     )
+
+
+def _hit_days(snapshot: Snapshot) -> list[date]:
+    """The days that an incident touched."""
+    found = set()
+    for row in ask(snapshot, "incidents_newest_first").iter_rows(named=True):
+        last = (row["ended_at"] or row["last_seen_at"] or row["onset_at"]).date()
+        found |= {row["onset_at"].date() + timedelta(days=ahead) for ahead in range((last - row["onset_at"].date()).days + 1)}
+    return sorted(found)
 
 
 @dataclass(frozen=True)

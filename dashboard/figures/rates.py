@@ -22,6 +22,11 @@ class Rates:
         return self.approved + self.declined + self.failed
 
     @property
+    def approval(self) -> float | None:
+        """Approvals among attempts."""
+        return self.approved / self.attempts if self.attempts else None
+
+    @property
     def failure(self) -> float | None:
         """Technical failures among attempts."""
         return self.failed / self.attempts if self.attempts else None
@@ -70,9 +75,11 @@ def rates_of(counts: pl.DataFrame) -> Rates:
 
 
 def with_rates(counts: pl.DataFrame, *, at_least: int = 1) -> pl.DataFrame:
-    """Add attempts, failure_rate and decline_rate (shares of 1) to each row; null where attempts are fewer than ``at_least``."""
+    """Add attempts, approval_rate, decline_rate and failure_rate (shares of 1) to each row; null where attempts are fewer than ``at_least``."""
     counts = counts.with_columns(attempts=pl.col("approved") + pl.col("declined") + pl.col("failed"))
     enough = pl.when(pl.col("attempts") >= at_least)
     return counts.with_columns(
-        failure_rate=enough.then(pl.col("failed") / pl.col("attempts")), decline_rate=enough.then(pl.col("declined") / pl.col("attempts"))
+        failure_rate=enough.then(pl.col("failed") / pl.col("attempts")),
+        decline_rate=enough.then(pl.col("declined") / pl.col("attempts")),
+        approval_rate=enough.then(pl.col("approved") / pl.col("attempts")),
     )

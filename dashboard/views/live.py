@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cards, charts
+from dashboard import cards, charts, maps
 from dashboard.cards import Figure, Tone
 from dashboard.figures.live import Live
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates
@@ -29,7 +29,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
         freshness_line(state.freshness, texts)
         banners(state.freshness, texts)
         _open_incidents(live, texts)
-        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _declines(live, texts), _queue(live, texts)]))
+        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]))
         _charts(live, texts)
         _markets(live, texts)
 
@@ -69,6 +69,16 @@ def _failures(live: Live, texts: Texts) -> Figure:
 def _declines(live: Live, texts: Texts) -> Figure:
     notes = (_of_attempts(live.recent.declined, live.recent, texts), texts("live.today", share=percent(live.today.decline)))
     return Figure(texts("live.decline_rate"), _rate(live.recent.decline, live.recent, texts), notes, "plain", "decline_rate")
+
+
+def _purchases(live: Live, texts: Texts) -> Figure:
+    found = live.purchases
+    notes = (
+        texts("live.of_purchases", number=count(found.lost), purchases=count(found.purchases)),
+        texts("live.first_attempts", share=percent(found.first_failure), recovered=count(found.recovered)),
+    )
+    enough = found.purchases >= MIN_ATTEMPTS
+    return Figure(texts("live.purchases"), percent(found.final_failure) if enough else texts("app.not_available"), notes, "plain", "purchases")
 
 
 def _rate(share: float | None, rates: Rates, texts: Texts) -> str:
@@ -119,13 +129,19 @@ def _sales_sentence(live: Live, texts: Texts) -> str:
 
 def _markets(live: Live, texts: Texts) -> None:
     column = st.column_config
-    with st.container(border=True, key="markets_card"):
+    left, right = st.columns([2, 3])
+    with left, st.container(border=True, key="map_card"):
+        st.html(cards.section(texts("live.map"), texts("live.map_note")))
+        worst = live.worst_market
+        sentence = texts("live.map_sentence", name=worst[0], share=percent(worst[1])) if worst else texts("live.map_few", least=MIN_ATTEMPTS)
+        chart(maps.map_of_markets(live.markets, texts), "map_chart", texts("live.map"), sentence)
+    with right, st.container(border=True, key="markets_card"):
         st.html(cards.section(texts("live.markets", number=count(live.selling_markets)), texts("live.markets_note", least=MIN_ATTEMPTS)))
         st.dataframe(
             live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region"),
             key="markets",
             hide_index=True,
-            height=420,
+            height=470,
             placeholder=texts("live.suppressed"),
             alt=texts("live.markets", number=count(live.selling_markets)),
             column_config={
