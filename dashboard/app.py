@@ -30,7 +30,6 @@ def main() -> None:
     pages = {
         path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()
     }
-    st.session_state["pages"] = pages
     current = st.navigation(list(pages.values()), position="top")
     top(texts)
     if access.admitted(texts):

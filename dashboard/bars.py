@@ -35,7 +35,7 @@ def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
             "to": high,
             "amount_text": texts("ladder.up_to", amount=won(high, texts.language))
             if kind == "range"
-            else ("−" if kind == "less" else "") + won(high - low, texts.language),
+            else ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language),
         }
         for name, low, high, kind in steps
     ]
@@ -63,6 +63,7 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
     rows = [
         {
             "name": name,
+            "order": order,
             "about": texts(f"about.{method.about}"),
             "value": method.value,
             "low": method.low,
@@ -71,7 +72,7 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
             "low_text": won(method.low, texts.language),
             "high_text": won(method.high, texts.language),
         }
-        for method, name in zip(methods, names, strict=True)
+        for order, (method, name) in enumerate(zip(methods, names, strict=True))
     ]
     schema = {"name": pl.String, "about": pl.String, **dict.fromkeys(("value", "low", "high"), pl.Float64)}
     return Drawing(json.loads(_methods_spec(texts.language)), {"methods": pl.DataFrame(rows, schema_overrides=schema)})
@@ -83,8 +84,8 @@ def _methods_spec(language: str) -> str:
     abouts = [texts(f"about.{about}") for about in ("gross", "bound", "net", "merchants", "claim")]
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "square", "triangle-up", "diamond"])
-    legend = alt.Legend(title=None, orient="top", columns=3)
-    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name"))
+    legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1)
+    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [
         alt.Tooltip(f"{column}:N", title=title)
@@ -169,5 +170,6 @@ def _days_spec(language: str) -> str:
     return finished([bars], 200)
 
 
-def _names(column: str) -> alt.Y:
-    return alt.Y(f"{column}:N", sort=None, axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8))
+def _names(column: str, order: str | None = None) -> alt.Y:
+    """Names in the order of the rows; where layers draw different rows, ``order`` says it."""
+    return alt.Y(f"{column}:N", sort=alt.EncodingSortField(order, op="min") if order else None, axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8))

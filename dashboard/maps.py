@@ -35,9 +35,17 @@ def map_of_markets(markets: pl.DataFrame, texts: Texts) -> Drawing:
         rate_text=rate.map_elements(percent, pl.String, skip_nulls=False),
         attempts_text=pl.col("attempts").map_elements(count, pl.String),
     )
-    regions = placed.group_by("region").agg(pl.col("latitude").median(), pl.col("longitude").median()).sort("region")
-    labels = regions.with_columns(label=pl.col("region").replace_strict(_SHORT, default=pl.col("region").str.slice(0, 2), return_dtype=pl.String))
-    return Drawing(json.loads(_map_spec(texts.language)), {"markets": shown, "regions": labels.select("latitude", "longitude", "label")})
+    return Drawing(json.loads(_map_spec(texts.language)), {"markets": shown, "regions": _labels(placed)})
+
+
+def _labels(placed: pl.DataFrame) -> pl.DataFrame:
+    """The regions' names at the middle of their markets, as many as do not lie on each other; regions with most markets first."""
+    regions = placed.group_by("region").agg(pl.col("latitude").median(), pl.col("longitude").median(), pl.len()).sort("len", "region", descending=[True, False])
+    kept: list[dict[str, object]] = []
+    for row in regions.iter_rows(named=True):
+        if all(abs(row["latitude"] - other["latitude"]) > 0.2 or abs(row["longitude"] - other["longitude"]) > 0.5 for other in kept):  # type: ignore[operator]
+            kept.append({"latitude": row["latitude"], "longitude": row["longitude"], "label": _SHORT.get(row["region"], row["region"][:2])})
+    return pl.DataFrame(kept, schema={"latitude": pl.Float64, "longitude": pl.Float64, "label": pl.String})
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -46,7 +54,7 @@ def _map_spec(language: str) -> str:
     names = [texts(f"map.{name}") for name in CLASSES]
     colours = alt.Scale(domain=names, range=[GREY, BLUE, AMBER, RED])
     shapes = alt.Scale(domain=names, range=list(_SHAPES))
-    legend = alt.Legend(title=None, orient="top", columns=2)
+    legend = alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1)
     place = {"longitude": "longitude:Q", "latitude": "latitude:Q"}
     tips = [
         alt.Tooltip(f"{column}:N", title=title)

@@ -1,4 +1,4 @@
-"""Both pages in both languages and in every state, run by Streamlit's own test harness."""
+"""Every page in both languages and in every state, run by Streamlit's own test harness."""
 
 import json
 import re
@@ -14,17 +14,18 @@ from dashboard.settings import DashboardSettings
 from tests.dashboard_data import EARLIER, ONSET, SEOUL, publish_launch_day
 
 LANGUAGES = ("ko", "en")
+PAGES = ("live", "incidents", "markets", "failures", "data")
 
 
 def script(page: str) -> None:
     from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
     from dashboard.settings import DashboardSettings  # noqa: PLC0415
-    from dashboard.views import incidents, live  # noqa: PLC0415
+    from dashboard.views import data, failures, incidents, live, markets  # noqa: PLC0415
 
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
     top(texts)
-    {"live": live, "incidents": incidents}[page].page(settings, texts)
+    {"live": live, "incidents": incidents, "markets": markets, "failures": failures, "data": data}[page].page(settings, texts)
 
 
 def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:
@@ -67,7 +68,7 @@ def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tupl
     for words_of_page in expected:
         assert words_of_page in text
     assert len(app.dataframe) == 1
-    assert len(app.get("vega_lite_chart")) == 3
+    assert len(app.get("vega_lite_chart")) == 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_the_incident_page_shows_the_loss_with_its_interval_and_that_it_is_provi
     app, text = shown("incidents", language)
     for words_of_page in expected:
         assert words_of_page in text
-    assert len(app.get("vega_lite_chart")) == 5
+    assert len(app.get("vega_lite_chart")) == 8
 
 
 @pytest.mark.usefixtures("published")
@@ -121,7 +122,7 @@ def test_an_unknown_language_in_the_link_falls_back_to_korean() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_before_anything_is_published_a_page_says_how_to_start(page: str, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(tmp_path, monkeypatch)
     _, text = shown(page, language)
@@ -129,7 +130,7 @@ def test_before_anything_is_published_a_page_says_how_to_start(page: str, langua
     assert {"ko": "아직 집계된 결제가 없습니다", "en": "Nothing has been counted yet"}[language] in text
 
 
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_old_data_carry_a_banner_with_their_age(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, published_at=datetime.now(UTC) - timedelta(hours=2)), monkeypatch)
     assert "자료가 갱신되지 않고 있습니다" in shown(page, "ko")[1]
@@ -153,7 +154,7 @@ def test_without_load_reports_the_queue_is_not_available_and_not_zero(tmp_path: 
     app, text = shown("live", "ko")
     assert "산출 불가" in text
     assert "0명" not in text
-    assert len(app.get("vega_lite_chart")) == 2
+    assert len(app.get("vega_lite_chart")) == 3
 
 
 def test_without_history_the_pages_say_that_nothing_can_be_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +201,7 @@ def test_the_korean_incident_page_tells_method_and_warnings_in_korean(published:
 
 
 @pytest.mark.parametrize("damage", ["a missing file", "half a manifest"])
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_data_that_cannot_be_read_give_a_message_and_no_stack_trace(page: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path), monkeypatch)
     manifest = tmp_path / "manifest.json"

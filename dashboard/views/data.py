@@ -48,15 +48,15 @@ def _tables(tables: list[Table], texts: Texts) -> None:
         st.html(cards.section(chosen.name, texts("data.table_note", meaning=texts.named("dictionary", chosen.name), rows=count(chosen.rows))))
         rows = [[name, kind, texts.named("column", name)] for name, kind in chosen.columns.iter_rows()]
         st.html(cards.table([texts(key) for key in ("table.column", "table.type", "table.meaning")], rows, numbers=set()))
-        st.page_link(
-            st.session_state["pages"]["data"],
-            label=texts("data.ask", table=chosen.name),
-            query_params={"lang": texts.language, "part": "sql", "sql": first_statement(chosen.name)},
-        )
+        st.button(texts("data.ask", table=chosen.name), on_click=_ask, args=(chosen.name,))
     with st.container(border=True, key="tables_card"):
         st.html(cards.section(texts("data.every", number=count(len(tables))), texts("data.every_note")))
         every = [[table.name, texts.named("dictionary", table.name), count(table.rows)] for table in tables]
         st.html(cards.table([texts(key) for key in ("table.table", "table.meaning", "table.rows")], every, numbers={2}))
+
+
+def _ask(table: str) -> None:
+    st.session_state.update(part="sql", sql=first_statement(table))
 
 
 def _sql(settings: DashboardSettings, texts: Texts) -> None:
@@ -88,7 +88,8 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
     if answer.cut:
         st.html(cards.banner("warning", texts("data.cut"), texts("data.cut_detail", rows=count(ROWS))))
     st.html(cards.section(texts("data.answer", rows=count(len(answer.frame)), columns=count(answer.frame.width))))
-    st.dataframe(answer.frame.head(SHOWN), key="answer_table", hide_index=True, alt=texts("data.answer_alt"))
+    numbers = {name: st.column_config.NumberColumn(format="localized") for name, kind in answer.frame.schema.items() if kind.is_numeric()}
+    st.dataframe(answer.frame.head(SHOWN), key="answer_table", hide_index=True, alt=texts("data.answer_alt"), column_config=numbers)
     if len(answer.frame) > SHOWN:
         st.html(cards.caption(texts("data.shown", rows=count(SHOWN))))
     with st.container(horizontal=True):

@@ -81,7 +81,7 @@ def _places(found: Failures, texts: Texts) -> None:
         with st.container(border=True, key="channels_card"):
             st.html(cards.section(texts("failures.channels")))
             _outcomes(_named(found.channels, "channel", texts), texts("table.channel"), texts)
-        with st.container(border=True, key="codes_card"):
+        with st.container(border=True, key="codes_card", height="stretch"):
             st.html(cards.section(texts("failures.codes"), texts("failures.codes_note")))
             rows = [
                 [texts(f"outcome.{row['outcome']}"), texts.named("code", row["code"]), row["code"], count(row["attempts"]), percent(row["share"])]
@@ -89,7 +89,7 @@ def _places(found: Failures, texts: Texts) -> None:
             ]
             heads = [texts(key) for key in ("table.outcome", "table.meaning", "table.code", "table.attempts", "table.share")]
             st.html(cards.table(heads, rows, numbers={3, 4}))
-    with right, st.container(border=True, key="regions_card"):
+    with right, st.container(border=True, key="regions_card", height="stretch"):
         st.html(cards.section(texts("failures.regions")))
         _outcomes(_named(found.regions, "region", texts), texts("table.region"), texts)
 

@@ -16,7 +16,7 @@ def hit(shown: IncidentFigures, texts: Texts) -> None:
     """Regions and markets side by side, then merchants."""
     for column, frame, name in zip(st.columns(2), (shown.regions, shown.markets), ("regions", "markets"), strict=True):
         if not frame.is_empty():
-            with column, st.container(border=True, key=f"hardest_{name}_card"):
+            with column, st.container(border=True, key=f"hardest_{name}_card", height="stretch"):
                 _places(frame, name, texts)
     with st.container(border=True, key="concentration_card"):
         st.html(cards.section(texts("hardest.merchants"), texts("hardest.merchants_note")))

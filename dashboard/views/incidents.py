@@ -128,7 +128,7 @@ def _course(shown: IncidentFigures, texts: Texts) -> None:
 def _step(step: Step, ending: str, texts: Texts) -> tuple[str, str, str]:
     language = texts.language
     if step.at is None:
-        return texts(f"course.{step.what}"), texts("app.not_available"), texts("course.no_notice")
+        return texts(f"course.{step.what}"), texts("course.unknown"), texts("course.no_notice")
     if step.what in ("end", "last_seen"):
         return texts(f"course.{step.what}"), moment(step.at, language), ending
     return texts(f"course.{step.what}"), moment(step.at, language), texts("incidents.after", span=duration(step.after, language)) if step.after else ""
@@ -158,13 +158,13 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
             texts("incidents.sales_sentence", **lost),
         )
     left, right = st.columns(2)
-    with left, st.container(border=True, key="cumulative_card"):
+    with left, st.container(border=True, key="cumulative_card", height="stretch"):
         st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note")))
         sentence = texts(
             "incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language)
         )
         chart(charts.cumulative_chart(shown.steps, *span, texts), "cumulative_chart", texts("incidents.cumulative_chart"), sentence)
-    with right, st.container(border=True, key="incident_rates_card"):
+    with right, st.container(border=True, key="incident_rates_card", height="stretch"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
         inside = shown.rates
         sentence = texts("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))

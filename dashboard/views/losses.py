@@ -22,11 +22,11 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
     if ladder is None:
         return
     left, right = st.columns(2)
-    with left, st.container(border=True, key="ladder_card"):
+    with left, st.container(border=True, key="ladder_card", height="stretch"):
         st.html(cards.section(texts("ladder.title"), texts("ladder.note")))
         chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
         st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts)]))
-    with right, st.container(border=True, key="methods_card"):
+    with right, st.container(border=True, key="methods_card", height="stretch"):
         st.html(cards.section(texts("methods.title"), texts("methods.note")))
         names = [_name(method, texts) for method in shown.methods]
         chart(bars.methods_chart(shown.methods, names, texts), "methods_chart", texts("methods.title"), _claims_sentence(shown.methods, texts))

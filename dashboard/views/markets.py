@@ -32,19 +32,18 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
         if listed.markets.is_empty():
             st.html(cards.state(texts("markets.none"), [texts("markets.none_detail")], "onnuri markets import markets.csv"))
             return
-        market = _chosen(listed, texts)
+        today = day_start_of(listed.manifest).date()
+        market, chosen = _chosen(listed, today, texts)
         if market is None:
             st.html(cards.state(texts("markets.no_match"), [texts("markets.no_match_next")]))
             return
-        today = day_start_of(listed.manifest).date()
-        chosen = day(texts("markets.day"), "day", today)
         st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="market")(settings, texts, market, chosen)
         st.fragment(_losses, key="market_losses")(settings, texts, market)
 
 
-def _chosen(listed: MarketList, texts: Texts) -> dict[str, object] | None:
+def _chosen(listed: MarketList, today: date, texts: Texts) -> tuple[dict[str, object] | None, date]:
     every = listed.markets
-    columns = st.columns([1.4, 1, 1, 1.6])
+    columns = st.columns([1.3, 1, 1, 1.7, 1])
     with columns[0]:
         search = words(texts("markets.search"), "q", placeholder=texts("markets.search_hint"))
     with columns[1]:
@@ -53,14 +52,16 @@ def _chosen(listed: MarketList, texts: Texts) -> dict[str, object] | None:
     with columns[2]:
         districts = of_region["district"].unique().sort().to_list() if region else []
         district = choice(texts("table.district"), "district", ["", *districts], lambda name: name or texts("markets.every_district"))
+    with columns[4]:
+        chosen_day = day(texts("markets.day"), "day", today)
     found = matching(every, search, region, district)
     if found.is_empty():
-        return None
+        return None, chosen_day
     names = {row["market_id"]: f"{row['market']} · {row['region']} {row['district']}".strip() for row in found.iter_rows(named=True)}
     with columns[3]:
         label = texts("markets.choose", number=count(len(found)))
         chosen = choice(label, "market", list(names), lambda name: names[name], always=True)
-    return found.row(by_predicate=pl.col("market_id") == chosen, named=True)
+    return found.row(by_predicate=pl.col("market_id") == chosen, named=True), chosen_day
 
 
 def _refreshing(settings: DashboardSettings, texts: Texts, market: dict[str, object], chosen: date) -> None:
