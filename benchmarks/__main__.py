@@ -6,6 +6,7 @@ import sys
 MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
+    "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
 }
 

@@ -27,9 +27,7 @@ def main() -> None:
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
     st.set_page_config(page_title=texts("app.name"), page_icon=str(_ICON), layout="wide", initial_sidebar_state="collapsed")
-    pages = {
-        path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()
-    }
+    pages = {path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()}
     current = st.navigation(list(pages.values()), position="top")
     top(texts)
     if access.admitted(texts):

@@ -124,7 +124,12 @@ def _outcomes_spec(language: str) -> str:
     legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=3)
     tips = [
         alt.Tooltip(f"{column}:N", title=title)
-        for column, title in (("name", None), ("outcome", texts("table.outcome")), ("share_text", texts("table.share")), ("attempts_text", texts("table.attempts")))
+        for column, title in (
+            ("name", None),
+            ("outcome", texts("table.outcome")),
+            ("share_text", texts("table.share")),
+            ("attempts_text", texts("table.attempts")),
+        )
     ]
     bars = (
         alt.Chart(alt.NamedData("outcomes"))
@@ -172,4 +177,8 @@ def _days_spec(language: str) -> str:
 
 def _names(column: str, order: str | None = None) -> alt.Y:
     """Names in the order of the rows; where layers draw different rows, ``order`` says it."""
-    return alt.Y(f"{column}:N", sort=alt.EncodingSortField(order, op="min") if order else None, axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8))
+    return alt.Y(
+        f"{column}:N",
+        sort=alt.EncodingSortField(order, op="min") if order else None,
+        axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8),
+    )

@@ -43,7 +43,7 @@ def _labels(placed: pl.DataFrame) -> pl.DataFrame:
     regions = placed.group_by("region").agg(pl.col("latitude").median(), pl.col("longitude").median(), pl.len()).sort("len", "region", descending=[True, False])
     kept: list[dict[str, object]] = []
     for row in regions.iter_rows(named=True):
-        if all(abs(row["latitude"] - other["latitude"]) > 0.2 or abs(row["longitude"] - other["longitude"]) > 0.5 for other in kept):  # type: ignore[operator]
+        if all(abs(row["latitude"] - other["latitude"]) > 0.2 or abs(row["longitude"] - other["longitude"]) > 0.5 for other in kept):
             kept.append({"latitude": row["latitude"], "longitude": row["longitude"], "label": _SHORT.get(row["region"], row["region"][:2])})
     return pl.DataFrame(kept, schema={"latitude": pl.Float64, "longitude": pl.Float64, "label": pl.String})
 
@@ -75,7 +75,9 @@ def _map_spec(language: str) -> str:
             shape=alt.Shape("kind:N", scale=shapes, legend=legend),
             tooltip=tips,
         ),
-        alt.Chart(alt.NamedData("regions")).mark_text(color="white", stroke="white", strokeWidth=4, fontSize=12, fontWeight="bold").encode(**place, text="label:N"),
+        alt.Chart(alt.NamedData("regions"))
+        .mark_text(color="white", stroke="white", strokeWidth=4, fontSize=12, fontWeight="bold")
+        .encode(**place, text="label:N"),
         alt.Chart(alt.NamedData("regions")).mark_text(color=INK, fontSize=12, fontWeight="bold").encode(**place, text="label:N"),
     ]
     return finished([layer.project(type="mercator") for layer in layers], 420)

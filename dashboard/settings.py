@@ -21,7 +21,7 @@ class DashboardSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
-        """Read ``ONNURI_PUBLISHED``, else the folder ``published`` beside ``ONNURI_WAREHOUSE``; ``ONNURI_LANGUAGE``, ``ONNURI_KAFKA``, …"""
+        """Read ``ONNURI_PUBLISHED``, else the folder ``published`` beside ``ONNURI_WAREHOUSE``; and the settings of the pages themselves."""
         warehouse = Path(environment.get("ONNURI_WAREHOUSE") or "data/onnuri.duckdb")
         published = Path(environment.get("ONNURI_PUBLISHED") or warehouse.parent / "published")
         language = environment.get("ONNURI_LANGUAGE", "ko")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
 from typing import Any
 
 import duckdb
@@ -12,7 +11,6 @@ import streamlit as st
 
 from dashboard import saying
 from dashboard.figures.asking import ask
-
 from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.failures import Failures, failures_in, span_of
 from dashboard.figures.freshness import Freshness, freshness_of

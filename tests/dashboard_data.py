@@ -94,7 +94,16 @@ def publish_launch_day(
 
 def _markets() -> pl.DataFrame:
     rows = [
-        (f"M{number:03d}", f"{_NAMES[number % 10]}{number // 10 + 1}시장", _REGIONS[number % 6], f"{number % 4 + 1}구", 35.5 + number / 15, 127.0 + number % 6 / 5, "2,7" if number == 3 else None, 40 + 7 * number)
+        (
+            f"M{number:03d}",
+            f"{_NAMES[number % 10]}{number // 10 + 1}시장",
+            _REGIONS[number % 6],
+            f"{number % 4 + 1}구",
+            35.5 + number / 15,
+            127.0 + number % 6 / 5,
+            "2,7" if number == 3 else None,
+            40 + 7 * number,
+        )
         for number in range(30)
     ]
     return pl.DataFrame(rows, orient="row", schema=["market_id", "name", "region", "district", "latitude", "longitude", "cycle", "merchants"])
@@ -163,7 +172,15 @@ def _load(now: datetime) -> pl.DataFrame:
     }
     reports = [pl.DataFrame(queue, schema_overrides={"minute_at": pl.Datetime("us")}).with_columns(service=pl.lit("queue"))]
     for service, attempts, succeeded in (("login", 850, 700), ("payment", 700, 420), ("registration", 60, 33)):
-        counts = {"attempts": attempts, "succeeded": succeeded, "failed": attempts - succeeded, "abandoned": 0, "queue_length": 0, "wait_ms_p50": 0, "wait_ms_p95": 0}
+        counts = {
+            "attempts": attempts,
+            "succeeded": succeeded,
+            "failed": attempts - succeeded,
+            "abandoned": 0,
+            "queue_length": 0,
+            "wait_ms_p50": 0,
+            "wait_ms_p95": 0,
+        }
         reports.append(reports[0].with_columns(service=pl.lit(service), **{name: pl.lit(number, pl.Int64) for name, number in counts.items()}))
     return pl.concat(reports)
 
@@ -172,7 +189,11 @@ def _issuers(today: pl.DataFrame) -> pl.DataFrame:
     """The day's attempts, three quarters of them with one issuer, whose failures are all timeouts."""
     parts = []
     for issuer, share in (("가람카드", 0.75), ("나래은행", 0.25)):
-        for outcome, column, code in (("approved", "approved", "00"), ("declined", "declined", "51"), ("failed", "failed", "timeout" if share > 0.5 else "network")):
+        for outcome, column, code in (
+            ("approved", "approved", "00"),
+            ("declined", "declined", "51"),
+            ("failed", "failed", "timeout" if share > 0.5 else "network"),
+        ):
             counts = (pl.col(column) * share).round().cast(pl.Int64)
             whole = counts if share > 0.5 else pl.col(column) - (pl.col(column) * 0.75).round().cast(pl.Int64)
             parts.append(
@@ -186,7 +207,9 @@ def _issuers(today: pl.DataFrame) -> pl.DataFrame:
 
 def _errors(today: pl.DataFrame) -> pl.DataFrame:
     failed = today.group_by("minute_at", maintain_order=True).agg(errors=pl.col("failed").sum()).filter(pl.col("errors") > 0)
-    return pl.concat([failed.with_columns(service=pl.lit(service), code=pl.lit(code)) for service, code in (("payment", "timeout"), ("registration", "internal"))])
+    return pl.concat(
+        [failed.with_columns(service=pl.lit(service), code=pl.lit(code)) for service, code in (("payment", "timeout"), ("registration", "internal"))]
+    )
 
 
 def _merchants(today: pl.DataFrame) -> pl.DataFrame:

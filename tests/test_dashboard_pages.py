@@ -11,7 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
+from dashboard.texts import texts_in
 from tests.dashboard_data import EARLIER, ONSET, SEOUL, publish_launch_day
+from warehouse.connection import open_memory
+from warehouse.ingest import SMALL_TABLES
+from warehouse.publishing import HOURLY
 
 LANGUAGES = ("ko", "en")
 PAGES = ("live", "incidents", "markets", "failures", "data")
@@ -245,3 +249,153 @@ def test_the_server_listens_on_this_machine_and_shows_no_details_or_tools() -> N
         "--runner.magicEnabled=false",
     ):
         assert flag in flags
+
+
+# The other pages
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("ko", ("소비자 피해", "기록 없음", "3시간 내 복구", "실패한 시도의 합")), ("en", ("Consumers", "person-hours", "Lower bound"))]
+)
+@pytest.mark.usefixtures("published")
+def test_the_incident_page_tells_of_people_rules_and_every_method(language: str, expected: tuple[str, ...]) -> None:
+    _, text = shown("incidents", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+
+
+def test_a_survey_and_claims_stand_on_the_incident_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"note": "", "incident_id": None}
+    claims = [{**said, "source": "어느 신문", "amount": 10_000_000_000_000, "claimed_at": datetime(2025, 3, 2)}]
+    surveys = [{**said, "label": "상인 조사", "substitution": 0.2, "low": 0.1, "high": 0.4}]
+    use(publish_launch_day(tmp_path, claims=claims, surveys=surveys), monkeypatch)
+    _, text = shown("incidents", "ko")
+    assert "벗어난 주장: 어느 신문" in text
+    assert "상인 조사 조사의 20%(10% ~ 40%)" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_sliders_are_in_the_link_and_change_only_the_scenario() -> None:
+    app, before = shown("incidents", "ko")
+    lost = before.split("결제 감소액 추정")[1].split("90%")[0]
+    app.slider(key="demand").set_value(2.0).run()
+    assert app.query_params["demand"] in ("2", ["2"])
+    assert words(app).split("결제 감소액 추정")[1].split("90%")[0] == lost
+    _, again = shown("incidents", "ko", demand="2", sigma="50")
+    assert again.split("가정을 바꾸어 보기")[1] != before.split("가정을 바꾸어 보기")[1]
+
+
+@pytest.mark.parametrize("odd", ["x", "nan", "-5", "1e99"])
+@pytest.mark.usefixtures("published")
+def test_a_slider_in_the_link_that_is_no_such_number_is_brought_into_its_bounds(odd: str) -> None:
+    app, _ = shown("incidents", "ko", demand=odd)
+    assert 0.5 <= app.slider(key="demand").value <= 4.0
+
+
+def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
+    _, text = shown("incidents", "ko")
+    assert "막힌 계좌 등록 산출 불가" in " ".join(text.split())
+    _, funnel = shown("failures", "ko")
+    assert funnel.count("산출 불가: 플랫폼이 보고하지 않았습니다.") == 4
+
+
+@pytest.mark.usefixtures("published")
+def test_without_kafka_the_pages_say_that_they_only_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, text = shown("incidents", "ko")
+    assert "읽기 전용입니다" in text
+    monkeypatch.setenv("ONNURI_KAFKA", "127.0.0.1:1")
+    app, text = shown("incidents", "ko")
+    assert "Kafka(127.0.0.1:1)에 연결되지 않습니다" in text
+    assert not app.text_input
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("ko", ("결제 오류", "가람카드", "시간 초과", "잔액 부족", "계좌 등록")), ("en", ("Failures", "Timeout", "Registration"))]
+)
+@pytest.mark.usefixtures("published")
+def test_the_failures_page_shows_issuers_codes_places_and_stages(language: str, expected: tuple[str, ...]) -> None:
+    _, text = shown("failures", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+
+
+@pytest.mark.usefixtures("published")
+def test_failures_during_an_incident_are_asked_by_the_link() -> None:
+    app, text = shown("failures", "ko", span=EARLIER)
+    assert app.selectbox(key="span").value == EARLIER
+    assert "2월 12일 13:00부터 2월 12일 13:41까지" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_a_market_is_found_by_its_name_and_kept_in_the_link() -> None:
+    app, text = shown("markets", "ko", q="라온 광주")
+    assert app.selectbox(key="market").value == "M003"
+    assert "라온1시장" in text
+    assert "끝자리 2·7일에 섭니다" in text
+    assert "지난 장애에서의 손실" in text
+    assert app.query_params["market"] in ("M003", ["M003"])
+
+
+@pytest.mark.usefixtures("published")
+def test_a_region_narrows_its_districts_and_markets() -> None:
+    app, _ = shown("markets", "ko", region="부산광역시")
+    assert len(app.selectbox(key="market").options) == 5
+    assert app.selectbox(key="district").options == ["모든 시군구", "2구", "4구"]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_search_that_finds_nothing_says_so() -> None:
+    assert "조건에 맞는 시장이 없습니다" in shown("markets", "ko", q="없는시장")[1]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_day_of_the_past_is_shown_whole() -> None:
+    app, text = shown("markets", "ko", market="M003", day="2025-02-12")
+    assert "2025년 2월 12일 (수) 00:00까지" in text
+    assert app.query_params["day"] in ("2025-02-12", ["2025-02-12"])
+
+
+@pytest.mark.usefixtures("published")
+def test_every_table_that_is_listed_has_a_meaning() -> None:
+    app, text = shown("data", "ko")
+    assert "market_minute" in text
+    for table in app.selectbox(key="table").options:
+        name, _, meaning = table.partition(" — ")
+        assert meaning not in ("", name)
+
+
+def test_every_column_that_can_be_published_has_a_meaning() -> None:
+    tables = [*SMALL_TABLES, *HOURLY, "merchant_day"]
+    found = open_memory().execute("SELECT DISTINCT column_name FROM information_schema.columns WHERE list_contains($tables, table_name)", {"tables": tables})
+    meanings = {key.removeprefix("column.") for key in texts_in("ko").entries if key.startswith("column.")}
+    assert {name for (name,) in found.fetchall()} == meanings
+    assert set(tables) == {key.removeprefix("dictionary.") for key in texts_in("ko").entries if key.startswith("dictionary.")}
+
+
+@pytest.mark.usefixtures("published")
+def test_a_statement_in_the_link_is_answered_and_can_be_taken_away() -> None:
+    app, text = shown("data", "en", part="sql", sql="SELECT count(*) AS markets FROM market")
+    assert app.dataframe[0].value["markets"].to_list() == [30]
+    assert len(app.get("download_button")) == 3
+    assert "1 rows, 1 columns" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_a_statement_that_is_refused_says_why() -> None:
+    app, text = shown("data", "ko", part="sql", sql="DELETE FROM market")
+    assert "답할 수 없습니다" in text
+    assert not app.dataframe
+
+
+@pytest.mark.usefixtures("published")
+def test_asking_a_table_leads_to_its_statement() -> None:
+    app, _ = shown("data", "ko", table="incident")
+    app.button[0].click().run()
+    assert app.text_area(key="sql").value == 'SELECT * FROM "incident" LIMIT 1000'
+    assert app.query_params["part"] in ("sql", ["sql"])
+
+
+def test_the_method_page_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(tmp_path, monkeypatch)
+    assert "기대 결제액은 같은 종류의 날을" in shown("data", "ko", part="method")[1]

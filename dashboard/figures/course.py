@@ -1,6 +1,5 @@
 """The course of an incident: its moments in order, and how it stands to the rules on reporting and recovery."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -46,7 +45,7 @@ def course_of(
         ("end", ended) if ended else ("last_seen", last_seen),
     ]
     known = sorted(((what, at) for what, at in found if at is not None), key=lambda pair: pair[1])
-    unknown: Sequence[tuple[Moment, datetime | None]] = [("notice", None)] if found[2][1] is None else []
+    unknown: list[tuple[Moment, datetime | None]] = [("notice", None)] if found[2][1] is None else []
     return [Step(what, at, at - onset if at is not None and at > onset else None) for what, at in [*known, *unknown]]
 
 

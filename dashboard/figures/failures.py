@@ -35,7 +35,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Failures:
-    """One span, [start, end), aware times. ``issuers``, ``regions``, ``channels``: name, approved, declined, failed, attempts, failure_rate, decline_rate (shares of 1,
+    """One span, [start, end), aware times.
+
+    ``issuers``, ``regions``, ``channels``: name, approved, declined, failed, attempts, failure_rate, decline_rate (shares of 1,
     null under 30 attempts). ``codes``: outcome, code, attempts, share (of all attempts). ``services``: service, code, errors.
     ``funnel``: the widest stage first; its denominators come from ``service_load`` alone.
     """

@@ -156,13 +156,13 @@ def _markets(snapshot: Snapshot, start: datetime, closed: datetime) -> pl.DataFr
     ranked = with_rates(ask(snapshot, "markets_by_sales", start=start, end=start + timedelta(days=1)), at_least=MIN_ATTEMPTS)
     ranked = ranked.with_columns(failure_percent=pl.col("failure_rate") * 100)
     if closed <= start:
-        return ranked.with_columns(rhythm=pl.lit([], dtype=pl.List(pl.Int64)))
+        return ranked.with_columns(rhythm=pl.lit([], dtype=pl.List(pl.Int32)))
     steps = pl.DataFrame({"at": pl.datetime_range(start, closed, SPARK_STEP, closed="left", time_unit="us", eager=True)})
     grid = ranked.select("market_id").join(steps, how="cross")
     sold = ask(snapshot, "market_sales_by_step", start=start, end=closed, minutes=_SPARK_MINUTES)
     rhythm = (
         grid.join(sold, on=["market_id", "at"], how="left", maintain_order="left")
         .group_by("market_id", maintain_order=True)
-        .agg(rhythm=pl.col("sales").fill_null(0))
+        .agg(rhythm=pl.col("sales").fill_null(0).clip(upper_bound=2**31 - 1).cast(pl.Int32))
     )
     return ranked.join(rhythm, on="market_id", how="left", maintain_order="left")

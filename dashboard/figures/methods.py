@@ -39,7 +39,8 @@ def methods_of(loss: LossEstimate, padded: LossEstimate | None, ladder: Ladder, 
         Method("merchants", "merchants", ladder.merchants.value, ladder.merchants.low, ladder.merchants.high),
     ]
     return found + [
-        Method("claim", "claim", float(row["amount"]), None, None, row["source"], _within(row["amount"], ladder.merchants)) for row in claims.iter_rows(named=True)
+        Method("claim", "claim", float(row["amount"]), None, None, row["source"], _within(row["amount"], ladder.merchants))
+        for row in claims.iter_rows(named=True)
     ]
 
 

@@ -22,7 +22,8 @@ def published_tables(snapshot: Snapshot) -> list[Table]:
     names = sorted(snapshot.manifest.files)
     columns = ask(snapshot, "columns_of_tables", tables=names)
     return [
-        Table(name, int(ask(snapshot, "rows_of_table", table=name)["rows"][0]), columns.filter(pl.col("table_name") == name).drop("table_name")) for name in names
+        Table(name, int(ask(snapshot, "rows_of_table", table=name)["rows"][0]), columns.filter(pl.col("table_name") == name).drop("table_name"))
+        for name in names
     ]
 
 

@@ -95,7 +95,12 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
     with st.container(horizontal=True):
         for form, kind in TYPES.items():
             st.download_button(
-                texts("data.download", form=form.upper()), partial(written, answer.frame, form), f"onnuri.{form}", kind, key=f"download_{form}", on_click="ignore"
+                texts("data.download", form=form.upper()),
+                partial(written, answer.frame, form),
+                f"onnuri.{form}",
+                kind,
+                key=f"download_{form}",
+                on_click="ignore",
             )
 
 

@@ -1,7 +1,5 @@
 """오류: what failed by issuer, code, channel, region and service, and how far people came on the way to a payment."""
 
-from collections.abc import Sequence
-
 import polars as pl
 import streamlit as st
 
@@ -24,13 +22,11 @@ REFRESH_SECONDS = 5
 def page(settings: DashboardSettings, texts: Texts) -> None:
     """Failures of a span, which the link says."""
     st.html(cards.heading(texts("failures.title"), texts("failures.note")))
-    incidents: Sequence[Incident] = []
+    incidents: list[Incident] = []
     with with_states(texts, settings, quiet=True):
         incidents = incident_list(settings.published).incidents
     known = {incident.incident_id: incident for incident in incidents}
-    span = choice(
-        texts("failures.span"), "span", [*SPANS, *known], lambda name: texts(f"failures.{name}") if name in SPANS else label_of(known[name], texts)
-    )
+    span = choice(texts("failures.span"), "span", [*SPANS, *known], lambda name: texts(f"failures.{name}") if name in SPANS else label_of(known[name], texts))
     st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="failures")(settings, texts, span, known.get(span))
 
 
@@ -70,7 +66,9 @@ def _issuers(found: Failures, texts: Texts) -> None:
         st.html(cards.section(texts("failures.issuers"), texts("failures.issuers_note", least=MIN_ATTEMPTS)))
         issuers = _named(found.issuers, "issuer", texts)
         judged = issuers.filter(pl.col("failure_rate").is_not_null()).sort("failure_rate", descending=True)
-        sentence = texts("failures.issuers_sentence", name=judged["name"][0], share=percent(judged["failure_rate"][0])) if len(judged) else texts("failures.few")
+        sentence = (
+            texts("failures.issuers_sentence", name=judged["name"][0], share=percent(judged["failure_rate"][0])) if len(judged) else texts("failures.few")
+        )
         chart(bars.outcomes_chart(issuers, texts), "issuers_chart", texts("failures.issuers"), sentence)
         _outcomes(issuers, texts("table.issuer"), texts)
 
@@ -95,7 +93,10 @@ def _places(found: Failures, texts: Texts) -> None:
 
 
 def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
-    rows = [[row["name"], count(row["attempts"]), percent(row["approval_rate"]), percent(row["decline_rate"]), percent(row["failure_rate"])] for row in frame.iter_rows(named=True)]
+    rows = [
+        [row["name"], count(row["attempts"]), percent(row["approval_rate"]), percent(row["decline_rate"]), percent(row["failure_rate"])]
+        for row in frame.iter_rows(named=True)
+    ]
     heads = [head, *(texts(key) for key in ("table.attempts", "outcome.approved", "outcome.declined", "outcome.failed"))]
     st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
 
@@ -129,6 +130,7 @@ def _services(services: pl.DataFrame, texts: Texts) -> None:
             st.html(cards.caption(texts("failures.no_errors")))
             return
         rows = [
-            [texts.named("service", row["service"]), texts.named("code", row["code"]), row["code"], count(row["errors"])] for row in services.iter_rows(named=True)
+            [texts.named("service", row["service"]), texts.named("code", row["code"]), row["code"], count(row["errors"])]
+            for row in services.iter_rows(named=True)
         ]
         st.html(cards.table([texts(key) for key in ("table.service", "table.meaning", "table.code", "table.errors")], rows, numbers={3}))

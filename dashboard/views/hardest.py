@@ -44,7 +44,14 @@ def _merchants(merchants: pl.DataFrame, texts: Texts) -> None:
         st.html(cards.caption(texts("hardest.no_merchants")))
         return
     rows = [
-        [row["merchant_id"], row["market"], row["region"] or "", count(row["failed"]), won(row["failed_amount"], texts.language), won(row["sales"], texts.language)]
+        [
+            row["merchant_id"],
+            row["market"],
+            row["region"] or "",
+            count(row["failed"]),
+            won(row["failed_amount"], texts.language),
+            won(row["sales"], texts.language),
+        ]
         for row in merchants.head(MERCHANTS).iter_rows(named=True)
     ]
     heads = [texts(key) for key in ("table.merchant", "table.market", "table.region", "table.failed", "table.failed_amount", "table.sales_days")]

@@ -127,5 +127,3 @@ def _claims_sentence(methods: list[Method], texts: Texts) -> str:
         return texts("methods.no_claims")
     outside = [method.source for method in claims if not method.within]
     return texts("methods.claims_outside", sources=", ".join(outside)) if outside else texts("methods.claims_within")
-
-

@@ -97,7 +97,13 @@ def _figures(shown: MarketFigures, market: dict[str, object], chosen: date, text
     digits = texts("markets.cycle", digits="·".join(str(digit) for digit in digits_of(cycle))) if coming else texts("markets.no_cycle")
     return [
         Figure(texts("markets.sales"), won(shown.sales, language), (compared,), "plain", "market_sales"),
-        Figure(texts("chart.failure_rate"), percent(rates.failure) if enough else MISSING, (failed, "" if enough else texts("markets.few")), "plain", "market_failure"),
+        Figure(
+            texts("chart.failure_rate"),
+            percent(rates.failure) if enough else MISSING,
+            (failed, "" if enough else texts("markets.few")),
+            "plain",
+            "market_failure",
+        ),
         Figure(texts("markets.market_day"), day_name(coming, language) if coming else MISSING, (digits,), "plain", "market_day"),
     ]
 

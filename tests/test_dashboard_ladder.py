@@ -1,0 +1,146 @@
+"""From gross to merchants' loss, methods side by side, the course of an incident, concentration: pure figures of the incident's page."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+
+from dashboard.figures.concentration import concentration_of
+from dashboard.figures.course import course_of, rules_of
+from dashboard.figures.ladder import Scenario, ladder_of
+from dashboard.figures.markets import digits_of, next_market_day
+from dashboard.figures.methods import methods_of
+from dashboard.figures.people import People
+from dashboard.figures.rates import PurchaseOutcomes
+from dashboard.formatting import SEOUL
+from warehouse.analysis import LossEstimate, Remark
+
+NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
+SURVEY = {"substitution": 0.25, "low": 0.1, "high": 0.5}
+CLAIMS = pl.DataFrame({"source": ["신문", "부처"], "amount": [10_000_000_000, 500]})
+
+
+def loss(expected: float = 2_000, observed: float = 800, half: float = 400) -> LossEstimate:
+    lost, empty = expected - observed, pl.DataFrame()
+    return LossEstimate(
+        expected,
+        observed,
+        lost,
+        lost - half,
+        lost + half,
+        empty,
+        empty,
+        empty,
+        Remark("method", {"interval": Remark("interval_t", {"windows": 12})}),
+        [],
+        NOON,
+        NOON,
+        0.9,
+    )
+
+
+def people(lost: int = 600, made_up: int = 0) -> People:
+    return People(10, 0, 20, 5, lost, made_up, None, None, None, None, None)
+
+
+def test_each_step_begins_where_the_one_before_ended() -> None:
+    ladder = ladder_of(loss(), people(made_up=150), SURVEY, Scenario())
+    assert ladder.gross.value == 2_000 - 800
+    assert ladder.net.value == ladder.gross.value - 150
+    assert ladder.merchants.value == pytest.approx(ladder.net.value * 0.75)
+    assert ladder.substituted == pytest.approx(ladder.net.value * 0.25)
+
+
+def test_without_a_survey_the_merchants_loss_is_a_range_and_no_figure() -> None:
+    ladder = ladder_of(loss(), people(), None, Scenario())
+    assert ladder.merchants.value is None
+    assert (ladder.merchants.low, ladder.merchants.high) == (0.0, ladder.net.high)
+    assert ladder.substituted is None
+
+
+def test_the_plain_scenario_is_the_estimate_itself() -> None:
+    ladder = ladder_of(loss(), people(), None, Scenario())
+    assert (ladder.expected, ladder.gross.value, ladder.gross.low, ladder.gross.high) == (2_000, 1_200, 800, 1_600)
+
+
+def test_twice_the_demand_doubles_what_was_expected_and_not_what_was_paid() -> None:
+    ladder = ladder_of(loss(), people(), None, Scenario(demand=2.0))
+    assert ladder.expected == 4_000
+    assert ladder.gross.value == 4_000 - 800
+    assert ladder.gross.high - ladder.gross.value == pytest.approx(2 * 400)
+
+
+def test_unseen_purchases_that_came_back_are_taken_off_the_net() -> None:
+    none, half = (ladder_of(loss(), people(lost=600), None, Scenario(unseen_back=share)) for share in (0.0, 0.5))
+    assert none.unseen == 1_200 - 600
+    assert none.net.value == 1_200
+    assert half.net.value == pytest.approx(1_200 - 300)
+
+
+def test_the_interval_of_the_net_allows_for_unseen_buyers_who_came_back_like_those_who_failed() -> None:
+    without = ladder_of(loss(), people(lost=1_200, made_up=300), None, Scenario())
+    with_unseen = ladder_of(loss(), people(lost=600, made_up=300), None, Scenario())
+    assert with_unseen.net.value == without.net.value
+    assert with_unseen.net.low < without.net.low
+
+
+def test_a_window_that_gained_has_no_share_to_take_off() -> None:
+    ladder = ladder_of(loss(expected=500, observed=800), people(made_up=100), SURVEY, Scenario())
+    assert ladder.gross.value == -300
+    assert ladder.net == ladder.gross
+
+
+def test_a_slider_wins_over_the_survey() -> None:
+    ladder = ladder_of(loss(), people(), SURVEY, Scenario(substitution=1.0))
+    assert ladder.merchants.value == 0
+
+
+def test_claims_stand_beside_the_merchants_loss_and_say_whether_they_lie_within_it() -> None:
+    ladder = ladder_of(loss(), people(), None, Scenario())
+    found = methods_of(loss(), None, ladder, people(), CLAIMS)
+    assert [(method.source, method.within) for method in found if method.about == "claim"] == [("신문", False), ("부처", True)]
+
+
+def test_failed_attempts_are_a_lower_bound_without_an_interval() -> None:
+    ladder = ladder_of(loss(), people(lost=600), None, Scenario())
+    bound = next(method for method in methods_of(loss(), None, ladder, people(lost=600), CLAIMS.clear()) if method.about == "bound")
+    assert (bound.value, bound.low, bound.high) == (600, None, None)
+
+
+def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:
+    minutes = [timedelta(minutes=minute) for minute in range(0, 40, 10)]
+    steps = pl.DataFrame({"at": [NOON + span for span in minutes], "inside": [True, True, True, False], "failure_rate": [0.2, None, 0.6, 0.9]})
+    notices = pl.DataFrame({"announced_at": [NOON + timedelta(minutes=15), NOON - timedelta(days=1)]})
+    told = course_of(NOON, NOON + minutes[1], NOON + minutes[3], None, notices, steps)
+    assert [step.what for step in told] == ["onset", "detection", "notice", "peak", "last_seen"]
+    assert told[3].at == NOON + minutes[2]
+    untold = course_of(NOON, NOON + minutes[1], None, NOON + minutes[3], notices.clear(), steps)
+    assert [(step.what, step.at) for step in untold][-1] == ("notice", None)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "exceeded"), [(10, [False, False, False]), (11, [True, False, False]), (31, [True, True, False]), (181, [True, True, True])]
+)
+def test_rules_count_from_the_onset(minutes: int, exceeded: list[bool]) -> None:
+    assert [rule.exceeded for rule in rules_of(NOON, NOON + timedelta(minutes=minutes))] == exceeded
+
+
+def test_concentration_leaves_out_markets_that_gained() -> None:
+    found = concentration_of(pl.Series([60.0, 20.0, 20.0, -500.0]))
+    assert found is not None
+    assert (found.hit, found.half, found.largest) == (3, 1, 1.0)
+    assert concentration_of(pl.Series([-1.0, 0.0])) is None
+
+
+def test_a_purchase_counts_once_however_often_it_was_tried() -> None:
+    outcomes = PurchaseOutcomes(approved=90, failed_first=30, recovered=20)
+    assert outcomes.purchases == 100
+    assert outcomes.first_failure == 0.3
+    assert outcomes.final_failure == 0.1
+
+
+def test_market_days_follow_the_last_digits_of_the_day() -> None:
+    assert digits_of("2,7") == (2, 7)
+    assert next_market_day("2,7", datetime(2025, 3, 1).date()) == datetime(2025, 3, 2).date()
+    assert next_market_day("5,0", datetime(2025, 2, 26).date()) == datetime(2025, 3, 5).date()
+    assert next_market_day(None, NOON.date()) is None
