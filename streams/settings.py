@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the worker's /health and /metrics.")
     dashboard_host: str = Field("127.0.0.1", description="Address of the dashboard.")
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
+    analysts: str = Field("", description="Where people sign in to the dashboard: addresses of those who may enter something, with commas between.")
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 

@@ -69,7 +69,7 @@ def failures_in(snapshot: Snapshot, start: datetime, end: datetime) -> Failures:
     places = ask(snapshot, "outcomes_by_place", start=start, end=end)
     rates = rates_of(places)
     codes = ask(snapshot, "outcomes_by_code", start=start, end=end)
-    loads = {row["service"]: row for row in ask(snapshot, "load_in_span", start=start, end=end).iter_rows(named=True)}
+    loads = {row["service"]: row for row in ask(snapshot, "services_in_span", start=start, end=end).iter_rows(named=True)}
     funnel = sorted((_stage(name, loads) for name in FUNNEL), key=lambda stage: -(stage.attempts or 0))
     return Failures(
         start=start,

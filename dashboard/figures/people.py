@@ -32,7 +32,7 @@ class People:
 def people_in(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str, scope_name: str) -> People:
     """The people hit in [start, end), aware times, within a scope."""
     found = ask(snapshot, "people_in_span", start=start, end=end, scope=scope, scope_name=scope_name).row(0, named=True)
-    reports = {row["service"]: row for row in ask(snapshot, "load_in_span", start=start, end=end).iter_rows(named=True)} if scope == "nation" else {}
+    reports = {row["service"]: row for row in ask(snapshot, "services_in_span", start=start, end=end).iter_rows(named=True)} if scope == "nation" else {}
     queue, registration = reports.get("queue"), reports.get("registration")
     return People(
         buyers=found["buyers"] or None,

@@ -33,7 +33,7 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
         rows = [
             [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)] for name, method in zip(names, shown.methods, strict=True)
         ]
-        st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2, 3}))
+        st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
 
 
 def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, incident: Incident) -> None:
