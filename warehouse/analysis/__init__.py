@@ -8,9 +8,10 @@ from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError
 from warehouse.analysis.incidents import detect
 from warehouse.analysis.launch import LaunchScenario, launch_scenario
 from warehouse.analysis.loss import LossEstimate, estimate_loss
-from warehouse.analysis.net import Share, made_up_share, merchants_loss, net_shortfall
+from warehouse.analysis.net import Share, made_up_share, merchants_loss, net_shortfall, with_unseen
 from warehouse.analysis.reconciliation import Figure, Reconciliation, reconcile
 from warehouse.analysis.remarks import Remark
+from warehouse.analysis.returns import NetEstimate, Returns, made_up_by_buyers, net_by_buyers
 
 __all__ = [
     "AnalysisError",
@@ -20,8 +21,10 @@ __all__ = [
     "HistoryError",
     "LaunchScenario",
     "LossEstimate",
+    "NetEstimate",
     "Reconciliation",
     "Remark",
+    "Returns",
     "Share",
     "Unseen",
     "day_types",
@@ -31,8 +34,11 @@ __all__ = [
     "expected_counts",
     "expected_sales",
     "launch_scenario",
+    "made_up_by_buyers",
     "made_up_share",
     "merchants_loss",
+    "net_by_buyers",
     "net_shortfall",
     "reconcile",
+    "with_unseen",
 ]

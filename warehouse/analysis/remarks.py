@@ -44,7 +44,8 @@ SENTENCES = {
     "net_unknown": "The share made up later is not available: the gross shortfall is the most that the net one can be.",
     "net_of_purchases": "The share made up later is that of failed purchases that succeeded after the window: {share:.0%} of {count:,}.",
     "net_of_buyers": "The share made up later is by how much more often buyers who failed came back than others did at such hours: {share:.0%} of {count:,}.",
-    "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to as many as the others.",
+    "net_kept_out": "Buyers who never got as far as an attempt made up {share:.0%}, by {count:,} of them whom events name.",
+    "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to twice as many as of the others.",
     "substitution_unknown": "No survey tells what was paid by other means: the merchants' loss is anything from nothing to the net shortfall.",
     "attempts_above": "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected.",
     "attempts_below": (
