@@ -18,6 +18,7 @@ from warehouse.analysis.panel import Array
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.times import DAY, minute_of, minutes_of
 
+WITHIN = timedelta(hours=24)
 CONTROL_DAYS = 14
 FEW_BUYERS = 30
 """With fewer buyers in a group nothing is said."""
@@ -52,7 +53,8 @@ def net_by_buyers(
     start: datetime,
     end: datetime,
     *,
-    within: timedelta = timedelta(hours=24),
+    as_of: datetime | None = None,
+    within: timedelta = WITHIN,
     level: float = 0.9,
 ) -> NetEstimate:
     """Net shortfall of a window from its ``gross`` one (value, low, high) and from what buyers did, as ``made_up_by_buyers``.
@@ -65,7 +67,7 @@ def net_by_buyers(
         AnalysisError: fewer than 30 buyers failed, or fewer than 30 others are known.
     """
     attempts, before = failures.filter(pl.col("market_id").is_not_null()), failures.filter(pl.col("market_id").is_null())
-    found = made_up_by_buyers(attempts, approvals, start, end, within=within, level=level)
+    found = made_up_by_buyers(attempts, approvals, start, end, as_of=as_of, within=within, level=level)
     first, last = minute_of(start, "start"), minute_of(end, "end")
     minute = pl.Series(minutes_of(attempts["at"], "failures: at"))
     inside = attempts.filter(minute.is_between(first, last, closed="left"))
@@ -77,7 +79,7 @@ def net_by_buyers(
     try:
         mean = float(approvals["amount"].mean() or 0.0)  # type: ignore[arg-type]
         turned_away = made_up_by_buyers(
-            kept_out.with_columns(anywhere, amount=pl.lit(mean)), approvals.with_columns(anywhere), start, end, within=within, level=level
+            kept_out.with_columns(anywhere, amount=pl.lit(mean)), approvals.with_columns(anywhere), start, end, as_of=as_of, within=within, level=level
         )
     except AnalysisError:
         made_up = with_unseen(found.share, unseen)
@@ -100,13 +102,20 @@ def _mixed(seen: Share, unseen: Share, part: float) -> Share:
 
 
 def made_up_by_buyers(
-    failures: pl.DataFrame, approvals: pl.DataFrame, start: datetime, end: datetime, *, within: timedelta = timedelta(hours=24), level: float = 0.9
+    failures: pl.DataFrame,
+    approvals: pl.DataFrame,
+    start: datetime,
+    end: datetime,
+    *,
+    as_of: datetime | None = None,
+    within: timedelta = WITHIN,
+    level: float = 0.9,
 ) -> Returns:
     """The share of what failed in [start, end) that its buyers bought in the same market from ``end`` to ``within`` later, beyond ordinary visits.
 
     Both frames: ``at``, ``user_key`` (null: unknown, left out), ``market_id``, ``amount``; ``approvals`` also of the days before the window, whose
     buyers in the same hours are the others. A buyer who was approved after the last failure, but before ``end``, has nothing left to make up.
-    Times as in ``estimate_loss``.
+    Nothing from ``as_of`` on is known, of nobody (default: all of ``within`` has passed). Times as in ``estimate_loss``.
 
     Raises:
         FrameError: a frame lacks a column.
@@ -116,7 +125,7 @@ def made_up_by_buyers(
     for frame, what in ((failures, "failures"), (approvals, "approvals")):
         need_columns(frame, what, ("at", "user_key", "market_id", "amount"))
     first, last = minute_of(start, "start"), minute_of(end, "end")
-    reach = int(within / timedelta(minutes=1))
+    reach = int(within / timedelta(minutes=1)) if as_of is None else min(int(within / timedelta(minutes=1)), minute_of(as_of, "as_of") - last)
     failed, bought = _events(failures, "failures"), _events(approvals, "approvals")
     # one amount a purchase: the same amount of the same buyer in the same market is the same purchase
     tried = failed.filter(pl.col("minute").is_between(first, last, closed="left"))
