@@ -11,7 +11,7 @@ from warehouse.analysis.loss import LossEstimate, estimate_loss
 from warehouse.analysis.net import Share, made_up_share, merchants_loss, net_shortfall, with_unseen
 from warehouse.analysis.reconciliation import Figure, Reconciliation, reconcile
 from warehouse.analysis.remarks import Remark
-from warehouse.analysis.returns import NetEstimate, Returns, made_up_by_buyers, net_by_buyers
+from warehouse.analysis.returns import NetEstimate, Returns, made_up_by_buyers, net_by_buyers, net_by_purchases
 
 __all__ = [
     "AnalysisError",
@@ -38,6 +38,7 @@ __all__ = [
     "made_up_share",
     "merchants_loss",
     "net_by_buyers",
+    "net_by_purchases",
     "net_shortfall",
     "reconcile",
     "with_unseen",

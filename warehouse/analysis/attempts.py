@@ -71,7 +71,7 @@ def estimate_attempts(
     begun = minutes_of(failed_purchases["first_failure_at"], "failed_purchases: first_failure_at")
     inside = _once(failed_purchases.filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean)))
     recovered_at = inside["recovered_at"]
-    within = _before(recovered_at, last)
+    within = made_good_before(recovered_at, last)
     known = inside["amount"].cast(pl.Float64)
     mean = float(known.mean() or 0.0)  # type: ignore[arg-type]
     amount, missing = known.fill_null(mean), known.null_count()
@@ -118,8 +118,8 @@ def unseen_of(load: pl.DataFrame) -> Unseen:
     )
 
 
-def _before(moments: pl.Series, minute: int) -> pl.Series:
-    """Which moments came before a minute; a null never did."""
+def made_good_before(moments: pl.Series, minute: int) -> pl.Series:
+    """Which of the moments ``recovered_at`` came before a local minute; a null never did."""
     came = moments.is_not_null()
     minutes = np.full(len(moments), np.iinfo(np.int64).max)
     minutes[came.to_numpy()] = minutes_of(moments.filter(came), "failed_purchases: recovered_at")

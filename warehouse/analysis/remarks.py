@@ -31,7 +31,7 @@ SENTENCES = {
     ),
     "amounts_unknown": "{count:,} failed purchases have no amount; they are taken as {amount:,.0f} each, the mean of the others.",
     "attempts_untold": "{share:.0%} of the failed attempts name neither purchase nor buyer, such as cards without an account; they are in no purchase.",
-    "load_unknown": "The platform does not report its load: how many buyers never got as far as an attempt is not available.",
+    "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
     "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
     "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be {amount:,.0f}.",
     "figure_counterfactual": "From above: what was expected less what was paid (gross shortfall).",

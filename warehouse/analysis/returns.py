@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.asked import level_of
+from warehouse.analysis.attempts import made_good_before
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.net import Share, net_shortfall, with_unseen
 from warehouse.analysis.panel import Array
@@ -87,6 +88,37 @@ def net_by_buyers(
     else:
         made_up = _mixed(found.share, turned_away.share, unseen)
         remarks.append(Remark("net_kept_out", {"share": turned_away.share.share, "count": turned_away.failed}))
+    return NetEstimate(*net_shortfall(*gross, made_up), made_up, unseen, remarks)
+
+
+def net_by_purchases(
+    gross: tuple[float, float, float], failed_purchases: pl.DataFrame, start: datetime, end: datetime, *, as_of: datetime | None = None, level: float = 0.9
+) -> NetEstimate:
+    """Net shortfall of a window where a purchase has an id: what was not made good within the window, and succeeded after it, was made up.
+
+    ``failed_purchases`` and times as in ``estimate_attempts``; what has not succeeded by ``as_of`` (default: as far as is known) is not made up yet.
+
+    Raises:
+        FrameError: a column is missing.
+        AnalysisError: fewer than 30 purchases with an id were not made good within the window.
+    """
+    level = level_of(level)
+    need_columns(failed_purchases, "failed_purchases", ("purchase_id", "first_failure_at", "amount", "recovered_at"))
+    first, last = minute_of(start, "start"), minute_of(end, "end")
+    begun = minutes_of(failed_purchases["first_failure_at"], "failed_purchases: first_failure_at")
+    inside = failed_purchases.filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean), pl.col("purchase_id").is_not_null())
+    owed = inside.filter(~made_good_before(inside["recovered_at"], last))
+    if len(owed) < FEW_BUYERS:
+        raise AnalysisError(f"failed_purchases: expected at least {FEW_BUYERS} with an id, not made good in the window, got {len(owed)}. Give a range instead.")
+    until = 2**40 if as_of is None else minute_of(as_of, "as_of")
+    amount = owed["amount"].cast(pl.Float64).fill_null(owed["amount"].mean() or 0.0).to_numpy()
+    back = amount * made_good_before(owed["recovered_at"], until).to_numpy()
+    share = float(back.sum() / amount.sum())
+    half = NormalDist().inv_cdf((1 + level) / 2) * _mean_variance(back - share * amount) ** 0.5 / float(amount.mean())
+    found = Share(share, max(share - half, 0.0), min(share + half, 1.0))
+    unseen = min(max(1 - float(amount.sum()) / gross[0], 0.0), 1.0) if gross[0] > 0 else 0.0
+    made_up = with_unseen(found, unseen)
+    remarks = [Remark("net_of_purchases", {"share": share, "count": len(owed)}), Remark("net_unseen", {"share": unseen})]
     return NetEstimate(*net_shortfall(*gross, made_up), made_up, unseen, remarks)
 
 
