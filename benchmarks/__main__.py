@@ -7,6 +7,8 @@ MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
     "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
+    "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",
+    "net": "how far off the net shortfall is, in a simulated world that no method knows (some minutes)",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
 }
 

@@ -81,9 +81,9 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
 @lru_cache(maxsize=REMEMBERED)
 def _methods_spec(language: str) -> str:
     texts = texts_in(language)
-    abouts = [texts(f"about.{about}") for about in ("gross", "bound", "net", "merchants", "claim")]
-    colours = alt.Scale(domain=abouts, range=[RED, GREY, "#7b3ab8", AMBER, BLUE])
-    shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "square", "triangle-up", "diamond"])
+    abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
+    colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
+    shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
     legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1)
     base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)

@@ -171,13 +171,17 @@ def estimate(
     level: Annotated[float, typer.Option(help="Coverage that the interval claims.")] = 0.9,
     form: FormatOption = Format.table,
 ) -> None:
-    """Estimate the gross shortfall, with an interval. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
+    """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
     from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
 
     frame, warnings = (
         estimate_from_file(sales, start, end, level) if sales else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level)
     )
-    show(frame, form)
+    if form is Format.table and "methods" in frame.columns:
+        show(frame.select("from", "to", "expected", "observed", "lost", "low", "high"), form)
+        show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
+    else:
+        show(frame, form)
     for warning in warnings:
         _remark(warning)
 

@@ -1,4 +1,4 @@
-"""Gross shortfall on the command line: of an incident or a span in the warehouse, or of anybody's sales file."""
+"""Losses on the command line: of an incident or a span in the warehouse by every method, or the gross shortfall in anybody's sales file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from polars.exceptions import PolarsError
 
 from streams.settings import SettingError
 from warehouse.analysis import LossEstimate, estimate_loss
-from warehouse.losses import incident_window, loss_between
+from warehouse.losses import LossAccount, account_between, incident_account, incident_window
 from warehouse.reading import open_snapshot
 
 KST = ZoneInfo("Asia/Seoul")
@@ -25,7 +25,8 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
     """
     with open_snapshot(published) as snapshot:
         window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
-        return _result(loss_between(snapshot, *window, level=level), *window)
+        found = incident_account(snapshot, incident, level=level) if incident else account_between(snapshot, *window, level=level)
+        return _account(found, *window)
 
 
 def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
@@ -40,6 +41,23 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
     except (OSError, PolarsError) as error:
         raise SettingError(f"--sales {sales} cannot be read as {'Parquet' if sales.suffix == '.parquet' else 'CSV'}: {error}") from None
     return _result(estimate_loss(frame, *window, level=level), *window)
+
+
+def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others."""
+    row, warnings = _result(found.gross, start, end)
+    by_method = {figure.method: figure for figure in found.reconciliation.figures if figure.method in ("net", "merchants_loss", "attempts")}
+    more = {
+        f"{method}{end_of}": None if value is None else round(value)
+        for method, figure in by_method.items()
+        for end_of, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high))
+    }
+    methods = pl.Series("methods", [found.reconciliation.table.to_dicts()])
+    disagreements = pl.Series("disagreements", [[str(remark) for remark in found.reconciliation.disagreements]], dtype=pl.List(pl.String))
+    columns = [pl.Series(name, [value], dtype=pl.Int64) for name, value in more.items()]
+    said = [remark for figure in found.reconciliation.figures for remark in figure.remarks]
+    every = dict.fromkeys([*warnings, *said, *found.reconciliation.disagreements])
+    return row.with_columns(*columns, methods, disagreements), list(every)
 
 
 def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:

@@ -10,13 +10,13 @@ from dashboard.figures.course import course_of, rules_of
 from dashboard.figures.ladder import Scenario, ladder_of
 from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import methods_of
-from dashboard.figures.people import People
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
-from warehouse.analysis import LossEstimate, Remark
+from warehouse.analysis import AttemptsEstimate, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
+from warehouse.losses import LossAccount
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
-SURVEY = {"substitution": 0.25, "low": 0.1, "high": 0.5}
+SURVEY = Share(0.25, 0.1, 0.5)
 CLAIMS = pl.DataFrame({"source": ["신문", "부처"], "amount": [10_000_000_000, 500]})
 
 
@@ -39,72 +39,85 @@ def loss(expected: float = 2_000, observed: float = 800, half: float = 400) -> L
     )
 
 
-def people(lost: int = 600, made_up: int = 0) -> People:
-    return People(10, 0, 20, 5, lost, made_up, None, None, None, None, None)
+def account(lost: float = 600, back: float | None = 0.0, survey: Share | None = None, claims: pl.DataFrame | None = None, **figures: float) -> LossAccount:
+    """A loss of 1,200 of which attempts show ``lost``; of these the share ``back`` came back after the end."""
+    gross = loss(**figures)
+    attempts = AttemptsEstimate(10, 0, lost, lost, lost, None, lost, lower_bound=True, unseen=None, warnings=[])
+    interval = (gross.lost, gross.low, gross.high)
+    made_up = None if back is None else Share(back, back, back)
+    net = None if made_up is None else NetEstimate(*net_shortfall(*interval, made_up), made_up, 0.5, [])
+    found = reconcile(interval, attempts=attempts, net=(net.value, net.low, net.high) if net else None, substitution=survey, claims=claims)
+    return LossAccount(gross, attempts, net, survey, None, found)
 
 
 def test_each_step_begins_where_the_one_before_ended() -> None:
-    ladder = ladder_of(loss(), people(made_up=150), SURVEY, Scenario())
+    ladder = ladder_of(account(back=0.25, survey=SURVEY), Scenario())
     assert ladder.gross.value == 2_000 - 800
-    assert ladder.net.value == ladder.gross.value - 150
+    assert ladder.made_up == 0.25 * 1_200
+    assert ladder.net.value == ladder.gross.value - ladder.made_up
     assert ladder.merchants.value == pytest.approx(ladder.net.value * 0.75)
     assert ladder.substituted == pytest.approx(ladder.net.value * 0.25)
 
 
+def test_the_default_scenario_gives_the_figures_of_the_account() -> None:
+    known = account(back=0.25, survey=SURVEY)
+    ladder = ladder_of(known, Scenario())
+    assert known.net is not None
+    assert (ladder.net.value, ladder.net.low, ladder.net.high) == (known.net.value, known.net.low, known.net.high)
+    merchants = next(figure for figure in known.reconciliation.figures if figure.method == "merchants_loss")
+    assert (ladder.merchants.value, ladder.merchants.low, ladder.merchants.high) == pytest.approx((merchants.value, merchants.low, merchants.high))
+
+
 def test_without_a_survey_the_merchants_loss_is_a_range_and_no_figure() -> None:
-    ladder = ladder_of(loss(), people(), None, Scenario())
+    ladder = ladder_of(account(), Scenario())
     assert ladder.merchants.value is None
     assert (ladder.merchants.low, ladder.merchants.high) == (0.0, ladder.net.high)
     assert ladder.substituted is None
 
 
-def test_the_plain_scenario_is_the_estimate_itself() -> None:
-    ladder = ladder_of(loss(), people(), None, Scenario())
-    assert (ladder.expected, ladder.gross.value, ladder.gross.low, ladder.gross.high) == (2_000, 1_200, 800, 1_600)
+def test_without_a_net_nothing_is_taken_off_the_gross() -> None:
+    ladder = ladder_of(account(back=None), Scenario())
+    assert ladder.back is None
+    assert ladder.net == ladder.gross
 
 
 def test_twice_the_demand_doubles_what_was_expected_and_not_what_was_paid() -> None:
-    ladder = ladder_of(loss(), people(), None, Scenario(demand=2.0))
+    ladder = ladder_of(account(), Scenario(demand=2.0))
     assert ladder.expected == 4_000
     assert ladder.gross.value == 4_000 - 800
     assert ladder.gross.high - ladder.gross.value == pytest.approx(2 * 400)
 
 
 def test_unseen_purchases_that_came_back_are_taken_off_the_net() -> None:
-    none, half = (ladder_of(loss(), people(lost=600), None, Scenario(unseen_back=share)) for share in (0.0, 0.5))
+    none, half = (ladder_of(account(lost=600), Scenario(unseen_back=share)) for share in (0.0, 0.5))
     assert none.unseen == 1_200 - 600
     assert none.net.value == 1_200
     assert half.net.value == pytest.approx(1_200 - 300)
 
 
-def test_the_interval_of_the_net_allows_for_unseen_buyers_who_came_back_like_those_who_failed() -> None:
-    without = ladder_of(loss(), people(lost=1_200, made_up=300), None, Scenario())
-    with_unseen = ladder_of(loss(), people(lost=600, made_up=300), None, Scenario())
-    assert with_unseen.net.value == without.net.value
-    assert with_unseen.net.low < without.net.low
-
-
 def test_a_window_that_gained_has_no_share_to_take_off() -> None:
-    ladder = ladder_of(loss(expected=500, observed=800), people(made_up=100), SURVEY, Scenario())
+    ladder = ladder_of(account(back=0.5, expected=500, observed=800), Scenario())
     assert ladder.gross.value == -300
+    assert ladder.made_up == 0
     assert ladder.net == ladder.gross
 
 
 def test_a_slider_wins_over_the_survey() -> None:
-    ladder = ladder_of(loss(), people(), SURVEY, Scenario(substitution=1.0))
-    assert ladder.merchants.value == 0
+    assert ladder_of(account(survey=SURVEY), Scenario(substitution=1.0)).merchants.value == 0
 
 
 def test_claims_stand_beside_the_merchants_loss_and_say_whether_they_lie_within_it() -> None:
-    ladder = ladder_of(loss(), people(), None, Scenario())
-    found = methods_of(loss(), None, ladder, people(), CLAIMS)
+    found = methods_of(account(claims=CLAIMS), None)
     assert [(method.source, method.within) for method in found if method.about == "claim"] == [("신문", False), ("부처", True)]
 
 
 def test_failed_attempts_are_a_lower_bound_without_an_interval() -> None:
-    ladder = ladder_of(loss(), people(lost=600), None, Scenario())
-    bound = next(method for method in methods_of(loss(), None, ladder, people(lost=600), CLAIMS.clear()) if method.about == "bound")
+    bound = next(method for method in methods_of(account(lost=600), None) if method.about == "bound")
     assert (bound.value, bound.low, bound.high) == (600, None, None)
+
+
+def test_the_padded_window_stands_beside_the_estimate() -> None:
+    assert [method.name for method in methods_of(account(), loss(expected=2_100))][:2] == ["counterfactual", "padded"]
 
 
 def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:

@@ -87,11 +87,14 @@ def test_a_name_from_data_that_has_no_text_stands_for_itself() -> None:
 
 VALUES = {
     **dict.fromkeys(("start", "end", "until", "after"), datetime(2025, 3, 1, 10, 0)),
-    **dict.fromkeys(("step", "days", "windows", "needed"), 12),
+    **dict.fromkeys(("step", "days", "windows", "needed", "count", "queue"), 12),
     "nearest": date(2025, 2, 14),
     "level": 3.118,
     "confidence": 0.9,
-    "amount": 123_456_789.0,
+    **dict.fromkeys(("amount", "low", "high"), 123_456_789.0),
+    **dict.fromkeys(("factor_low", "factor_high"), 2.5),
+    "share": 0.3,
+    "source": "언론 보도",
     "interval": Remark("interval_t", {"windows": 12}),
 }
 

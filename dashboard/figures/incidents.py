@@ -16,8 +16,8 @@ from dashboard.figures.methods import Method, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import HistoryError, LossEstimate
-from warehouse.losses import STEP, loss_between, window
+from warehouse.analysis import HistoryError, LossEstimate, Remark
+from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
 BEFORE = timedelta(hours=2)
@@ -91,7 +91,7 @@ class IncidentFigures:
     incident: Incident
     start: datetime
     end: datetime
-    loss: LossEstimate | None
+    account: LossAccount | None
     steps: pl.DataFrame
     regions: pl.DataFrame
     markets: pl.DataFrame
@@ -105,15 +105,24 @@ class IncidentFigures:
     course: list[Step]
     rules: list[Rule]
 
+    @property
+    def loss(self) -> LossEstimate | None:
+        """The gross shortfall; None where there is no estimate."""
+        return self.account.gross if self.account else None
+
     def ladder(self, scenario: Scenario | None = None) -> Ladder | None:
         """From expected sales to merchants' loss; None where there is no estimate."""
-        return ladder_of(self.loss, self.people, self.survey, scenario or Scenario()) if self.loss else None
+        return ladder_of(self.account, scenario or Scenario()) if self.account else None
 
     @property
     def methods(self) -> list[Method]:
         """Every figure for the loss side by side; empty where there is no estimate."""
-        ladder = self.ladder()
-        return methods_of(self.loss, self.padded, ladder, self.people, self.claims) if self.loss and ladder else []
+        return methods_of(self.account, self.padded) if self.account else []
+
+    @property
+    def disagreements(self) -> list[Remark]:
+        """Where methods and claims disagree beyond their intervals."""
+        return self.account.reconciliation.disagreements if self.account else []
 
     @property
     def spans(self) -> pl.DataFrame:
@@ -162,7 +171,8 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     """Everything the page says about ``incident``, from one snapshot."""
     start, end = window_of(incident, snapshot.manifest.watermark)
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
-    loss = _loss(snapshot, start, end, scope)
+    account = _account(snapshot, start, end, scope, incident.incident_id)
+    loss = account.gross if account else None
     names = ask(snapshot, "market_names")
     until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
@@ -174,7 +184,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         incident=incident,
         start=start,
         end=end,
-        loss=loss,
+        account=account,
         steps=steps,
         regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
@@ -190,12 +200,12 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     )
 
 
-def _loss(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
+def _account(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str], incident_id: str) -> LossAccount | None:
     """None where no step has closed yet, or where there is no ordinary day to learn from."""
     if end <= start:
         return None
     try:
-        return loss_between(snapshot, start, end, scope=scope["scope"], scope_name=scope["scope_name"])
+        return account_between(snapshot, start, end, scope=scope["scope"], scope_name=scope["scope_name"], incident_id=incident_id)
     except HistoryError:
         return None
 
@@ -203,7 +213,10 @@ def _loss(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, s
 def _padded(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
     """The same with ``PADDING`` on both sides, as far as the watermark has closed it."""
     closed = window_of_closed(snapshot.manifest.watermark, end)
-    return _loss(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), scope)
+    try:
+        return loss_between(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), **scope)
+    except HistoryError:
+        return None
 
 
 def window_of_closed(watermark: datetime | None, end: datetime) -> datetime:

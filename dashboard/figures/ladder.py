@@ -1,10 +1,9 @@
-"""From what was expected to what merchants lost, step by step, as measured or under a scenario that the reader moves."""
+"""From what was expected to what merchants lost, step by step, as the account of a loss has it or under a scenario that the reader moves."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from dashboard.figures.people import People
-from warehouse.analysis import LossEstimate, Share, net_shortfall
+from warehouse.analysis import Share, net_shortfall
+from warehouse.losses import LossAccount
 
 
 @dataclass(frozen=True)
@@ -20,25 +19,20 @@ class Range:
 class Scenario:
     """What the data do not tell: demand over what was expected, the share of the net that was paid by other means, the share of the unseen that came back.
 
-    ``substitution`` None: as the survey says, and without one unknown. The default changes nothing.
+    None is what the account says: the survey's share, and of the unseen as many as of those who tried. The default changes nothing.
     """
 
     demand: float = 1.0
     substitution: float | None = None
-    unseen_back: float = 0.0
-
-    @property
-    def plain(self) -> bool:
-        """Nothing is assumed beyond the data."""
-        return self == Scenario()
+    unseen_back: float | None = None
 
 
 @dataclass(frozen=True)
 class Ladder:
     """The steps in KRW: ``expected`` − ``observed`` = ``gross``; − ``made_up`` = ``net``; − ``substituted`` = ``merchants``.
 
-    ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment.
-    ``substitution`` None: nobody knows it, and ``merchants`` is the range from nothing to the whole net.
+    ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
+    came back; None where it is not known, and then nothing is taken off. ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
     """
 
     expected: float
@@ -46,6 +40,7 @@ class Ladder:
     gross: Range
     made_up: float
     unseen: float
+    back: float | None
     net: Range
     substitution: Share | None
     merchants: Range
@@ -56,35 +51,41 @@ class Ladder:
         return self.net.value - self.merchants.value if self.net.value is not None and self.merchants.value is not None else None
 
 
-def ladder_of(loss: LossEstimate, people: People, survey: dict[str, Any] | None, scenario: Scenario) -> Ladder:
-    """The steps under ``scenario``; ``survey`` has substitution, low and high as shares of 1.
+def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
+    """The steps under ``scenario``; the default one's are the account's own.
 
-    A demand of x times the expected one moves expected sales and both ends of their interval by x. What came back after the end is
-    measured for purchases that failed; the unseen come back by the scenario's share, and for the interval anywhere up to the share of those who failed.
+    A demand of x times the expected one moves expected sales and both ends of their interval by x; what is more than failed purchases explain is unseen.
     """
-    expected = loss.expected * scenario.demand
+    loss = account.gross
     gross = Range(*((figure + loss.observed) * scenario.demand - loss.observed for figure in (loss.lost, loss.low, loss.high)))
-    lost = gross.value or 0.0
-    unseen = max(lost - people.lost_amount, 0.0)
-    made_up = min(people.made_up_amount + scenario.unseen_back * unseen, max(lost, 0.0))
-    seen_back = people.made_up_amount / people.lost_amount if people.lost_amount else 0.0
-    net = _net(gross, Share(made_up, min(people.made_up_amount, made_up), max(made_up, people.made_up_amount + seen_back * unseen)))
-    share = _substitution(survey, scenario)
+    lost = max(gross.value or 0.0, 0.0)
+    seen = min(account.attempts.lost, lost)
+    made_up = _made_up(account, scenario, seen, lost - seen)
+    net = Range(*net_shortfall(lost, gross.low, gross.high, made_up)) if lost else gross
+    share = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+    return Ladder(
+        expected=loss.expected * scenario.demand,
+        observed=loss.observed,
+        gross=gross,
+        made_up=made_up.share * lost,
+        unseen=lost - seen,
+        back=account.net.made_up.share if account.net else None,
+        net=net,
+        substitution=share,
+        merchants=_merchants(net, share),
+    )
+
+
+def _made_up(account: LossAccount, scenario: Scenario, seen: float, unseen: float) -> Share:
+    """As a share of the whole gross. A share of the unseen that the scenario gives has no interval of its own."""
+    known = account.net.made_up if account.net else Share(0.0, 0.0, 0.0)
+    if scenario.unseen_back is None or seen + unseen <= 0:
+        return known
+    return Share(*((share * seen + scenario.unseen_back * unseen) / (seen + unseen) for share in (known.share, known.low, known.high)))
+
+
+def _merchants(net: Range, share: Share | None) -> Range:
+    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey, from nothing to the whole net."""
     if share is None:
-        merchants = Range(None, 0.0, max(net.high, 0.0))
-    else:
-        merchants = Range((net.value or 0.0) * (1 - share.share), net.low * (1 - share.high), net.high * (1 - share.low))
-    return Ladder(expected, loss.observed, gross, made_up, unseen, net, share, merchants)
-
-
-def _net(gross: Range, made_up: Share) -> Range:
-    lost = gross.value or 0.0
-    if lost <= 0:
-        return gross
-    return Range(*net_shortfall(lost, gross.low, gross.high, Share(*(min(amount / lost, 1.0) for amount in (made_up.share, made_up.low, made_up.high)))))
-
-
-def _substitution(survey: dict[str, Any] | None, scenario: Scenario) -> Share | None:
-    if scenario.substitution is not None:
-        return Share(scenario.substitution, scenario.substitution, scenario.substitution)
-    return Share(survey["substitution"], survey["low"], survey["high"]) if survey else None
+        return Range(None, min(net.low, 0.0), net.high)
+    return Range(*net_shortfall(net.value or 0.0, net.low, net.high, share))

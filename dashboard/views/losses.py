@@ -34,6 +34,9 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
             [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)] for name, method in zip(names, shown.methods, strict=True)
         ]
         st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
+        for disagreement in shown.disagreements:
+            st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
+        st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))
 
 
 def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, incident: Incident) -> None:
@@ -45,13 +48,15 @@ def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, in
         with st.container(border=True, key="scenario_card"):
             st.html(cards.section(texts("scenario.title"), texts("scenario.note")))
             surveyed = round(shown.survey["substitution"] * 100) if shown.survey else 0
+            known = shown.ladder()
+            seen_back = round(known.back * 100) if known and known.back is not None else 0
             columns = st.columns(3)
             with columns[0]:
                 demand = number(texts("scenario.demand"), "demand", (0.5, 4.0, 0.1), 1.0, form="%.1f×", help_text=texts("scenario.demand_help"))
             with columns[1]:
-                sigma = number(texts("scenario.sigma"), "sigma", (0.0, 100.0, 5.0), float(surveyed), form="%d%%", help_text=texts("scenario.sigma_help"))
+                sigma = number(texts("scenario.sigma"), "sigma", (0.0, 100.0, 1.0), float(surveyed), form="%d%%", help_text=texts("scenario.sigma_help"))
             with columns[2]:
-                back = number(texts("scenario.unseen"), "unseen", (0.0, 100.0, 5.0), 0.0, form="%d%%", help_text=texts("scenario.unseen_help"))
+                back = number(texts("scenario.unseen"), "unseen", (0.0, 100.0, 1.0), float(seen_back), form="%d%%", help_text=texts("scenario.unseen_help"))
             ladder = shown.ladder(Scenario(demand, sigma / 100, back / 100))
             if ladder is not None:
                 _assumed(ladder, texts)
@@ -89,7 +94,10 @@ def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
 def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if shown.incident.open:
         return texts("ladder.made_up_open")
-    return texts("ladder.made_up_measured", amount=won(ladder.made_up, texts.language), unseen=won(ladder.unseen, texts.language))
+    if ladder.back is None:
+        return texts("ladder.made_up_unknown")
+    unseen = won(ladder.unseen, texts.language)
+    return texts("ladder.made_up_measured", amount=won(ladder.made_up, texts.language), share=percent(ladder.back), unseen=unseen)
 
 
 def _substitution(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:

@@ -45,6 +45,11 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
     return [known[day] for day in days]
 
 
+def near_feast(day: date) -> bool:
+    """Whether a day is within a week before Seollal or Chuseok, or three days after: people buy for the table, then shops are shut."""
+    return any(-7 <= (day - feast).days <= 3 for year in (day.year, day.year + 1) for feast in _feasts(year))
+
+
 def _day_type(day: date) -> str:
     if day.weekday() == 6 or day in _holidays(day.year):
         return SUNDAY_OR_HOLIDAY
@@ -54,3 +59,8 @@ def _day_type(day: date) -> str:
 @cache
 def _holidays(year: int) -> holidays.HolidayBase:
     return holidays.country_holidays("KR", years=year)
+
+
+@cache
+def _feasts(year: int) -> list[date]:
+    return [day for day, name in holidays.country_holidays("KR", years=year, language="ko").items() if {"설날", "추석"} & set(name.split("; "))]
