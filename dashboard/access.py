@@ -17,7 +17,7 @@ def configured() -> bool:
 
 def admitted(texts: Texts) -> bool:
     """Whether the page may be shown; if not, a way to sign in is."""
-    if not configured() or st.user.is_logged_in:
+    if not configured() or _signed_in():
         return True
     st.html(cards.state(texts("access.title"), [texts("access.why")]))
     st.button(texts("access.sign_in"), on_click=st.login, type="primary")
@@ -26,9 +26,13 @@ def admitted(texts: Texts) -> bool:
 
 def name() -> str:
     """The address of who signed in; empty where nobody does."""
-    return str(st.user.get("email", "")) if configured() and st.user.is_logged_in else ""
+    return str(st.user.get("email", "")) if configured() and _signed_in() else ""
 
 
 def may_say(settings: DashboardSettings) -> bool:
     """Viewers see everything and say nothing; analysts are those in ``ONNURI_ANALYSTS``."""
     return not configured() or name().lower() in settings.analysts
+
+
+def _signed_in() -> bool:
+    return bool(st.user.get("is_logged_in", False))

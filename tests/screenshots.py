@@ -127,7 +127,7 @@ def _picture(driver: webdriver.Chrome, address: str, name: str, language: str, f
     driver.save_screenshot(str(file))
     # A palette keeps a picture of a page at a third of its size, and looks the same.
     with Image.open(file) as taken:
-        drawn_with = taken.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        drawn_with = taken.convert("RGB").quantize(192, dither=Image.Dither.NONE)
     drawn_with.save(file, optimize=True)
     return file
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, ONSET, SEOUL, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
 from warehouse.publishing import HOURLY
@@ -255,7 +255,8 @@ def test_the_server_listens_on_this_machine_and_shows_no_details_or_tools() -> N
 
 
 @pytest.mark.parametrize(
-    ("language", "expected"), [("ko", ("소비자 피해", "기록 없음", "3시간 내 복구", "실패한 시도의 합")), ("en", ("Consumers", "person-hours", "Lower bound"))]
+    ("language", "expected"),
+    [("ko", ("소비자 피해", "기록 없음", "3시간 내 복구", "시도로 드러나지 않은 몫")), ("en", ("Consumers", "person-hours", "Lower bound"))],
 )
 @pytest.mark.usefixtures("published")
 def test_the_incident_page_tells_of_people_rules_and_every_method(language: str, expected: tuple[str, ...]) -> None:
@@ -265,7 +266,7 @@ def test_the_incident_page_tells_of_people_rules_and_every_method(language: str,
 
 
 def test_a_survey_and_claims_stand_on_the_incident_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"note": "", "incident_id": None}
+    said = {"note": "", "incident_id": LAUNCH}
     claims = [{**said, "source": "어느 신문", "amount": 10_000_000_000_000, "claimed_at": datetime(2025, 3, 2)}]
     surveys = [{**said, "label": "상인 조사", "substitution": 0.2, "low": 0.1, "high": 0.4}]
     use(publish_launch_day(tmp_path, claims=claims, surveys=surveys), monkeypatch)

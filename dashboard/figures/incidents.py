@@ -178,7 +178,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
     steps = _steps(snapshot, start, end, scope)
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
-    surveys = ask(snapshot, "surveys_about_incident", incident_id=incident.incident_id)
+    surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
     return IncidentFigures(
         incident=incident,
@@ -193,7 +193,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         concentration=concentration_of(loss.by_market["lost"]) if loss else None,
         merchants=_merchants(snapshot, incident.onset_at, until, scope),
         people=people_in(snapshot, incident.onset_at, until, **scope),
-        claims=ask(snapshot, "claims_about_incident", incident_id=incident.incident_id),
+        claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
         survey=surveys.row(-1, named=True) if len(surveys) else None,
         course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps),
         rules=rules_of(incident.onset_at, incident.ended_at or last_seen or until),

@@ -9,7 +9,14 @@ from warehouse.losses import LossAccount
 
 About = Literal["gross", "bound", "unseen", "net", "merchants", "claim"]
 
-_ABOUT: Mapping[str, About] = {"counterfactual": "gross", "attempts": "bound", "unseen": "unseen", "net": "net", "merchants_loss": "merchants", "claim": "claim"}
+_ABOUT: Mapping[str, About] = {
+    "counterfactual": "gross",
+    "attempts": "bound",
+    "unseen": "unseen",
+    "net": "net",
+    "merchants_loss": "merchants",
+    "claim": "claim",
+}
 
 
 @dataclass(frozen=True)
