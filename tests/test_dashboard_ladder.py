@@ -106,6 +106,19 @@ def test_a_slider_wins_over_the_survey() -> None:
     assert ladder_of(account(survey=SURVEY), Scenario(substitution=1.0)).merchants.value == 0
 
 
+def test_sliders_that_nobody_moved_change_no_digit() -> None:
+    known = account(back=0.254, survey=Share(0.333, 0.1, 0.5))
+    plain = ladder_of(known, Scenario())
+    assert ladder_of(known, Scenario.moved(1.0, plain.substitution_percent, plain.back_percent, plain)) == plain
+    assert Scenario.moved(2.0, 10.0, 20.0, plain) == Scenario(2.0, 0.1, 0.2)
+
+
+def test_a_slider_at_nothing_is_an_assumption_where_nobody_knows() -> None:
+    plain = ladder_of(account(), Scenario())
+    assert plain.substitution is None
+    assert ladder_of(account(), Scenario.moved(1.0, 0.0, 0.0, plain)).merchants.value == plain.net.value
+
+
 def test_claims_stand_beside_the_merchants_loss_and_say_whether_they_lie_within_it() -> None:
     found = methods_of(account(claims=CLAIMS), None)
     assert [(method.source, method.within) for method in found if method.about == "claim"] == [("신문", False), ("부처", True)]

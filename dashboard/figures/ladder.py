@@ -1,6 +1,7 @@
 """From what was expected to what merchants lost, step by step, as the account of a loss has it or under a scenario that the reader moves."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from warehouse.analysis import Share, net_shortfall
 from warehouse.losses import LossAccount
@@ -13,18 +14,6 @@ class Range:
     value: float | None
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What the data do not tell: demand over what was expected, the share of the net that was paid by other means, the share of the unseen that came back.
-
-    None is what the account says: the survey's share, and of the unseen as many as of those who tried. The default changes nothing.
-    """
-
-    demand: float = 1.0
-    substitution: float | None = None
-    unseen_back: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +35,38 @@ class Ladder:
     merchants: Range
 
     @property
+    def substitution_percent(self) -> int:
+        """The share paid by other means in whole percent, for a slider; 0 where nobody knows it."""
+        return round(self.substitution.share * 100) if self.substitution else 0
+
+    @property
+    def back_percent(self) -> int:
+        """The share that came back in whole percent, likewise."""
+        return round(self.back * 100) if self.back is not None else 0
+
+    @property
     def substituted(self) -> float | None:
         """What buyers paid the same merchants by other means."""
         return self.net.value - self.merchants.value if self.net.value is not None and self.merchants.value is not None else None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the data do not tell: demand over what was expected, the share of the net that was paid by other means, the share of the unseen that came back.
+
+    None is what the account says: the survey's share, and of the unseen as many as of those who tried. The default changes nothing.
+    """
+
+    demand: float = 1.0
+    substitution: float | None = None
+    unseen_back: float | None = None
+
+    @classmethod
+    def moved(cls, demand: float, substitution: float, unseen_back: float, known: Ladder) -> Self:
+        """From sliders in percent; one that stands where ``known`` puts it at first says what the account says, to the last digit."""
+        as_surveyed = known.substitution is not None and substitution == known.substitution_percent
+        as_tried = known.back is not None and unseen_back == known.back_percent
+        return cls(demand, None if as_surveyed else substitution / 100, None if as_tried else unseen_back / 100)
 
 
 def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:

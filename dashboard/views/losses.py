@@ -43,21 +43,23 @@ def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, in
     """Sliders for what data do not tell. Nothing here changes a figure above, or one that was issued."""
     with with_states(texts, settings):
         shown = incident_page(settings.published, listed, incident)
-        if shown.loss is None:
+        known = shown.ladder()
+        if known is None:
             return
         with st.container(border=True, key="scenario_card"):
             st.html(cards.section(texts("scenario.title"), texts("scenario.note")))
-            surveyed = round(shown.survey["substitution"] * 100) if shown.survey else 0
-            known = shown.ladder()
-            seen_back = round(known.back * 100) if known and known.back is not None else 0
             columns = st.columns(3)
             with columns[0]:
                 demand = number(texts("scenario.demand"), "demand", (0.5, 4.0, 0.1), 1.0, form="%.1f×", help_text=texts("scenario.demand_help"))
             with columns[1]:
-                sigma = number(texts("scenario.sigma"), "sigma", (0.0, 100.0, 1.0), float(surveyed), form="%d%%", help_text=texts("scenario.sigma_help"))
+                sigma = number(
+                    texts("scenario.sigma"), "sigma", (0.0, 100.0, 1.0), float(known.substitution_percent), form="%d%%", help_text=texts("scenario.sigma_help")
+                )
             with columns[2]:
-                back = number(texts("scenario.unseen"), "unseen", (0.0, 100.0, 1.0), float(seen_back), form="%d%%", help_text=texts("scenario.unseen_help"))
-            ladder = shown.ladder(Scenario(demand, sigma / 100, back / 100))
+                back = number(
+                    texts("scenario.unseen"), "unseen", (0.0, 100.0, 1.0), float(known.back_percent), form="%d%%", help_text=texts("scenario.unseen_help")
+                )
+            ladder = shown.ladder(Scenario.moved(demand, sigma, back, known))
             if ladder is not None:
                 _assumed(ladder, texts)
 
