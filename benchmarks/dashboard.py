@@ -176,7 +176,9 @@ def main(arguments: list[str]) -> int:
         viewers, memory = [Viewer() for _ in range(given.viewers)], []
         try:
             _wait_for(port, process)
-            asyncio.run(_measure(f"http://127.0.0.1:{port}", world, viewers, given.seconds, memory, psutil.Process(process.pid)))
+            server = psutil.Process(process.pid)
+            asyncio.run(_measure(f"http://127.0.0.1:{port}", world, viewers, given.seconds, memory, server))
+            used = server.cpu_times()
         finally:
             process.terminate()
             process.wait(20)
@@ -194,6 +196,7 @@ def main(arguments: list[str]) -> int:
                 "errors": errors,
                 "p50_ms": round(cuts[9] * 1000),
                 "p95_ms": round(cuts[18] * 1000),
+                "cpu_ms_a_refresh": round((used.user + used.system) * 1000 / max(len(times), 1)),
                 "kilobytes_a_refresh": round(sum(viewer.received for viewer in viewers) / max(len(times), 1) / 1024),
                 "memory_mb_half": round(memory[half] / 2**20),
                 "memory_mb_end": round(memory[-1] / 2**20),

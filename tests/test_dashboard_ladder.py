@@ -7,6 +7,7 @@ import pytest
 
 from dashboard.figures.concentration import concentration_of
 from dashboard.figures.course import course_of, rules_of
+from dashboard.figures.incidents import Incident
 from dashboard.figures.ladder import Scenario, ladder_of
 from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import methods_of
@@ -170,3 +171,9 @@ def test_market_days_follow_the_last_digits_of_the_day() -> None:
     assert next_market_day("2,7", datetime(2025, 3, 1).date()) == datetime(2025, 3, 2).date()
     assert next_market_day("5,0", datetime(2025, 2, 26).date()) == datetime(2025, 3, 5).date()
     assert next_market_day(None, NOON.date()) is None
+
+
+@pytest.mark.parametrize(("scope", "known"), [("nation", True), ("market", True), ("issuer", False), ("service", False)])
+def test_an_incident_of_an_issuer_or_a_service_has_no_sales_of_its_own(scope: str, known: bool) -> None:  # noqa: FBT001
+    incident = Incident("i1", "failure_rate", scope, "", NOON, None, None, None, None, None)
+    assert incident.sales_known is known

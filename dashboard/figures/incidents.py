@@ -54,6 +54,11 @@ class Incident:
         return self.ended_at is None
 
     @property
+    def sales_known(self) -> bool:
+        """Whether sales are counted by the incident's scope; else its loss is estimated from the whole nation's."""
+        return self.scope in {"nation", "region", "channel", "market"}
+
+    @property
     def detection_delay(self) -> timedelta | None:
         """From onset to detection."""
         return self.detected_at - self.onset_at if self.detected_at else None
