@@ -19,6 +19,7 @@ SENTENCES = {
     "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
     "interval_t": "Student's t on the relative errors of {windows} past windows",
+    "interval_days": "Student's t on the errors of each day of the window over {windows} past days, added up as if the days of a window erred together",
     "interval_prior": "Student's t on {windows} past windows and a prior spread of 25 %",
     "method": (
         "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the "
