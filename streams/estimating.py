@@ -16,7 +16,7 @@ KST = ZoneInfo("Asia/Seoul")
 Result = tuple[pl.DataFrame, list[str]]
 
 
-def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float) -> Result:
+def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float, factors: tuple[float, float]) -> Result:
     """The estimate of an incident by its id, or of a span of the published data.
 
     Raises:
@@ -25,7 +25,9 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
     """
     with open_snapshot(published) as snapshot:
         window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
-        found = incident_account(snapshot, incident, level=level) if incident else account_between(snapshot, *window, level=level)
+        found = (
+            incident_account(snapshot, incident, factors=factors, level=level) if incident else account_between(snapshot, *window, factors=factors, level=level)
+        )
         return _account(found, *window)
 
 
@@ -79,9 +81,11 @@ def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
     methods = pl.Series("methods", [found.reconciliation.table.to_dicts()])
     disagreements = pl.Series("disagreements", [[str(remark) for remark in found.reconciliation.disagreements]], dtype=pl.List(pl.String))
     columns = [pl.Series(name, [value], dtype=pl.Int64) for name, value in more.items()]
+    launch = pl.Series("launch", [found.launch.factors.to_dicts() if found.launch else None])
+    launched = found.launch.warnings if found.launch else []
     said = [remark for figure in found.reconciliation.figures for remark in figure.remarks]
-    every = dict.fromkeys([*warnings, *said, *found.reconciliation.disagreements])
-    return row.with_columns(*columns, methods, disagreements), list(every)
+    every = dict.fromkeys([*warnings, *said, *launched, *found.reconciliation.disagreements])
+    return row.with_columns(*columns, methods, disagreements, launch), list(every)
 
 
 def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:
