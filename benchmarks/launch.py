@@ -114,7 +114,7 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
 def draw(found: pl.DataFrame, path: Path) -> None:
     """The intervals where the factor is unknown, in percent of what would have been sold, by the true factor."""
     ours = found.filter(pl.col("method") == "ours, factor unknown").sort("factor")
-    shown = ours.select(100 * pl.col(name) / pl.col("full") for name in ("true", "low", "high"))
+    shown = ours.select((100 * pl.col(name) / pl.col("full")).alias(name) for name in ("true", "low", "high"))
     title = "Loss of a launch in percent of what would have been sold: the truth, and 90 % intervals without the factor"
     draw_intervals(path, title, f"{len(ours)} worlds, by their true factor from {ours['factor'].min():.2f} to {ours['factor'].max():.2f}", shown.rows())
 

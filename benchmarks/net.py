@@ -132,7 +132,7 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
 
 def draw(found: pl.DataFrame, path: Path) -> None:
     """The intervals of the net, in percent of what would have been sold, by the true net."""
-    shown = found.select(100 * pl.col(name) / pl.col("full") for name in ("net", "low", "high")).sort("net")
+    shown = found.select((100 * pl.col(name) / pl.col("full")).alias(name) for name in ("net", "low", "high")).sort("net")
     draw_intervals(
         path, "Net shortfall in percent of what would have been sold: the truth, and 90 % intervals", f"{len(found)} incidents by their true net", shown.rows()
     )
