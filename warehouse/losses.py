@@ -32,6 +32,9 @@ STEP = timedelta(minutes=10)
 """Sales are taken in steps of this length, and windows are whole steps."""
 
 HOUR = timedelta(hours=1)
+CLOSED = timedelta(days=3)
+LAUNCH = timedelta(days=14)
+"""A service that was closed so long has launched anew for so long."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class LossAccount:
     """All that is known of what a window cost, in KRW.
 
     ``net`` is None where too few purchases with an id failed; ``substitution`` None without a survey. ``merchants`` (None without a net): the merchants'
-    loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side. ``launch`` is there where the
-    nearest ordinary day is far away: then the loss is a function of demand, and ``gross`` is only what it would be if demand went on as in the hours before.
+    loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side. ``launch`` is there within
+    two weeks after a long time without service: then the loss is a function of demand, and ``gross`` is only what it would be if demand went on as in the hours before.
     """
 
     gross: LossEstimate
@@ -144,8 +147,9 @@ def account_between(
         gross_remarks=gross.warnings,
         net_remarks=net.remarks if net else (),
     )
-    old = any(remark.code == "old_history" for remark in gross.warnings)
-    launch = launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level) if old and scope == "nation" else None
+    opened = opened_before(snapshot, start)
+    launched = opened is not None and start - opened < LAUNCH
+    launch = launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level) if launched and scope == "nation" else None
     return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
 
 
@@ -160,12 +164,19 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
         _aware(sales.select("at", "sales")),
         start,
         end,
+        opened=opened_before(snapshot, start),
         factor_low=factor_low,
         factor_high=factor_high,
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot, before=start),
         level=level,
     )
+
+
+def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
+    """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known."""
+    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start, pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
+    return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
 
 
 def cycles(snapshot: Snapshot) -> pl.DataFrame | None:
@@ -183,8 +194,8 @@ def promotions(snapshot: Snapshot, end: datetime) -> pl.DataFrame | None:
 def _net(
     gross: tuple[float, float, float], purchases: pl.DataFrame, start: datetime, end: datetime, watermark: datetime | None, level: float
 ) -> NetEstimate | None:
-    """None where nothing after the window is known yet, or too few purchases with an id failed."""
-    if watermark is None or watermark <= end:
+    """None where less than an hour after the window is known yet, or too few purchases with an id failed."""
+    if watermark is None or watermark - end < HOUR:
         return None
     try:
         found = net_by_purchases(gross, purchases, start, end, as_of=watermark, level=level)
