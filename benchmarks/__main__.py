@@ -9,6 +9,7 @@ MEASUREMENTS = {
     "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
     "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",
     "net": "how far off the net shortfall is, in a simulated world that no method knows (some minutes)",
+    "estimate": "how long an estimate of all 1,400 markets takes, with its intervals",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
 }
 

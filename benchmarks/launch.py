@@ -9,10 +9,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks._pictures import draw_intervals
 from streams.simulator import Scenario, load_scenario
 from streams.simulator.second_world import second_world
 from streams.simulator.truth import gross_shortfall, truth
@@ -109,16 +111,27 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def draw(found: pl.DataFrame, path: Path) -> None:
+    """The intervals where the factor is unknown, in percent of what would have been sold, by the true factor."""
+    ours = found.filter(pl.col("method") == "ours, factor unknown").sort("factor")
+    shown = ours.select((100 * pl.col(name) / pl.col("full")).alias(name) for name in ("true", "low", "high"))
+    title = "Loss of a launch in percent of what would have been sold: the truth, and 90 % intervals without the factor"
+    draw_intervals(path, title, f"{len(ours)} worlds, by their true factor from {ours['factor'].min():.2f} to {ours['factor'].max():.2f}", shown.rows())
+
+
 def main(arguments: list[str]) -> int:
     """Measure and print; returns 1 where given the true factor fewer than 34 in 40 intervals hold the loss."""
     options = argparse.ArgumentParser(prog="python -m benchmarks launch", description="The loss of a launch in the second simulated world, demand unknown.")
     options.add_argument("--seeds", type=int, default=40, help="how many worlds")
     options.add_argument("--first", type=int, default=1, help="the first seed")
     options.add_argument("--scale", type=float, default=0.05, help="of the simulated country")
+    options.add_argument("--picture", type=Path, help="draw the intervals, factor unknown, into this SVG")
     given = options.parse_args(arguments)
     rows = [row for seed in range(given.first, given.first + given.seeds) for row in measure(seed, given.scale)]
     found = pl.DataFrame(rows, schema=["seed", "factor", "method", "true", "full", "low", "high"], orient="row")
     result = table(found)
+    if given.picture:
+        draw(found, given.picture)
     with pl.Config(tbl_cols=-1, tbl_width_chars=160, fmt_str_lengths=60, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         print(result)
     needed = 0.85 * given.seeds

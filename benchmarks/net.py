@@ -7,11 +7,13 @@ with or without a queue. Payments and errors are what the topics would hold, wit
 import argparse
 import sys
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
+from benchmarks._pictures import draw_intervals
 from benchmarks.launch import hourly
 from streams.simulator import Scenario, country, load_scenario
 from streams.simulator.days import play_day
@@ -128,6 +130,14 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["way", "bias", "mean error", "median error", "within 10 %"], orient="row")
 
 
+def draw(found: pl.DataFrame, path: Path) -> None:
+    """The intervals of the net, in percent of what would have been sold, by the true net."""
+    shown = found.select((100 * pl.col(name) / pl.col("full")).alias(name) for name in ("net", "low", "high")).sort("net")
+    draw_intervals(
+        path, "Net shortfall in percent of what would have been sold: the truth, and 90 % intervals", f"{len(found)} incidents by their true net", shown.rows()
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Measure and print; returns 1 where the bias exceeds 10 % or the coverage is not what it claims."""
     options = argparse.ArgumentParser(prog="python -m benchmarks net", description="The net shortfall in the second simulated world.")
@@ -135,11 +145,14 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--first", type=int, default=1, help="the first seed")
     options.add_argument("--scale", type=float, default=0.2, help="of the simulated country")
     options.add_argument("--out", help="write one row an incident into this CSV file")
+    options.add_argument("--picture", type=Path, help="draw the intervals into this SVG")
     given = options.parse_args(arguments)
     rows = [row for seed in range(given.first, given.first + given.seeds) if (row := measure(seed, given.scale)) is not None]
     found = pl.DataFrame(rows)
     if given.out:
         found.write_csv(given.out)
+    if given.picture:
+        draw(found, given.picture)
     result = table(found)
     covered = found["net"].is_between(found["low"], found["high"]).to_numpy()
     low, high = bootstrap(covered)

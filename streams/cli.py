@@ -169,17 +169,22 @@ def estimate(
     start: Annotated[str | None, typer.Option("--from", help="Start of the window, ISO 8601; without an offset it is Korean time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="End of the window.")] = None,
     level: Annotated[float, typer.Option(help="Coverage that the interval claims.")] = 0.9,
+    factors: Annotated[tuple[float, float], typer.Option(help="Least and greatest demand of a launch, in ordinary days.")] = (0.5, 4.0),
     form: FormatOption = Format.table,
 ) -> None:
     """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
     from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
 
     frame, warnings = (
-        estimate_from_file(sales, start, end, level) if sales else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level)
+        estimate_from_file(sales, start, end, level)
+        if sales
+        else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )
     if form is Format.table and "methods" in frame.columns:
         show(frame.select("from", "to", "expected", "observed", "lost", "low", "high"), form)
         show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
+        if launch := frame["launch"].to_list()[0]:
+            show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
     else:
         show(frame, form)
     for warning in warnings:

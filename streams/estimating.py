@@ -16,7 +16,7 @@ KST = ZoneInfo("Asia/Seoul")
 Result = tuple[pl.DataFrame, list[str]]
 
 
-def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float) -> Result:
+def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float, factors: tuple[float, float]) -> Result:
     """The estimate of an incident by its id, or of a span of the published data.
 
     Raises:
@@ -25,7 +25,9 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
     """
     with open_snapshot(published) as snapshot:
         window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
-        found = incident_account(snapshot, incident, level=level) if incident else account_between(snapshot, *window, level=level)
+        found = (
+            incident_account(snapshot, incident, factors=factors, level=level) if incident else account_between(snapshot, *window, factors=factors, level=level)
+        )
         return _account(found, *window)
 
 
@@ -40,7 +42,31 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
         frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
     except (OSError, PolarsError) as error:
         raise SettingError(f"--sales {sales} cannot be read as {'Parquet' if sales.suffix == '.parquet' else 'CSV'}: {error}") from None
-    return _result(estimate_loss(frame, *window, level=level), *window)
+    sums, said = summed_up(frame)
+    row, warnings = _result(estimate_loss(sums, *window, level=level), *window)
+    return row, [*said, *warnings]
+
+
+def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Raw payments as sums by minute, market and channel, with a sentence that says so; a file of sums stays as it is.
+
+    A file whose rows all come the same number of times, each with the same sales, was read twice: it stays as it is too, and is refused later.
+    """
+    keys = [name for name in ("at", "market_id", "region", "channel") if name in sales.columns]
+    if not {"at", "market_id", "sales"} <= set(sales.columns) or not sales["sales"].dtype.is_numeric() or not isinstance(sales["at"].dtype, pl.Datetime):
+        return sales, []
+    copies = sales.group_by([*keys, "sales"]).len()["len"]
+    if len(copies) and copies.min() == copies.max() != 1:
+        return sales, []
+    by_minute = sales.with_columns(pl.col("at").dt.truncate("1m"))
+    if not by_minute.select(keys).is_duplicated().any():
+        return sales, []
+    if sales["sales"].null_count() or (sales["sales"] < 0).any():
+        return sales, []
+    sums = by_minute.group_by(keys, maintain_order=True).agg(pl.col("sales").sum())
+    return sums, [
+        f"{len(sales):,} rows were summed up to {len(sums):,} by minute, market and channel. If they are not single payments, check whether some come twice."
+    ]
 
 
 def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
@@ -55,9 +81,11 @@ def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
     methods = pl.Series("methods", [found.reconciliation.table.to_dicts()])
     disagreements = pl.Series("disagreements", [[str(remark) for remark in found.reconciliation.disagreements]], dtype=pl.List(pl.String))
     columns = [pl.Series(name, [value], dtype=pl.Int64) for name, value in more.items()]
+    launch = pl.Series("launch", [found.launch.factors.to_dicts() if found.launch else None])
+    launched = found.launch.warnings if found.launch else []
     said = [remark for figure in found.reconciliation.figures for remark in figure.remarks]
-    every = dict.fromkeys([*warnings, *said, *found.reconciliation.disagreements])
-    return row.with_columns(*columns, methods, disagreements), list(every)
+    every = dict.fromkeys([*warnings, *said, *launched, *found.reconciliation.disagreements])
+    return row.with_columns(*columns, methods, disagreements, launch), list(every)
 
 
 def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:

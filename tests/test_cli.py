@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 import typer
 
 from streams import cli
+from streams.estimating import summed_up
 from streams.ports import free_port
 from streams.settings import Settings
 from tests.events_data import NOON, chunk, ms, payment
@@ -205,6 +206,23 @@ def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
 def test_sql_cannot_change_what_is_published(onnuri, published):
     onnuri("sql", "DROP VIEW market", "--format", "json", published=published)
     assert json.loads(onnuri("sql", "SELECT count(*) AS n FROM market", "--format", "json", published=published).out) == [{"n": 2}]
+
+
+def test_raw_payments_in_an_own_file_are_summed_up_and_that_is_said():
+    moment = datetime(2025, 3, 1, 10, 0, 7)
+    at = [moment, moment + timedelta(seconds=20), moment + timedelta(minutes=5)]
+    payments = pl.DataFrame({"at": at, "market_id": ["m1", "m1", "m2"], "sales": [10_000, 25_000, 5_000]})
+    sums, said = summed_up(payments)
+    assert sorted(sums.rows()) == [(datetime(2025, 3, 1, 10, 0), "m1", 35_000), (datetime(2025, 3, 1, 10, 5), "m2", 5_000)]
+    assert "3 rows were summed up to 2" in said[0]
+
+
+def test_sums_in_an_own_file_stay_and_a_file_read_twice_is_not_summed_up():
+    at = [datetime(2025, 3, 1, hour) for hour in (10, 11)]
+    sums = pl.DataFrame({"at": at, "market_id": ["m1", "m1"], "sales": [10_000, 25_000]})
+    assert summed_up(sums)[1] == []
+    twice = pl.concat([sums, sums])
+    assert summed_up(twice)[0].equals(twice)
 
 
 def test_an_own_sales_file_is_estimated_without_a_warehouse(onnuri, tmp_path):

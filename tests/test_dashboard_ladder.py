@@ -13,7 +13,7 @@ from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
-from warehouse.analysis import AttemptsEstimate, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
+from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
 from warehouse.losses import LossAccount
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
@@ -40,7 +40,14 @@ def loss(expected: float = 2_000, observed: float = 800, half: float = 400) -> L
     )
 
 
-def account(lost: float = 600, back: float | None = 0.0, survey: Share | None = None, claims: pl.DataFrame | None = None, **figures: float) -> LossAccount:
+def account(
+    lost: float = 600,
+    back: float | None = 0.0,
+    survey: Share | None = None,
+    claims: pl.DataFrame | None = None,
+    launch: LaunchScenario | None = None,
+    **figures: float,
+) -> LossAccount:
     """A loss of 1,200 of which attempts show ``lost``; of these the share ``back`` came back after the end."""
     gross = loss(**figures)
     attempts = AttemptsEstimate(10, 0, lost, lost, lost, None, lost, lower_bound=True, unseen=None, warnings=[])
@@ -48,7 +55,7 @@ def account(lost: float = 600, back: float | None = 0.0, survey: Share | None = 
     made_up = None if back is None else Share(back, back, back)
     net = None if made_up is None else NetEstimate(*net_shortfall(*interval, made_up), made_up, 0.5, [])
     found = reconcile(interval, attempts=attempts, net=(net.value, net.low, net.high) if net else None, substitution=survey, claims=claims)
-    return LossAccount(gross, attempts, net, survey, None, found)
+    return LossAccount(gross, attempts, net, survey, None, found, launch)
 
 
 def test_each_step_begins_where_the_one_before_ended() -> None:
@@ -171,6 +178,15 @@ def test_market_days_follow_the_last_digits_of_the_day() -> None:
     assert next_market_day("2,7", datetime(2025, 3, 1).date()) == datetime(2025, 3, 2).date()
     assert next_market_day("5,0", datetime(2025, 2, 26).date()) == datetime(2025, 3, 5).date()
     assert next_market_day(None, NOON.date()) is None
+
+
+def test_a_launch_stands_beside_the_estimate_as_a_range_without_a_figure() -> None:
+    launch = LaunchScenario(
+        1_000, 800, pl.DataFrame(), -300, 3_200, 0.5, 4.0, None, Remark("launch", {"days": 14}), [Remark("launch_few_days", {"days": 4})], 0.9, 0.1
+    )
+    found = next(method for method in methods_of(account(launch=launch), None) if method.name == "launch")
+    assert (found.value, found.low, found.high) == (None, -300, 3_200)
+    assert found.remarks == launch.warnings
 
 
 @pytest.mark.parametrize(("scope", "known"), [("nation", True), ("market", True), ("issuer", False), ("service", False)])

@@ -73,11 +73,10 @@ def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_
     monkeypatch.setenv("ONNURI_TOPIC_PREFIX", line.topic_prefix)
     app, _ = shown("incidents", "ko")
     form(app, "survey_entered", survey_label="상인 조사", survey_low=10.0, survey_substitution=30.0, survey_high=50.0)
-    who = next(widget for widget in app.text_input if widget.label == "등록자 이름")
     app.button[0].click().run()
     assert "등록자 이름이 필요합니다" in words(app)
     assert said_in(line.kafka, line.topic_prefix) == []
-    who.set_value("분석 담당")
+    next(widget for widget in app.text_input if widget.label == "등록자 이름").set_value("분석 담당")
     app.button[0].click().run()
     assert "보냈습니다" in words(app)
     (found,) = said_in(line.kafka, line.topic_prefix)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
-from warehouse.losses import account_between, incident_account, incident_window, launch_between
+from warehouse.losses import account_between, incident_account, incident_window, launch_between, opened_before
 from warehouse.reading import open_snapshot
 
 END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
@@ -103,6 +103,28 @@ def test_load_of_the_whole_platform_says_nothing_of_a_region(published: Path) ->
         start, end = incident_window(snapshot, LAUNCH)
         assert account_between(snapshot, start, end).attempts.unseen is not None
         assert account_between(snapshot, start, end, scope="region", scope_name="부산광역시").attempts.unseen is None
+
+
+def test_a_net_that_is_young_says_so_and_an_open_incident_has_none(published: Path, tmp_path: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        net = incident_account(snapshot, LAUNCH).net
+        assert net is not None
+        assert net.remarks[-1].code == "net_so_far"
+    publish_launch_day(tmp_path / "open")
+    add(tmp_path / "open", "failed_purchase", purchases(later=30, never=70))
+    with open_snapshot(tmp_path / "open") as snapshot:
+        assert incident_account(snapshot, LAUNCH).net is None
+
+
+def test_after_a_long_closure_the_account_holds_the_loss_as_a_function_of_demand(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH, factors=(1.0, 2.0))
+        assert opened_before(snapshot, ONSET) == datetime(2025, 3, 1, tzinfo=SEOUL)
+        assert opened_before(snapshot, datetime(2025, 2, 13, tzinfo=SEOUL)) is None
+        ordinary = account_between(snapshot, datetime(2025, 2, 13, 11, tzinfo=SEOUL), datetime(2025, 2, 13, 13, tzinfo=SEOUL))
+    assert found.launch is not None
+    assert (found.launch.factor_low, found.launch.factor_high) == (1.0, 2.0)
+    assert ordinary.launch is None
 
 
 def test_the_launch_is_a_function_of_demand(published: Path) -> None:

@@ -1,6 +1,6 @@
 """Estimates on what is published, the same for command, demo and pages: an incident's window and what was lost in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,6 +12,7 @@ from warehouse.analysis import (
     LossEstimate,
     NetEstimate,
     Reconciliation,
+    Remark,
     Share,
     estimate_attempts,
     estimate_loss,
@@ -20,6 +21,8 @@ from warehouse.analysis import (
     net_by_purchases,
     reconcile,
 )
+from warehouse.analysis.launch import FACTORS
+from warehouse.analysis.times import local
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=63)
@@ -29,6 +32,9 @@ STEP = timedelta(minutes=10)
 """Sales are taken in steps of this length, and windows are whole steps."""
 
 HOUR = timedelta(hours=1)
+CLOSED = timedelta(days=3)
+LAUNCH = timedelta(days=14)
+"""A service that was closed so long has launched anew for so long."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class LossAccount:
     """All that is known of what a window cost, in KRW.
 
     ``net`` is None where too few purchases with an id failed; ``substitution`` None without a survey. ``merchants`` (None without a net): the merchants'
-    loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side.
+    loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side. ``launch`` is there within
+    two weeks after a long time without service: then the loss is a function of demand, and ``gross`` is only what it would be if demand went on as in the hours before.
     """
 
     gross: LossEstimate
@@ -45,6 +52,7 @@ class LossAccount:
     substitution: Share | None
     merchants: pl.DataFrame | None
     reconciliation: Reconciliation
+    launch: LaunchScenario | None
 
 
 def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, datetime]:
@@ -91,7 +99,7 @@ def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: s
     )
 
 
-def incident_account(snapshot: Snapshot, incident_id: str, *, level: float = 0.9) -> LossAccount:
+def incident_account(snapshot: Snapshot, incident_id: str, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LossAccount:
     """What an incident cost, within its scope, by every method there is.
 
     Raises:
@@ -100,13 +108,21 @@ def incident_account(snapshot: Snapshot, incident_id: str, *, level: float = 0.9
     """
     start, end = incident_window(snapshot, incident_id)
     row = snapshot.query("incident_by_id", incident_id=incident_id).row(0, named=True)
-    return account_between(snapshot, start, end, scope=row["scope"], scope_name=row["scope_name"] or "", incident_id=incident_id, level=level)
+    return account_between(snapshot, start, end, scope=row["scope"], scope_name=row["scope_name"] or "", incident_id=incident_id, factors=factors, level=level)
 
 
 def account_between(
-    snapshot: Snapshot, start: datetime, end: datetime, *, scope: str = "nation", scope_name: str = "", incident_id: str | None = None, level: float = 0.9
+    snapshot: Snapshot,
+    start: datetime,
+    end: datetime,
+    *,
+    scope: str = "nation",
+    scope_name: str = "",
+    incident_id: str | None = None,
+    factors: tuple[float, float] = FACTORS,
+    level: float = 0.9,
 ) -> LossAccount:
-    """The same for any window, aware times; claims and surveys are those about ``incident_id``.
+    """The same for any window, aware times; claims and surveys are those about ``incident_id``; ``factors`` are the least and the greatest demand of a launch.
 
     Raises:
         HistoryError, AnalysisError: as ``loss_between``.
@@ -120,7 +136,7 @@ def account_between(
     of_all = scope == "nation" and len(load) > 0
     attempts = estimate_attempts(purchases, start, end, load=load if of_all else None, failed_attempts=failed)
     interval = (gross.lost, gross.low, gross.high)
-    net = _net(interval, purchases, start, end, level)
+    net = _net(interval, purchases, start, end, snapshot.manifest.watermark, level)
     substitution = _substitution(snapshot, incident_id)
     found = reconcile(
         interval,
@@ -131,7 +147,10 @@ def account_between(
         gross_remarks=gross.warnings,
         net_remarks=net.remarks if net else (),
     )
-    return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found)
+    opened = opened_before(snapshot, start)
+    launched = opened is not None and start - opened < LAUNCH
+    launch = launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level) if launched and scope == "nation" else None
+    return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
 
 
 def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor_low: float, factor_high: float, level: float = 0.9) -> LaunchScenario:
@@ -145,12 +164,19 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
         _aware(sales.select("at", "sales")),
         start,
         end,
+        opened=opened_before(snapshot, start),
         factor_low=factor_low,
         factor_high=factor_high,
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot, before=start),
         level=level,
     )
+
+
+def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
+    """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known."""
+    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start, pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
+    return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
 
 
 def cycles(snapshot: Snapshot) -> pl.DataFrame | None:
@@ -165,11 +191,18 @@ def promotions(snapshot: Snapshot, end: datetime) -> pl.DataFrame | None:
     return _aware(found) if len(found) else None
 
 
-def _net(gross: tuple[float, float, float], purchases: pl.DataFrame, start: datetime, end: datetime, level: float) -> NetEstimate | None:
+def _net(
+    gross: tuple[float, float, float], purchases: pl.DataFrame, start: datetime, end: datetime, watermark: datetime | None, level: float
+) -> NetEstimate | None:
+    """None where less than an hour after the window is known yet, or too few purchases with an id failed."""
+    if watermark is None or watermark - end < HOUR:
+        return None
     try:
-        return net_by_purchases(gross, purchases, start, end, level=level)
+        found = net_by_purchases(gross, purchases, start, end, as_of=watermark, level=level)
     except AnalysisError:
         return None
+    early = [] if watermark - end >= timedelta(days=1) else [Remark("net_so_far", {"until": local(watermark)})]
+    return replace(found, remarks=[*found.remarks, *early])
 
 
 def _substitution(snapshot: Snapshot, incident_id: str | None) -> Share | None:

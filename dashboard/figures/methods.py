@@ -43,6 +43,9 @@ def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method
     found = [_method(figure, merchants) for figure in figures]
     if padded is not None:
         found.insert(1, Method("padded", "gross", padded.lost, padded.low, padded.high))
+    if account.launch is not None:
+        # Demand on a launch is not known, so there is no one figure.
+        found.insert(1, Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings)))
     return found
 
 

@@ -105,7 +105,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     else:
         interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
         status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
-        lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
+        lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status, _launch(shown, texts)), "danger", "lost")
         notes = (
             exact_won(round(loss.observed), language),
             texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
@@ -116,6 +116,15 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     purchases = Figure(texts("incidents.purchases"), texts("app.cases", number=count(bought.purchases)), (share, left), "plain", "purchases")
     peak = Figure(texts("incidents.peak"), percent(shown.incident.peak_failure_rate), (texts("incidents.peak_note"),), "plain", "peak")
     st.html(cards.figures([lost, observed, purchases, peak], lead=True))
+
+
+def _launch(shown: IncidentFigures, texts: Texts) -> str:
+    """On a launch the loss depends on a demand that nobody knows, and the figure above is only that of a demand that went on as before."""
+    launch = shown.account.launch if shown.account else None
+    if launch is None:
+        return ""
+    amounts = {"low": unbroken(won(launch.low, texts.language)), "high": unbroken(won(launch.high, texts.language))}
+    return texts("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
 
 
 def _course(shown: IncidentFigures, texts: Texts) -> None:

@@ -19,6 +19,7 @@ SENTENCES = {
     "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
     "interval_t": "Student's t on the relative errors of {windows} past windows",
+    "interval_days": "Student's t on the errors of each day of the window over {windows} past days, added up as if the days of a window erred together",
     "interval_prior": "Student's t on {windows} past windows and a prior spread of 25 %",
     "method": (
         "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the "
@@ -45,6 +46,7 @@ SENTENCES = {
     "net_of_purchases": "The share made up later is that of failed purchases that succeeded after the window: {share:.0%} of {count:,}.",
     "net_of_buyers": "The share made up later is by how much more often buyers who failed came back than others did at such hours: {share:.0%} of {count:,}.",
     "net_kept_out": "Buyers who never got as far as an attempt made up {share:.0%}, by {count:,} of them whom events name.",
+    "net_so_far": "As known at {until}, less than a day after the window: more may be made up.",
     "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to twice as many as of the others.",
     "substitution_unknown": "No survey tells what was paid by other means: the merchants' loss is anything from nothing to the net shortfall.",
     "attempts_above": "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected.",
