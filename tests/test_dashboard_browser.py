@@ -42,8 +42,8 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def text_of(driver: webdriver.Chrome, figure: str) -> str:
-    found = driver.find_elements(By.CSS_SELECTOR, f"[data-figure={figure}]")
-    return found[0].text if found else ""
+    # In one step: a refresh may replace the element between finding and reading it.
+    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]"))
 
 
 def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:

@@ -219,7 +219,7 @@ def _padded(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str,
     """The same with ``PADDING`` on both sides, as far as the watermark has closed it."""
     closed = window_of_closed(snapshot.manifest.watermark, end)
     try:
-        return loss_between(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), **scope)
+        return loss_between(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), scope=scope["scope"], scope_name=scope["scope_name"])
     except HistoryError:
         return None
 
