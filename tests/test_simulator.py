@@ -17,8 +17,8 @@ import pytest
 
 from streams.events import CONTRACT, MAX_RECORD_BYTES, Failure, Payment
 from streams.simulator import Scenario, Slice, Tally, commands, country, gross_shortfall, load_scenario, net_shortfall, pent_up, play, truth, write_truth
-from streams.simulator.country import regions
-from streams.simulator.rhythm import day_level, is_market_day
+from streams.simulator.korean_days import day_level, is_market_day
+from streams.simulator.places import regions
 
 
 @pytest.fixture(scope="module")

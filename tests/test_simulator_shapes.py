@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from streams.events import CONTRACT
 from streams.simulator import Scenario, commands, country, gross_shortfall, load_scenario, play, truth
-from streams.simulator.rhythm import day_level, national_level
+from streams.simulator.korean_days import day_level
+from streams.simulator.rhythm import national_level
 
 
 def small(name: str, **changes) -> Scenario:

@@ -11,7 +11,8 @@ import polars as pl
 
 from streams.simulator.chance import draws, pick
 from streams.simulator.demand import Wishes
-from streams.simulator.parts import CHANNELS, ISSUERS, Incident, World
+from streams.simulator.happenings import Incident
+from streams.simulator.parts import CHANNELS, ISSUERS, World
 from streams.simulator.platform import FAILURE_CODES, STEP_MS, Condition
 from streams.simulator.scenario import Scenario, ScenarioError
 

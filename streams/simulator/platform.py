@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 import numpy as np
 
 from streams.simulator.chance import draws
-from streams.simulator.parts import Incident
+from streams.simulator.happenings import Incident
 from streams.simulator.scenario import KST, Scenario
 
 STEP_MS = 10_000

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from streams.simulator.happenings import Closure, Incident, Launch, Operator, Promotion
 from streams.simulator.lines import field_named, line_of
-from streams.simulator.parts import Closure, Country, Demand, Incident, Launch, Operator, Part, Platform, Promotion, World
+from streams.simulator.parts import Country, Demand, Part, Platform, World
 
 KST = ZoneInfo("Asia/Seoul")
 
