@@ -26,11 +26,17 @@ def passes(error: Exception) -> bool:
     return isinstance(error, (duckdb.TransactionException, duckdb.FatalException)) and any(sign in str(error) for sign in DISK_SIGNS)
 
 
+STORAGE = {"disabled_compression_methods": "fsst,dict_fsst,zstd,roaring,alp,alprd", "checkpoint_threshold": "256MB"}
+"""Ways to compress that are tried on every column of every row group and hardly ever win here: a fifth of the writing. Checkpoints come when the log is
+large, or at once where a batch is larger than a row group and goes past it."""
+
 DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
 
 
-def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 1) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for its one writer and bring it to the newest migration.
+
+    One thread a caller: the decoder needs the other core, and DuckDB's workers, waiting for tasks, take a fifth more processor time than they save.
 
     Raises:
         WarehouseBusyError: another process has it open.
@@ -39,7 +45,7 @@ def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> d
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads})
+        connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads, **STORAGE})
     except duckdb.IOException as error:
         if "lock" in str(error):
             raise WarehouseBusyError(f"{path} is held by another process: {error}") from error

@@ -179,7 +179,7 @@ class Writer:
             arrived = pl.concat(frames)
             if topic != "service_load":
                 arrived = arrived.rename({"user_id": "user_key"})
-            self.connection.register("arrived", arrived)
+            self.connection.register("arrived", arrived.to_arrow(compat_level=pl.CompatLevel.newest()))
             self.connection.execute(_statement(statement))
             self.connection.unregister("arrived")
             table = BATCHES[topic]
