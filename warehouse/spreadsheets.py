@@ -1,0 +1,17 @@
+"""Frames as spreadsheets may have them: no cell and no head that a program would run as a formula (CWE-1236)."""
+
+import polars as pl
+import polars.selectors as cs
+
+RISKY = r"^(?:[\s\p{Z}\p{C}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
+"""A text that begins so may run as a formula: behind blanks and marks that nobody sees, and with the wide signs of East Asian keyboards, too."""
+
+
+def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe, which spreadsheets take as the sign of a text, before texts and names of columns that may run as a formula.
+
+    For every file that a spreadsheet may open, CSV and XLSX. Numbers and times stay as they are; lists and structs are to be made text before.
+    """
+    heads = pl.Series(frame.columns, dtype=pl.String).str.replace(RISKY, "'$0")
+    texts = cs.by_dtype(pl.String, pl.Categorical, pl.Enum)
+    return frame.with_columns(texts.cast(pl.String).str.replace(RISKY, "'$0")).rename(dict(zip(frame.columns, heads, strict=True)))
