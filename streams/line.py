@@ -21,6 +21,7 @@ from kafka.errors import KafkaError
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.letters import Letters
+from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import passes
@@ -57,6 +58,7 @@ class Line:
         self.untold: dict[TP, int] = {}
         self.telling: asyncio.Task[None] | None = None
         line = writer.line()
+        self.refusals = RefusalLimit(settings.refused_share, writer.newest_refusals(WINDOW))
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
 
@@ -189,7 +191,9 @@ class Line:
         deleted_before = self.writer.line().deleted_before
         if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
             return False
+        judged = self.refusals.judge(chunks)
         self.writer.apply(chunks, now, self.letters.send_dead)
+        self.refusals.keep(judged)
         if any(chunk.topic == "clock" for chunk in chunks):
             self.clock_at = self.writer.line().clock_at
         return True

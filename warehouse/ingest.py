@@ -125,6 +125,11 @@ class Writer:
         rows = self.connection.execute("SELECT topic, partition, next_offset, topic_id, event_time_max FROM source_offset").fetchall()
         return {(topic, partition): Source(*rest) for topic, partition, *rest in rows}
 
+    def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
+        """How many of the newest ``records`` of each partition there were, and how many of them were refused."""
+        rows = self.connection.execute(_statement("newest_refusals"), {"records": records}).fetchall()
+        return {(topic, partition): (seen, refused) for topic, partition, seen, refused in rows}
+
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
         with self.transaction():
