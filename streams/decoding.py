@@ -6,19 +6,20 @@ two equal keys and split a record that holds two lines. The exact one decodes re
 fast way doubts are decoded again by the exact way, so every refusal has the same words.
 """
 
+import hashlib
 import io
 import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import msgspec
 import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from streams.events import MAX_RECORD_BYTES, ClockTick, Command, Payment
+from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command, Payment
 
 EARLIEST_MS = 1_247_443_200_000
 """2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
@@ -37,6 +38,23 @@ class Refusal:
     row: int
     reason: str
     detail: str
+
+
+class Unreadable(bytes):
+    """A value that is refused unread, for ``reason`` and with ``detail`` for a person; ``whole`` is the length of the value that it is cut from."""
+
+    reason: str
+    detail: str
+    whole: int | None
+    sha256: str
+
+    def __new__(cls, value: bytes | memoryview, reason: str, detail: str, keep: int | None = None) -> Self:
+        """The value, or its first ``keep`` bytes with the length and the SHA-256 of all."""
+        made = super().__new__(cls, value[:keep])
+        made.reason, made.detail = reason, detail
+        made.whole = None if keep is None else len(value)
+        made.sha256 = "" if keep is None else hashlib.sha256(value).hexdigest()
+        return made
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,7 @@ class Layout:
         fields = msgspec.structs.fields(struct)
         self.optional = {f.name for f in fields if not f.required}
         self.schema: dict[str, Any] = {f.name: pl.Int64 if _is_integer(f.type) else pl.String for f in fields}
+        self.max_bytes = MAX_COMMAND_BYTES if struct is Command else MAX_RECORD_BYTES
         # Payloads and defaults other than None need msgspec; those topics are small.
         self.fast = all(f.required or f.default is None for f in fields) and struct not in (Command, ClockTick)
         texts = "|".join(n for n, t in self.schema.items() if t == pl.String)
@@ -98,11 +117,12 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
 
 
 def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
-    if not values or None in values:
+    # A long record is refused by the exact way.
+    if not values or None in values or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
         return None
     blob = b"\n".join(values)  # type: ignore[arg-type]
-    # A backslash could hide a key in an escape; a long record is refused by the exact way.
-    if b"\\" in blob or blob.count(b"\n") != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
+    # A backslash could hide a key in an escape.
+    if b"\\" in blob or blob.count(b"\n") != len(values) - 1:
         return None
     try:
         frame = pl.read_ndjson(io.BytesIO(blob), schema=layout.schema)
@@ -183,8 +203,10 @@ def _exact(values: Sequence[bytes | None], rows: Sequence[int], layout: Layout, 
 def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.Struct | Refusal:
     if value is None:
         return Refusal(row, "empty", "a record without a value")
-    if len(value) > MAX_RECORD_BYTES and layout.struct is not Command:
-        return Refusal(row, "too_large", f"{len(value)} bytes; at most {MAX_RECORD_BYTES}")
+    if isinstance(value, Unreadable):
+        return Refusal(row, value.reason, value.detail)
+    if len(value) > layout.max_bytes:
+        return Refusal(row, "too_large", f"{len(value)} bytes; at most {layout.max_bytes}")
     try:
         record = layout.decoder.decode(value)
         json.loads(value, object_pairs_hook=layout.no_key_twice)

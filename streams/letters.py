@@ -11,10 +11,14 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import MessageSizeTooLargeError
 
+from streams.decoding import Unreadable
 from streams.settings import Settings
 from warehouse.ingest import Refused
 
 log = logging.getLogger(__name__)
+
+LARGEST_BYTES = 8 * 1024 * 1024
+"""The longest letter: a record at Kafka's limit of a megabyte fits with its headers, and what unpacks to some more."""
 
 CUT_BYTES = 65_536
 """What is kept of a refused record that is too large for the topic, and the most that is kept of its key."""
@@ -31,8 +35,12 @@ class Letter:
     def cut(self) -> "Letter":
         """The beginning of its value, with the whole one's length and SHA-256 in headers."""
         whole = self.value or b""
-        about = [("cut-from", str(len(whole)).encode()), ("sha256", hashlib.sha256(whole).hexdigest().encode())]
-        return replace(self, value=whole[:CUT_BYTES], headers=[*self.headers, *about])
+        return replace(self, value=whole[:CUT_BYTES], headers=[*self.headers, *cut_from(len(whole), hashlib.sha256(whole).hexdigest())])
+
+
+def cut_from(length: int, sha256: str) -> list[tuple[str, bytes]]:
+    """Headers that say what a value is the beginning of."""
+    return [("cut-from", str(length).encode()), ("sha256", sha256.encode())]
 
 
 class Letters:
@@ -53,7 +61,10 @@ class Letters:
             headers = [("reason", refused.reason.encode()), ("detail", refused.detail[:500].encode()), ("source", source)]
             if refused.key is not None:
                 headers.append(("key", refused.key[:CUT_BYTES]))
-            letters.append(Letter(source, refused.value, headers))
+            value = refused.value
+            if isinstance(value, Unreadable) and value.whole is not None:
+                headers += cut_from(value.whole, value.sha256)
+            letters.append(Letter(source, None if value is None else bytes(value), headers))
         too_large = self._send("dead-letters", letters)
         for letter in too_large:
             log.warning("%s is too large for the dead letters, which keep its first %d bytes", letter.key.decode(), CUT_BYTES)
@@ -87,7 +98,7 @@ class Letters:
                 acks="all",
                 linger_ms=5,
                 max_block_ms=10_000,
-                max_request_size=8_388_608,
+                max_request_size=LARGEST_BYTES,
                 # A repetition has the same key. An idempotent producer would be of no use any more after its first error.
                 enable_idempotence=False,
                 client_id="onnuri-letters",

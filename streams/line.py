@@ -94,7 +94,7 @@ class Line:
         """Take one chunk from an agent; waits while a whole batch is waiting."""
         async with self.room:
             await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows)
-            self.rows_waiting += fetched.place.rows
+            self.rows_waiting += fetched.place.weight
         decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
         # The records go as soon as they are decoded: they are the largest part of what is held in memory.
         self.queue.put_nowait((fetched.place, decoded))
@@ -104,14 +104,14 @@ class Line:
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
         closes = loop.time() + self.settings.batch_seconds
-        while sum(place.rows for place, _ in items) < self.settings.batch_rows:
+        while sum(place.weight for place, _ in items) < self.settings.batch_rows:
             try:
                 items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
             except TimeoutError:
                 break
         batch = [(place, await decoded) for place, decoded in items]
         async with self.room:
-            self.rows_waiting -= sum(place.rows for place, _ in items)
+            self.rows_waiting -= sum(place.weight for place, _ in items)
             self.room.notify_all()
         return batch
 
@@ -266,7 +266,7 @@ class Line:
         retained_from = self.retained_from
         earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
+        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp or 0 for r in records]
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
         first = records[0].offset
         if records[-1].offset - first == len(records) - 1:
