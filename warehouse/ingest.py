@@ -204,6 +204,8 @@ class Writer:
         for table in AGGREGATES:
             run(_statement(f"change_{table}"))
             merge(self.connection, table)
+        if run(_statement("unknown_names")).fetchall()[0][0]:
+            self.raise_versions("table_version", "name", ["unknown_name"])
         hours = [hour for (hour,) in run(_statement("touched_hours")).fetchall() if hour is not None]
         self.raise_versions("hour_version", "hour_at", hours)
 
@@ -264,7 +266,7 @@ REJECTED = {
     "detail": pl.String(),
     "rejected_at": pl.Datetime("us"),
 }
-SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "unknown_name")
 """Tables that are published whole when they change. The audit log stays in the warehouse."""
 
 BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
