@@ -67,14 +67,26 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Span:
-    """Event times that are plausible: from ``earliest_ms``; up to ``FUTURE_MS`` after ``now_ms``, one for all records or one for each."""
+    """Event times that are plausible: from ``earliest_ms``, up to ``FUTURE_MS`` after ``now_ms``; each one for all records, or one for each."""
 
-    earliest_ms: int
+    earliest_ms: int | Sequence[int]
     now_ms: int | Sequence[int]
 
-    def latest(self, row: int) -> int:
-        """The last plausible event time of the record at ``row``, in epoch milliseconds."""
-        return (self.now_ms if isinstance(self.now_ms, int) else self.now_ms[row]) + FUTURE_MS
+    def of(self, row: int) -> tuple[int, int]:
+        """The first and the last plausible event time of the record at ``row``, in epoch milliseconds."""
+        return _at(self.earliest_ms, row), _at(self.now_ms, row) + FUTURE_MS
+
+    def contains(self, column: pl.Expr) -> pl.Expr:
+        """The same for a whole chunk."""
+        return column.is_between(_every(self.earliest_ms), _every(self.now_ms) + FUTURE_MS)
+
+
+def _at(bound: int | Sequence[int], row: int) -> int:
+    return bound if isinstance(bound, int) else bound[row]
+
+
+def _every(bound: int | Sequence[int]) -> pl.Expr:
+    return pl.lit(bound) if isinstance(bound, int) else pl.lit(pl.Series(bound, dtype=pl.Int64)).gather(pl.col("row"))
 
 
 class Layout:
@@ -106,6 +118,8 @@ class Layout:
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
     """Decode one chunk of one topic. Never raises for what the bytes hold."""
     frame = _fast(values, layout) if layout.fast else None
+    if frame is None and layout.fast:
+        frame = _fast_where_sound(values, layout)
     if frame is None:
         return _exact(values, range(len(values)), layout, span)
     good = frame.filter(_sound(layout, span))
@@ -134,6 +148,34 @@ def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None
     if not _accounted(blob, frame, layout) and not _matched(text, frame, layout):
         return None
     return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+
+
+def _fast_where_sound(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
+    """The same for those records of a chunk that are sound by themselves, so that some bad ones do not make all of them slow."""
+    rows = [row for row, value in enumerate(values) if value is not None and _is_sound(value, layout)]
+    sound: list[bytes] = [values[row] for row in rows]  # type: ignore[misc]
+    if not sound:
+        return None
+    try:
+        frame = pl.read_ndjson(io.BytesIO(b"\n".join(sound)), schema=layout.schema)
+        text = pl.Series(sound, dtype=pl.Binary).cast(pl.String)
+    except PolarsError:
+        return None
+    if len(frame) != len(sound):
+        return None
+    present = frame.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    known = (text.str.count_matches(layout.keys) == present) & (text.str.count_matches(layout.typed) == present)
+    return frame.with_columns(pl.Series("row", rows, dtype=pl.Int64)).filter(known).select("row", *layout.schema)
+
+
+def _is_sound(value: bytes, layout: Layout) -> bool:
+    if len(value) > MAX_RECORD_BYTES or b"\\" in value or b"\n" in value:
+        return False
+    try:
+        layout.decoder.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _accounted(blob: bytes, frame: pl.DataFrame, layout: Layout) -> bool:
@@ -168,8 +210,7 @@ def _matched(text: pl.Series, frame: pl.DataFrame, layout: Layout) -> bool:
 
 def _sound(layout: Layout, span: Span) -> pl.Expr:
     """Values that need no second look: what this lets through, the exact way lets through too."""
-    latest = pl.lit(span.now_ms) if isinstance(span.now_ms, int) else pl.lit(pl.Series(span.now_ms, dtype=pl.Int64))
-    checks = [pl.col("occurred_at").is_between(span.earliest_ms, latest + FUTURE_MS)]
+    checks = [span.contains(pl.col("occurred_at"))]
     for name, dtype in layout.schema.items():
         column = pl.col(name)
         if dtype == pl.String:
@@ -221,11 +262,12 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
     """What the types cannot say: when it may have occurred, and what a text may hold."""
     occurred = getattr(record, "occurred_at", None)
     if occurred is not None and not isinstance(record, Command):
+        earliest, latest = span.of(row)
         if occurred < EARLIEST_MS:
             return Refusal(row, "implausible_time", f"occurred_at {occurred} is before 2009-07-13; it takes milliseconds, not seconds")
-        if occurred < span.earliest_ms:
-            return Refusal(row, "too_old", f"occurred_at {occurred} is before {span.earliest_ms}, from where single events are kept")
-        if occurred > span.latest(row):
+        if occurred < earliest:
+            return Refusal(row, "too_old", f"occurred_at {occurred} is before {earliest}, from where single events are kept")
+        if occurred > latest:
             return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after now")
     if any("\x00" in v for v in msgspec.structs.astuple(record) if isinstance(v, str)):
         return Refusal(row, "invalid", "a text holds the character U+0000")

@@ -1,6 +1,7 @@
 """What the worker sends to Kafka: dead letters and incidents. Acknowledged by all replicas before it goes on."""
 
 import hashlib
+import hmac
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -60,7 +61,7 @@ class Letters:
             source = f"{self.settings.topic(topic)}/{partition}/{refused.offset}".encode()
             headers = [("reason", refused.reason.encode()), ("detail", refused.detail[:500].encode()), ("source", source)]
             if refused.key is not None:
-                headers.append(("key", refused.key[:CUT_BYTES]))
+                headers.append(self._key_header(topic, refused.key))
             value = refused.value
             if isinstance(value, Unreadable) and value.whole is not None:
                 headers += cut_from(value.whole, value.sha256)
@@ -70,6 +71,12 @@ class Letters:
             log.warning("%s is too large for the dead letters, which keep its first %d bytes", letter.key.decode(), CUT_BYTES)
         if self._send("dead-letters", [letter.cut() for letter in too_large]):
             raise ValueError(f"The topic {self.settings.topic('dead-letters')} takes no records of {CUT_BYTES} bytes: raise its max.message.bytes.")
+
+    def _key_header(self, topic: str, key: bytes) -> tuple[str, bytes]:
+        """The record's key; in ``errors`` it may be a user id, so there its HMAC stands for it."""
+        if topic == "errors":
+            return "key-hmac", hmac.digest(self.settings.hmac_key(), key, "sha256")[:16].hex().encode()
+        return "key", key[:CUT_BYTES]
 
     def send_incidents(self, changes: Iterable[Mapping[str, Any]]) -> None:
         """Send what happened to incidents, times naive UTC. May be sent again after a crash: incident_id and version tell."""

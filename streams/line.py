@@ -58,6 +58,7 @@ class Line:
         self.untold: dict[TP, int] = {}
         self.telling: asyncio.Task[None] | None = None
         line = writer.line()
+        self.raw_ms = settings.raw_days * 86_400_000
         self.refusals = RefusalLimit(settings.refused_share, writer.newest_refusals(WINDOW))
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
@@ -264,9 +265,11 @@ class Line:
         records = fetched.records
         values = [r.value for r in records]
         retained_from = self.retained_from
-        earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        sent = [r.timestamp or 0 for r in records] if retained_from is None or self.settings.clock == "replay" else []
+        # Before anything is retained, a record is judged by its own send time: a topic that is read anew then gives what it gave the first time.
+        earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp or 0 for r in records]
+        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
         first = records[0].offset
         if records[-1].offset - first == len(records) - 1:

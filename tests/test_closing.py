@@ -250,3 +250,11 @@ def test_an_event_older_than_what_is_kept_is_refused_because_it_may_be_a_duplica
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(1, "too_old"), (3, "too_old")]
     writer.apply([decoded], NOON + 36 * DAY, lambda _: None)
     assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount([payment(1), sent[1]], [])
+
+
+def test_one_event_from_years_ago_does_not_have_every_day_since_then_judged(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1, occurred_at=ms(NOON - 4_000 * DAY)), payment(2))
+    made.close(MARK + MINUTE)
+    assert len(judged) <= 36
+    assert judged[0][0] >= MARK - 36 * DAY

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams import decoding
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
-from streams.events import CONTRACT, Failure, Payment
+from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
 from streams.line import hider
 from tests.events_data import NOON, encoded, failure, ms, payment
 
@@ -100,6 +100,19 @@ def test_times_are_judged_against_now(occurred_at: int, expected: str | None) ->
 def test_events_older_than_what_is_kept_are_refused_as_too_old() -> None:
     span = Span(ms(NOON), ms(NOON))
     assert decode([encoded(payment(occurred_at=ms(NOON) - 1))], PAYMENTS, span).refusals[0].reason == "too_old"
+
+
+def test_before_anything_is_retained_each_record_has_its_own_earliest_time() -> None:
+    values = [encoded(payment(1)), encoded(payment(2)), encoded(payment(3, occurred_at=ms(NOON) - 1))]
+    decoded = decode(values, PAYMENTS, Span([ms(NOON), ms(NOON) + 1, ms(NOON) - 1], ms(NOON)))
+    assert decoded.frame["row"].to_list() == [0, 2]
+    assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "too_old")]
+
+
+def test_a_command_is_no_longer_than_a_record_of_kafka_may_be() -> None:
+    command = {"command_id": "c", "occurred_at": ms(NOON), "actor": "a", "kind": "k", "payload": {"note": "x" * MAX_COMMAND_BYTES}}
+    (refusal,) = decode([encoded(command)], Layout(Command), SPAN).refusals
+    assert refusal.reason == "too_large"
 
 
 def test_in_a_replay_each_record_has_its_own_now() -> None:

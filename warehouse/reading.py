@@ -58,8 +58,8 @@ class Manifest:
             detected_through=_time(raw["detected_through"]) if raw["detected_through"] else None,
             lag=raw["lag"],
             totals=raw["totals"],
-            refusals=raw["refusals"],
-            # States that an older worker published have none.
+            # States that an older worker published do not have these.
+            refusals=raw.get("refusals", {}),
             unknown_names=raw.get("unknown_names", {}),
             sources=raw["sources"],
             files=raw["files"],
