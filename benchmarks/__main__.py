@@ -5,6 +5,7 @@ import sys
 
 MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
+    "poison": "how much of that speed is left while every tenth message is refused (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
 }

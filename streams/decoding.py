@@ -123,7 +123,7 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     if frame is None:
         return _exact(values, range(len(values)), layout, span)
     good = frame.filter(_sound(layout, span))
-    if len(good) == len(frame):
+    if len(good) == len(values):
         return Decoded(_normalised(good), [])
     doubted = sorted(set(range(len(values))) - set(good["row"].to_list()))
     again = _exact(values, doubted, layout, span)

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import random
 from typing import Any
 
 import polars as pl
@@ -147,6 +148,25 @@ nearly = st.fixed_dictionaries({}, optional={f: anything | st.just(v) for f, v i
 )
 
 
+POISON: list[bytes | None] = [
+    None,
+    b"\xff\xfe",
+    b"",
+    b"null",
+    b"[" * 10_000,
+    encoded(payment(1))[:-1],
+    encoded(payment(1)) * 2,
+    encoded(payment(1)) + b"\n" + encoded(payment(1)),
+    encoded(payment(1))[:-1] + b',"amount":1}',
+    encoded(payment(1, amount=0)),
+    encoded(payment(1, amount=1.5)),
+    encoded(payment(1, status="paid")),
+    encoded(payment(1, market_id=None)),
+    encoded(payment(1, market_id="x" * 65)),
+    encoded(payment(1, note="x" * 20_000)),
+]
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
@@ -207,6 +227,24 @@ def test_no_mix_of_odd_texts_slips_through_the_fast_way(edits: list[list[str]], 
 def test_users_are_hidden_as_rfc_2104_says(key: bytes, user: str) -> None:
     user = user.encode("utf-8", "replace").decode()
     assert hider(key)(user) == hmac.digest(key, user.encode(), "sha256")[:16].hex()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(POISON) | nearly.map(encoded), min_size=1, max_size=8), st.integers(0, 2**32))
+def test_a_chunk_with_some_bad_records_gives_what_each_gives_by_itself(bad: list[bytes | None], seed: int) -> None:
+    values = [encoded(payment(n, latency_ms=n, note="unknown")) for n in range(1, 20)] + bad
+    random.Random(seed).shuffle(values)
+    either = decode(values, PAYMENTS, SPAN)
+    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)
+    assert either.frame.equals(exact.frame)
+    assert either.refusals == exact.refusals
+
+
+def test_some_bad_records_do_not_make_their_neighbours_slow() -> None:
+    values = [encoded(payment(n)) for n in range(1, 100)] + [bad for bad in POISON if bad is not None]
+    frame = decoding._fast_where_sound(values, PAYMENTS)
+    assert frame is not None
+    assert frame["row"].to_list() == list(range(99))
 
 
 def test_ordinary_chunks_take_the_fast_way() -> None:
