@@ -78,12 +78,12 @@ def test_totals_of_accepted_events_are_totals_of_minutes(tmp_path_factory: pytes
     made = deliver(tmp_path_factory.mktemp("hostile"), arrivals, chance, 0.3)
     assert tables(made) == tables(plain)
     assert cells(made) == recount(payments, failures)
-    assert rows(made, "SELECT sum(accepted), sum(duplicate), sum(refused) FROM source_offset") == [(len(sound), size, size // 3)] or not size // 3
-    assert rows(made, "SELECT sum(approved_amount), sum(reversed_amount), sum(approved), sum(declined), sum(reversed) FROM market_minute") == rows(
+    assert rows(made, "SELECT sum(accepted), sum(duplicate), sum(refused) FROM source_offset") == [(len(sound), size, size // 3)]
+    assert rows(made, "SELECT sum(approved), sum(approved_amount), sum(declined), sum(reversed), sum(reversed_amount) FROM market_minute") == rows(
         made,
-        "SELECT sum(amount) FILTER (status = 'approved') + 0, sum(if(status = 'reversed', amount, 0)), count(*) FILTER (status = 'approved'), "
-        "count(*) FILTER (status = 'declined'), count(*) FILTER (status = 'reversed') FROM payment",
-    ) or not any(p["status"] == "approved" for p in payments)
+        "SELECT count_if(status = 'approved'), sum(if(status = 'approved', amount, 0)), count_if(status = 'declined'), "
+        "count_if(status = 'reversed'), sum(if(status = 'reversed', amount, 0)) FROM payment",
+    )
     plain.close()
     made.close()
 
