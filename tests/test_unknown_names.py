@@ -77,6 +77,16 @@ def test_a_market_that_is_put_on_the_list_later_is_known_from_then_on(writer, tm
     assert listed(writer, tmp_path / "p") == {("issuer", "bc"): 1}
 
 
+def test_a_market_is_known_whichever_form_of_unicode_the_list_and_the_events_have(writer, tmp_path):
+    composed, decomposed = "\uac00", "\u1100\u1161"
+    markets = [MARKET | {"market_id": decomposed}]
+    command = {"command_id": "c2", "occurred_at": ms(NOON), "actor": "test", "kind": "markets_imported", "payload": {"markets": markets}}
+    write(writer, chunk("commands", [command], first_offset=1))
+    write(writer, chunk("payments", [payment(1, market_id=composed), payment(2, market_id=decomposed)]))
+    assert listed(writer, tmp_path / "p") == {("issuer", "bc"): 2}
+    assert writer.connection.execute("SELECT approved FROM market_minute").fetchall() == [(2,)]
+
+
 def test_a_flood_of_invented_names_does_not_make_the_list_endless(writer):
     for start in (0, 6_000):
         names = range(start, start + 6_000)
