@@ -275,7 +275,7 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
 
 
 def _column_value(value: Any) -> Any:  # noqa: ANN401  # a field's value, of whichever type
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else value
 
 
 def _normalised(frame: pl.DataFrame) -> pl.DataFrame:

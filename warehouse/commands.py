@@ -3,7 +3,6 @@
 A payload is parsed at the door, where a bad one is refused with a reason, and applied once in the transaction that keeps it.
 """
 
-import unicodedata
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -149,8 +148,6 @@ def parse(kind: str, payload: str) -> Payload:
     Raises:
         PayloadError: unknown kind, or fields that are not what the kind needs.
     """
-    # Ids are compared in NFC, those of events and those that people give.
-    payload = unicodedata.normalize("NFC", payload)
     try:
         fields = {name: _with_seconds(value) if name.endswith("_at") else value for name, value in msgspec.json.decode(payload).items()}
         parsed = _PARSER.decode(msgspec.json.encode({**fields, "kind": kind}))
