@@ -64,7 +64,7 @@ def deliver(folder: Path, arrivals: list[tuple[str, object]], chance: random.Ran
     return writer
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 30))
 def test_totals_of_accepted_events_are_totals_of_minutes(tmp_path_factory: pytest.TempPathFactory, seed: int, size: int) -> None:
     chance = random.Random(seed)
@@ -102,7 +102,7 @@ def story() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(order=st.permutations(range(6)), each_alone=st.booleans())
 def test_an_approval_before_its_failure_and_a_reversal_before_its_approval_give_the_same_tables(
     tmp_path_factory: pytest.TempPathFactory,
