@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.health import metrics
 from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import recount
 from tests.test_ingest import cells, history, ignore, rows
 from warehouse.ingest import Chunk, Refused, Writer
+from warehouse.publishing import Publisher
 
 POISON: list[object] = [
     b"\xff\xfe",
@@ -137,4 +139,7 @@ def test_duplicates_days_apart_and_after_a_restart_count_once_and_the_counts_are
     writer.apply([chunk("payments", [days_ago], partition=1), chunk("payments", [days_ago], first_offset=31)], NOON, ignore)
     assert rows(writer, "SELECT sum(approved) FROM market_minute") == [(31,)]
     assert rows(writer, "SELECT partition, accepted, duplicate FROM source_offset ORDER BY 1") == [(0, 31, 1), (1, 0, 1)]
+    published = Publisher(writer.connection, tmp_path / "published").publish(NOON, NOON, {}, {})
+    assert published["totals"]["duplicate"] == 2
+    assert 'onnuri_records_duplicate{partition="1",topic="payments"} 1.0' in metrics("running", published, 0, NOON).decode()
     writer.close()
