@@ -65,7 +65,8 @@ def refused_or_not(chunk: Chunk) -> list[bool]:
     """Whether each of a chunk's newest ``WINDOW`` records was refused."""
     if not chunk.refused:
         return [False] * min(len(chunk.frame), WINDOW)
-    offsets = [(offset, False) for offset in chunk.frame["offset_at"]] + [(refused.offset, True) for refused in chunk.refused]
+    # Both are in the order of their offsets.
+    offsets = [(offset, False) for offset in chunk.frame["offset_at"].tail(WINDOW)] + [(refused.offset, True) for refused in chunk.refused[-WINDOW:]]
     return [refused for _, refused in sorted(offsets)[-WINDOW:]]
 
 
