@@ -116,6 +116,15 @@ def test_a_command_is_no_longer_than_a_record_of_kafka_may_be() -> None:
     assert refusal.reason == "too_large"
 
 
+@pytest.mark.parametrize("depth", [10, 500, 990, 1_010, 5_000, 200_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_a_command_of_any_depth_is_accepted_or_refused(depth: int, opens: str, closes: str) -> None:
+    nested = opens * depth + ("1" if closes == "}" else "") + closes * depth
+    value = b'{"command_id":"c","occurred_at":%d,"actor":"a","kind":"k","payload":{"x":%s}}' % (ms(NOON), nested.encode())
+    decoded = decode([value], Layout(Command), SPAN)
+    assert len(decoded.frame) + len(decoded.refusals) == 1
+
+
 def test_in_a_replay_each_record_has_its_own_now() -> None:
     values = [encoded(payment(1)), encoded(payment(2))]
     decoded = decode(values, PAYMENTS, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
