@@ -1,11 +1,18 @@
 """Pieces of a page as HTML: figures, badges, banners, lines of facts. Text from data is escaped here and nowhere else."""
 
 from dataclasses import dataclass
-from html import escape
+from html import escape as as_html
 from typing import Literal
 
 Tone = Literal["plain", "danger", "warning", "good", "muted"]
+_TURNING = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""Marks that turn the direction of what is written, also of what stands behind them."""
 _SIGNS: dict[Tone, str] = {"danger": "▲", "warning": "!", "good": "✓", "plain": "", "muted": ""}
+
+
+def escape(text: str) -> str:
+    """Text from data as HTML that does nothing but stand there."""
+    return as_html(text.translate(_TURNING))
 
 
 @dataclass(frozen=True)

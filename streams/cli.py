@@ -207,6 +207,13 @@ def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
 
 
 @app.command()
+def unknown(form: FormatOption = Format.table, out: OutOption = None) -> None:
+    """List the markets, channels, services and codes that nobody has told of, and the issuers. Example: onnuri unknown --format csv"""
+    with _snapshot() as snapshot:
+        show(snapshot.query("unknown_names"), form, out)
+
+
+@app.command()
 def estimate(
     incident: Annotated[str | None, typer.Argument(help="Id of an incident, from: onnuri incidents.")] = None,
     sales: Annotated[Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, market_id, sales) instead of the warehouse.")] = None,

@@ -86,5 +86,21 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
             manifest.lag is not None,
             f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends.",
         ),
+        Finding("refused", ok=True, finding=_refused(manifest)),
+        Finding("names", ok=True, finding=_unknown(manifest)),
         Finding("lost", lost == 0, f"{lost:,} records vanished before they were read." if lost else "Nothing was lost."),
     ]
+
+
+def _refused(manifest: Manifest) -> str:
+    if not manifest.totals["refused"]:
+        return "Nothing was refused."
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.refusals.items(), key=lambda item: -item[1]))
+    return f"{manifest.totals['refused']:,} records were refused; of those of the last days: {reasons}. Their bytes are in the topic dead-letters."
+
+
+def _unknown(manifest: Manifest) -> str:
+    if not manifest.unknown_names:
+        return "Every market is on the list, every channel, service and code in the contract."
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(manifest.unknown_names.items()))
+    return f"Names that neither the market list nor the contract knows: {kinds}. They count under their names; onnuri unknown lists them."

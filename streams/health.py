@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 COUNTERS = ("accepted", "duplicate", "late", "refused", "lost")
+UNKNOWN_KINDS = ("market", "channel", "service", "code")
 
 
 def health(state: str, manifest: Mapping[str, Any] | None, committed_at: datetime | None, wall: datetime) -> dict[str, Any]:
@@ -34,6 +35,14 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
             counter = Gauge(f"onnuri_records_{key}", f"Records {key} since the warehouse began", ["topic", "partition"], registry=registry)
             for source in manifest["sources"]:
                 counter.labels(source["topic"], source["partition"]).set(source[key])
+        refusals = Gauge("onnuri_refusals", "Records refused in the days that single events are kept", ["reason"], registry=registry)
+        for reason, count in manifest["refusals"].items():
+            refusals.labels(reason).set(count)
+        unknown = Gauge(
+            "onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", ["kind"], registry=registry
+        )
+        for kind in UNKNOWN_KINDS:
+            unknown.labels(kind).set(manifest["unknown_names"].get(kind, 0))
         lag = Gauge("onnuri_lag_records", "Log end minus the position of the reader", ["topic", "partition"], registry=registry)
         for source in manifest["sources"]:
             if source["lag"] is not None:

@@ -21,6 +21,7 @@ from kafka.errors import KafkaError
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.letters import Letters
+from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import passes
@@ -57,6 +58,8 @@ class Line:
         self.untold: dict[TP, int] = {}
         self.telling: asyncio.Task[None] | None = None
         line = writer.line()
+        self.raw_ms = settings.raw_days * 86_400_000
+        self.refusals = RefusalLimit(settings.refused_share, writer.newest_refusals(WINDOW))
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
 
@@ -92,7 +95,7 @@ class Line:
         """Take one chunk from an agent; waits while a whole batch is waiting."""
         async with self.room:
             await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows)
-            self.rows_waiting += fetched.place.rows
+            self.rows_waiting += fetched.place.weight
         decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
         # The records go as soon as they are decoded: they are the largest part of what is held in memory.
         self.queue.put_nowait((fetched.place, decoded))
@@ -102,14 +105,14 @@ class Line:
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
         closes = loop.time() + self.settings.batch_seconds
-        while sum(place.rows for place, _ in items) < self.settings.batch_rows:
+        while sum(place.weight for place, _ in items) < self.settings.batch_rows:
             try:
                 items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
             except TimeoutError:
                 break
         batch = [(place, await decoded) for place, decoded in items]
         async with self.room:
-            self.rows_waiting -= sum(place.rows for place, _ in items)
+            self.rows_waiting -= sum(place.weight for place, _ in items)
             self.room.notify_all()
         return batch
 
@@ -189,7 +192,9 @@ class Line:
         deleted_before = self.writer.line().deleted_before
         if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
             return False
+        judged = self.refusals.judge(chunks)
         self.writer.apply(chunks, now, self.letters.send_dead)
+        self.refusals.keep(judged)
         if any(chunk.topic == "clock" for chunk in chunks):
             self.clock_at = self.writer.line().clock_at
         return True
@@ -260,9 +265,11 @@ class Line:
         records = fetched.records
         values = [r.value for r in records]
         retained_from = self.retained_from
-        earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        sent = [r.timestamp or 0 for r in records] if retained_from is None or self.settings.clock == "replay" else []
+        # Before anything is retained, a record is judged by its own send time: a topic that is read anew then gives what it gave the first time.
+        earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
+        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
         first = records[0].offset
         if records[-1].offset - first == len(records) - 1:

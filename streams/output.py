@@ -73,7 +73,7 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
 def _table(frame: pl.DataFrame) -> None:
     table = Table()
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left")
+        table.add_column(visible(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     # Brackets in a text are the text's own.
@@ -87,7 +87,12 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return "" if value is None else str(value)
+    return "" if value is None else visible(str(value))
+
+
+def visible(text: str) -> str:
+    """The text with marks that would act on the terminal, or turn the writing around, shown as their escapes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _json(value: object, indent: int | None = None) -> str:

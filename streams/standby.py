@@ -18,6 +18,8 @@ STANDBY_SECONDS = 2.0
 def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code."""
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    # At DEBUG it prints what it has fetched, user ids among it.
+    logging.getLogger("aiokafka").setLevel(logging.INFO)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     writer = wait_for_warehouse(settings)
     wait_for_topics(settings, log.warning)

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from kafka.errors import KafkaError
 
 from streams.broker import create_topics
+from streams.letters import LARGEST_BYTES
 from streams.settings import Settings
-
-LARGEST_LETTER = str(8 * 1024 * 1024)
-"""A dead letter is its record with headers: a record at Kafka's limit must still fit."""
 
 
 def ensure_topics(settings: Settings) -> None:
@@ -28,7 +26,7 @@ def ensure_topics(settings: Settings) -> None:
     create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {})
     # The audit log begins here.
     create_topics(settings.kafka, {settings.topic("commands"): one}, kept)
-    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": LARGEST_LETTER})
+    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)})
 
 
 def wait_for_topics(settings: Settings, tell: Callable[[str], None], pause: float = 2.0) -> None:

@@ -198,6 +198,12 @@ def test_a_table_shows_brackets_as_they_are(onnuri, published):
     assert "yes" in shown.out
 
 
+def test_a_table_shows_marks_that_act_on_a_terminal_as_their_escapes(onnuri, published):
+    shown = onnuri("sql", "SELECT chr(27) || '[2J' || chr(8238) || '시장 1' AS name", published=published)
+    assert "\\x1b[2J\\u202e시장 1" in shown.out
+    assert not {"\x1b", "\u202e"} & set(shown.out)
+
+
 @pytest.mark.parametrize(("ending", "read"), [("csv", pl.read_csv), ("json", pl.read_json), ("parquet", pl.read_parquet)])
 def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
     assert onnuri("export", "market_minute", "--out", tmp_path / f"m.{ending}", published=published).code == 0

@@ -100,6 +100,8 @@ def test_only_touched_hours_are_written_again(writer: Writer, folder: Path):
         f"issuer_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"market_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"merchant_day/2025-03-01.v{2 * first + 1}.parquet",
+        # There is no list of markets here, so the market is not on it.
+        f"unknown_name/v{first + 1}.parquet",
     ]
     after = parquet(folder)
     assert all(after[path] == written for path, written in before.items())

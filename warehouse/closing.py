@@ -38,7 +38,7 @@ class Closing:
         until = watermark.replace(second=0, microsecond=0)
         if self.watermark is not None and watermark <= self.watermark:
             return
-        since = self.detected_through or self._first_minute()
+        since = self.detected_through or self._first_minute(until - timedelta(days=self.raw_days))
         with self.writer.transaction():
             if since is not None and until > since:
                 for low, high in _spans(since, until):
@@ -59,12 +59,14 @@ class Closing:
             with self.writer.transaction():
                 for table in ("payment", "failure", "load_report"):
                     self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
+                self.writer.connection.execute("DELETE FROM rejected WHERE rejected_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("UPDATE line SET retained_from = ?", [horizon])
             self.retained_from = horizon
         return self.retained_from
 
-    def _first_minute(self) -> datetime | None:
-        row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute").fetchone()
+    def _first_minute(self, earliest: datetime) -> datetime | None:
+        """Where detection begins: one event from years ago must not have it judge every day since."""
+        row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute WHERE minute_at >= ?", [earliest]).fetchone()
         return row[0] if row else None
 
     def _detect(self, low: datetime, high: datetime) -> None:

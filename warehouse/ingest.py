@@ -125,6 +125,11 @@ class Writer:
         rows = self.connection.execute("SELECT topic, partition, next_offset, topic_id, event_time_max FROM source_offset").fetchall()
         return {(topic, partition): Source(*rest) for topic, partition, *rest in rows}
 
+    def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
+        """How many of the newest ``records`` of each partition there were, and how many of them were refused."""
+        rows = self.connection.execute(_statement("newest_refusals"), {"records": records}).fetchall()
+        return {(topic, partition): (seen, refused) for topic, partition, seen, refused in rows}
+
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
         with self.transaction():
@@ -199,6 +204,8 @@ class Writer:
         for table in AGGREGATES:
             run(_statement(f"change_{table}"))
             merge(self.connection, table)
+        if run(_statement("unknown_names")).fetchall()[0][0]:
+            self.raise_versions("table_version", "name", ["unknown_name"])
         hours = [hour for (hour,) in run(_statement("touched_hours")).fetchall() if hour is not None]
         self.raise_versions("hour_version", "hour_at", hours)
 
@@ -259,7 +266,7 @@ REJECTED = {
     "detail": pl.String(),
     "rejected_at": pl.Datetime("us"),
 }
-SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "report_edition")
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "unknown_name", "report_edition")
 """Tables that are published whole when they change. The audit log stays in the warehouse."""
 
 BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}

@@ -120,6 +120,7 @@ class Publisher:
             # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
             hourly_days = HOURLY_DAYS if lag is not None and lag < BACKLOG else 0
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
+            unknown = dict(run(_UNKNOWN).fetchall())
             files = [file for file in wanted_files(hours, tables, hourly_days) if self._write(cursor, file)]
         finally:
             with suppress(duckdb.Error):
@@ -139,6 +140,7 @@ class Publisher:
             "lag": lag,
             "totals": {key: sum(s[key] for s in sources if s["topic"] != "clock") for key in ("accepted", "duplicate", "late", "refused", "lost")},
             "refusals": refusals,
+            "unknown_names": unknown,
             "lost_ranges": lost,
             "sources": sources,
             "files": named,
@@ -180,6 +182,7 @@ class Publisher:
 
 
 _SOURCES = "SELECT topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max FROM source_offset ORDER BY topic, partition"
+_UNKNOWN = "SELECT kind, count(*) FROM unknown_name u WHERE kind <> 'market' OR NOT EXISTS (FROM market m WHERE m.market_id = u.name) GROUP BY kind"
 _LOST = ("topic", "partition", "from_offset", "to_offset", "cause", "found_at")
 
 

@@ -33,6 +33,8 @@ class Manifest:
     detected_through: datetime | None
     lag: int | None
     totals: Mapping[str, int]
+    refusals: Mapping[str, int]
+    unknown_names: Mapping[str, int]
     sources: list[Mapping[str, Any]]
     files: Mapping[str, list[str]]
 
@@ -56,6 +58,9 @@ class Manifest:
             detected_through=_time(raw["detected_through"]) if raw["detected_through"] else None,
             lag=raw["lag"],
             totals=raw["totals"],
+            # States that an older worker published do not have these.
+            refusals=raw.get("refusals", {}),
+            unknown_names=raw.get("unknown_names", {}),
             sources=raw["sources"],
             files=raw["files"],
         )

@@ -11,6 +11,7 @@ from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.settings import DashboardSettings
 from dashboard.store import live_page
 from dashboard.texts import Texts
+from warehouse.spreadsheets import neutralised
 
 REFRESH_SECONDS = 3
 
@@ -138,7 +139,8 @@ def _markets(live: Live, texts: Texts) -> None:
     with right, st.container(border=True, key="markets_card", height="stretch"):
         st.html(cards.section(texts("live.markets", number=count(live.selling_markets)), texts("live.markets_note", least=MIN_ATTEMPTS)))
         st.dataframe(
-            live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region"),
+            # Its toolbar offers the table as CSV.
+            neutralised(live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region")),
             key="markets",
             hide_index=True,
             height=470,
