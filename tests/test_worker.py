@@ -6,14 +6,12 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 
 from streams.broker import EmbeddedBroker, create_topics
 from streams.letters import CUT_BYTES
@@ -23,42 +21,7 @@ from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
-from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount, recount_topics
-
-
-@pytest.fixture
-def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
-    """Settings of a line of the test's own."""
-    settings = Settings(
-        kafka=kafka.bootstrap,
-        topic_prefix=topics,
-        warehouse=tmp_path / "line" / "w.duckdb",
-        partitions=2,
-        publish_seconds=0.2,
-        batch_seconds=0.1,
-        lateness_seconds=2,
-        web_port=free_port(),
-    )
-    ensure_topics(settings)
-    return settings
-
-
-@contextmanager
-def producer(settings: Settings) -> Iterator[KafkaProducer]:
-    """A client that waits for all acknowledgements at its end."""
-    made = KafkaProducer(bootstrap_servers=settings.kafka, acks="all")
-    try:
-        yield made
-        made.flush()
-    finally:
-        made.close()
-
-
-def send_events(settings: Settings, topic: str, events: Iterable[object], **options: int) -> None:
-    with producer(settings) as made:
-        for event in events:
-            key = event["market_id"].encode() if isinstance(event, dict) and "market_id" in event else None
-            made.send(settings.topic(topic), key=key, value=encoded(event), **options)
+from tests.line_process import WorkerProcess, just_now, producer, published_cells, records_of, recount, recount_topics, send_events
 
 
 def test_events_of_two_topics_reach_the_published_files_exactly(line: Settings) -> None:

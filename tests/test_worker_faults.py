@@ -1,0 +1,95 @@
+"""Kill -9 and exceptions at every step of a batch; each time every cell is counted anew from the topics."""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from streams.settings import Settings
+from streams.simulator import load_scenario, play
+from streams.simulator.sending import send
+from streams.topics import ensure_topics
+from tests.faulty_worker import STEPS
+from tests.line_process import Cells, WorkerProcess, published_cells, records_of, recount_topics
+
+KILLED_AT = [step for step in STEPS if step not in ("statement", "published")]
+"""After decoding, inside the transaction, with the dead letters sent, before and after COMMIT, before Kafka is told, and while publishing."""
+
+COUNTED = ("accepted", "duplicate", "refused")
+
+
+def sent(settings: Settings, scale: float) -> int:
+    """Send the launch day with dirt in it; returns how many records there are."""
+    ensure_topics(settings)
+    send(play(load_scenario("launch-day", scale=scale), dirty=0.01), settings.kafka, settings.topic)
+    return sum(len(records_of(settings.kafka, settings.topic(t))) for t in ("payments", "errors", "service_load", "commands"))
+
+
+def counted(worker: WorkerProcess) -> int:
+    """Records that the published state knows of."""
+    return sum(worker.manifest().get("totals", {}).get(key, 0) for key in COUNTED)
+
+
+def killed_in_turn(worker: WorkerProcess, steps: list[str], chance: random.Random, total: int) -> Counter[str]:
+    """Start the worker, each time with a fault that kills it at the next of ``steps``; then without one until all is read. Returns where it died."""
+    died: Counter[str] = Counter()
+    for step in steps:
+        # What comes first is written most often: a kill too far on would come after the last record.
+        worker.fault = f"kill {step} {chance.randint(1, 2 if step == 'manifest' else 5)}"
+        worker.start()
+        deadline = time.monotonic() + 60
+        while worker.process.poll() is None and not (counted(worker) == total and worker.manifest()["lag"] == 0):
+            assert time.monotonic() < deadline, f"{worker.fault} came to nothing; {worker.published()}"
+            time.sleep(0.05)
+        died[step] += worker.kill() == -signal.SIGKILL and counted(worker) < total
+    worker.fault = ""
+    worker.start()
+    worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 180)
+    return died
+
+
+def assert_exact(worker: WorkerProcess, expected: Cells) -> None:
+    """Every cell is what the topics hold, nothing is missed, and each refusal has its letter."""
+    settings = worker.settings
+    with worker.snapshot() as snapshot:
+        assert published_cells(snapshot) == expected
+    totals = worker.manifest()["totals"]
+    letters = {key for key, _, _ in records_of(settings.kafka, settings.topic("dead-letters"))}
+    assert totals["lost"] == 0
+    assert totals["refused"] == len(letters) > 0
+
+
+@pytest.mark.faults
+def test_a_kill_at_any_step_of_a_batch_leaves_every_cell_exact(line: Settings) -> None:
+    settings = line.model_copy(update={"clock": "replay", "batch_rows": 1_000})
+    total, chance = sent(settings, scale=0.02), random.Random(20)
+    steps = ["decoded", "letters", "written", "committed", "telling", "copied"]
+    with WorkerProcess(settings) as worker:
+        worker.kill()
+        died = killed_in_turn(worker, chance.sample(steps, len(steps)), chance, total)
+        assert_exact(worker, recount_topics(settings))
+    assert sum(died.values()) >= 5
+
+
+@pytest.mark.faults
+@pytest.mark.long
+def test_kills_at_every_step_within_a_million_events_leave_every_cell_exact(line: Settings) -> None:
+    base = line.model_copy(update={"clock": "replay", "batch_rows": 1_000})
+    total = sent(base, scale=0.1)
+    expected = recount_topics(base)
+    died: Counter[str] = Counter()
+    seeds = range(1, 5)
+    for seed in seeds:
+        # Each seed has a warehouse of its own, and so a group of its own, on the same topics.
+        chance = random.Random(seed)
+        worker = WorkerProcess(base, warehouse=base.warehouse.parent / f"{seed}.duckdb", published=base.warehouse.parent / f"published-{seed}")
+        try:
+            died += killed_in_turn(worker, chance.sample(KILLED_AT * 2, len(KILLED_AT) * 2), chance, total)
+            assert_exact(worker, expected)
+        finally:
+            worker.kill()
+        print(f"seed {seed}: {total:,} records, {len(expected):,} cells, kills so far {dict(died)}")
+    assert total * len(seeds) >= 1_000_000
+    assert set(died) == set(KILLED_AT) and min(died.values()) >= len(seeds)
