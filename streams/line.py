@@ -55,7 +55,7 @@ class Line:
         """What is tried again just now, by whom."""
         self.committed_at: datetime | None = None
         self.untold: dict[TP, int] = {}
-        self.telling: asyncio.Task[None] | None = None
+        self.to_tell = asyncio.Event()
         line = writer.line()
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
@@ -164,21 +164,16 @@ class Line:
             if place.epoch == self.epoch:
                 self.applied[place.tp] = (place.epoch, place.sequence)
                 self.expected[place.tp] = place.next_offset
-        self._tell_kafka({place.tp: place.next_offset for place, _ in admitted}, consumer)
+        self.untold.update({place.tp: place.next_offset for place, _ in admitted})
+        self.to_tell.set()
         return True
 
-    def _tell_kafka(self, offsets: Mapping[TP, int], consumer: ChunkConsumer) -> None:
-        """Tell Kafka when the reading thread has time for it: waiting for that would let the database stand still while records are unpacked."""
-        self.untold.update(offsets)
-        if self.telling is None or self.telling.done():
-            if self.telling is not None:
-                self.telling.result()  # a bug in there stops the worker here
-            self.telling = asyncio.create_task(self._tell(consumer))
-
-    async def _tell(self, consumer: ChunkConsumer) -> None:
-        while self.untold:
-            offsets, self.untold = self.untold, {}
-            await consumer.thread.commit(offsets)
+    async def tell_kafka(self, consumer: ChunkConsumer) -> None:
+        """Tell Kafka what is committed, beside the writing: the reading thread has no time for it while it unpacks records."""
+        await self.to_tell.wait()
+        self.to_tell.clear()
+        offsets, self.untold = self.untold, {}
+        await consumer.thread.commit(offsets)
 
     def _on_database(self, admitted: list[tuple[Place, Chunk]], now: datetime) -> bool | None:
         """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""

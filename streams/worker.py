@@ -86,6 +86,11 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
             await line.write(await line.next_batch(), consumer())
 
     @app.task
+    async def tell_kafka() -> None:
+        while not app.should_stop:
+            await line.tell_kafka(consumer())
+
+    @app.task
     async def tend() -> None:
         await until_assigned()
         line.started = True
