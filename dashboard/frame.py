@@ -82,6 +82,10 @@ def banners(freshness: Freshness, texts: Texts) -> None:
         if freshness.stale:
             age = duration(freshness.age, texts.language)
             st.html(cards.banner("warning", texts("banner.stale"), texts("banner.stale_detail", age=age, time=moment(freshness.published_at, texts.language))))
+        elif freshness.cut_off is not None and freshness.watermark:
+            age = duration(freshness.cut_off, texts.language)
+            time = moment(freshness.watermark, texts.language)
+            st.html(cards.banner("warning", texts("banner.cut_off"), texts("banner.cut_off_detail", age=age, time=time)))
         if freshness.lost:
             st.html(cards.banner("danger", texts("banner.lost"), texts("banner.lost_detail", number=count(freshness.lost))))
 

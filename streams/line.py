@@ -23,7 +23,7 @@ from streams.events import CONTRACT
 from streams.letters import Letters
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
-from warehouse.connection import passes
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,10 @@ class Line:
             self.writer.reopen()
         try:
             return work(*arguments)
-        except duckdb.FatalException:
-            self.writer.stopped = True
+        except duckdb.Error as error:
+            if damaged(error):
+                raise WarehouseDamagedError(f"{self.writer.path} is damaged: {error}. {WHAT_TO_DO}") from error
+            self.writer.stopped = isinstance(error, duckdb.FatalException)
             raise
 
     async def put(self, fetched: Fetched) -> None:
@@ -130,12 +132,12 @@ class Line:
                     sequence,
                     expected,
                 )
-                await self._commit(admitted, consumer)
+                await self._commit(admitted)
                 await consumer.perform_seek()
                 return
             reached[place.tp] = place.sequence, place.next_offset
             admitted.append((place, await self._with_loss(place, decoded, expected, consumer)))
-        if not await self._commit(admitted, consumer):
+        if not await self._commit(admitted):
             await consumer.perform_seek()
 
     async def _with_loss(self, place: Place, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
@@ -149,7 +151,7 @@ class Line:
         log.error("LOST: %s offsets %s to %s vanished before they were read", place.tp, *lost)
         return replace(chunk, lost=lost)
 
-    async def _commit(self, admitted: list[tuple[Place, Chunk]], consumer: ChunkConsumer) -> bool:
+    async def _commit(self, admitted: list[tuple[Place, Chunk]]) -> bool:
         """Write what was admitted; False where some of it has to be read again."""
         if not admitted:
             return True

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     clock: Literal["wall", "replay"] = Field("wall", description="'wall' for live data; 'replay' follows the topic 'clock' of a scenario.")
     lateness_seconds: float = Field(60, ge=0, description="How much later than its minute an event may come before the minute closes.")
     raw_days: int = Field(35, ge=1, description="Days for which single events are kept; older events are refused as too_old.")
+    accept_loss: bool = Field(default=False, description="Start a restored warehouse although Kafka no longer holds all that came since its backup.")
     batch_rows: int = Field(150_000, ge=1, description="A batch closes at this many records ...")
     batch_seconds: float = Field(0.5, gt=0, description="... or after this many seconds.")
     publish_seconds: float = Field(1.0, gt=0, description="Seconds between two published states at the least.")

@@ -26,6 +26,11 @@ class Freshness:
         return self.age > STALE_AFTER
 
     @property
+    def cut_off(self) -> timedelta | None:
+        """Where no broker tells how much is still to be read: how old the newest complete minute is, by the line's clock."""
+        return max(self.now - self.watermark, timedelta(0)) + self.age if self.lag is None and self.watermark else None
+
+    @property
     def lost(self) -> int:
         """Events that vanished from Kafka before they were read."""
         return self.counts["lost"] or 0
