@@ -21,7 +21,7 @@ from streams.line import Line
 from streams.transport import ChunkThread
 from warehouse import ingest, publishing
 
-STEPS = ("decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
+STEPS = ("fetched", "decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
 """Where a fault can be, in the order of a batch. The last four are publishing's."""
 
 
@@ -92,6 +92,7 @@ def install(fault: Fault) -> None:
 
         setattr(owner, name, wrapped)
 
+    wrap(ChunkThread, "_fetch_records", before="fetched")
     wrap(ingest, "open_file", result=lambda connection: Connection(connection, fault))
     wrap(Line, "_on_decoder", after="decoded")
     wrap(Letters, "send_dead", after="letters")

@@ -136,6 +136,18 @@ def test_old_data_carry_a_banner_with_their_age(page: str, tmp_path: Path, monke
     assert "2 h ago" in shown(page, "en")[1]
 
 
+@pytest.mark.parametrize(("language", "said"), [("ko", "Kafka가 응답하지 않아"), ("en", "Kafka does not answer")])
+def test_while_kafka_is_away_a_banner_says_up_to_when_the_figures_are_complete(language: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = publish_launch_day(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    clock = datetime.fromisoformat(manifest["now"])
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "lag": None, "now": (clock + timedelta(hours=3)).isoformat()}), encoding="utf-8")
+    use(folder, monkeypatch)
+    _, text = shown("live", language)
+    assert said in text
+    assert {"ko": "3시간", "en": "3 h"}[language] in text
+
+
 def test_fresh_data_carry_no_banner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path), monkeypatch)
     _, text = shown("live", "ko")

@@ -11,10 +11,11 @@ from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
+from tests.events_data import ms, payment
 from tests.faulty_worker import STEPS
-from tests.line_process import Cells, WorkerProcess, published_cells, records_of, recount_topics
+from tests.line_process import Cells, WorkerProcess, just_now, published_cells, records_of, recount, recount_topics, send_events
 
-KILLED_AT = [step for step in STEPS if step not in ("statement", "published")]
+KILLED_AT = [step for step in STEPS if step not in ("fetched", "statement", "published")]
 """After decoding, inside the transaction, with the dead letters sent, before and after COMMIT, before Kafka is told, and while publishing."""
 
 COUNTED = ("accepted", "duplicate", "refused")
@@ -93,3 +94,30 @@ def test_kills_at_every_step_within_a_million_events_leave_every_cell_exact(line
         print(f"seed {seed}: {total:,} records, {len(expected):,} cells, kills so far {dict(died)}")
     assert total * len(seeds) >= 1_000_000
     assert set(died) == set(KILLED_AT) and min(died.values()) >= len(seeds)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=[] if fault in ("raise decoded 2", "raise written 9", "raise copied 1") else pytest.mark.long)
+        for fault in (
+            *("raise fetched 40", "raise decoded 2", "raise statement 80", "raise letters 1", "raise written 9", "raise committed 9"),
+            *("raise telling 1", "raise copied 1", "raise manifest 4"),
+        )
+    ],
+)
+def test_an_exception_at_any_step_ends_the_worker_with_a_code_and_nothing_is_skipped(line: Settings, fault: str) -> None:
+    chance = random.Random(7)
+    payments = [payment(n, occurred_at=ms(just_now()), market_id=f"m{n % 9}", amount=chance.randint(1, 90_000)) for n in range(1, 301)]
+    with WorkerProcess(line, fault=fault) as worker:
+        send_events(line, "payments", [*payments[:200], b"unreadable"])
+        assert worker.process.wait(60) not in (0, -signal.SIGKILL)
+        assert "a fault at" in worker.log.read_text()
+        send_events(line, "payments", payments[200:])
+        worker.fault = ""
+        worker.start()
+        worker.wait_until_read(300)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(payments, [])
+        assert worker.manifest()["totals"]["refused"] == 1
