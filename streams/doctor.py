@@ -1,8 +1,10 @@
 """What ``onnuri doctor`` says: every setting, and the usual faults."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from kafka.errors import KafkaError
@@ -86,5 +88,12 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
             manifest.lag is not None,
             f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends.",
         ),
-        Finding("lost", lost == 0, f"{lost:,} records vanished before they were read." if lost else "Nothing was lost."),
+        Finding("lost", not lost and not manifest.lost_ranges, _lost(lost, manifest.lost_ranges)),
     ]
+
+
+def _lost(number: int, ranges: Sequence[Mapping[str, Any]]) -> str:
+    if not number and not ranges:
+        return "Nothing was lost."
+    told = "; ".join(f"{r['topic']}/{r['partition']} {r['from_offset']} to {r['to_offset']}, {r['cause']}" for r in ranges[:10])
+    return f"{number:,} records vanished before they were read: {told}." if told else f"{number:,} records vanished before they were read."

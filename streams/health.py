@@ -41,7 +41,10 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
                 lag.labels(source["topic"], source["partition"]).set(source["lag"])
         Gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", registry=registry).set(len(manifest["lost_ranges"]))
         range_ = Gauge(
-            "onnuri_lost_range", "One range, 'from' up to but not 'to': its records", ["topic", "partition", "from", "to", "cause", "found_at"], registry=registry
+            "onnuri_lost_range",
+            "One range, 'from' up to but not 'to': its records",
+            ["topic", "partition", "from", "to", "cause", "found_at"],
+            registry=registry,
         )
         for lost in manifest["lost_ranges"]:
             low, high = lost["from_offset"], lost["to_offset"]

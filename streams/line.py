@@ -241,6 +241,8 @@ class Line:
                 self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
                 offsets[tp] = start
             else:
+                if source.topic_id is None and topic_id:
+                    self.writer.name_topic(name, tp.partition, topic_id)
                 offsets[tp] = source.next_offset
         return self.epoch, offsets
 

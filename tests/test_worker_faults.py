@@ -102,7 +102,7 @@ def test_kills_at_every_step_within_a_million_events_leave_every_cell_exact(line
     [
         pytest.param(fault, marks=[] if fault in ("raise decoded 2", "raise written 9", "raise copied 1") else pytest.mark.long)
         for fault in (
-            *("raise fetched 40", "raise decoded 2", "raise statement 80", "raise letters 1", "raise written 9", "raise committed 9"),
+            *("raise fetched 3", "raise decoded 2", "raise statement 80", "raise letters 1", "raise written 9", "raise committed 9"),
             *("raise telling 1", "raise copied 1", "raise manifest 4"),
         )
     ],

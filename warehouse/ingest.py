@@ -167,6 +167,11 @@ class Writer:
             if not self.connection.execute("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
                 self.connection.execute("INSERT INTO source_offset VALUES (?, ?, ?, ?, NULL, 0, 0, 0, 0, 0)", [topic, partition, offset, topic_id])
 
+    def name_topic(self, topic: str, partition: int, topic_id: str) -> None:
+        """Note which topic a partition belongs to, where no broker could tell when it was begun."""
+        with self.transaction():
+            self.connection.execute("UPDATE source_offset SET topic_id = ? WHERE topic = ? AND partition = ?", [topic_id, topic, partition])
+
     def move_source(self, topic: str, partition: int, offset: int, topic_id: str | None, cause: str, now: datetime) -> None:
         """Records vanished, or the topic is another one: keep the range as lost and read on from ``offset``."""
         with self.transaction():

@@ -35,6 +35,8 @@ class Manifest:
     totals: Mapping[str, int]
     sources: list[Mapping[str, Any]]
     files: Mapping[str, list[str]]
+    lost_ranges: list[Mapping[str, Any]]
+    """The newest first: topic, partition, from_offset up to but not to_offset, cause, found_at."""
 
     @classmethod
     def read(cls, published: Path) -> Self:
@@ -58,6 +60,7 @@ class Manifest:
             totals=raw["totals"],
             sources=raw["sources"],
             files=raw["files"],
+            lost_ranges=raw.get("lost_ranges", []),
         )
 
     def age(self, wall: datetime) -> timedelta:

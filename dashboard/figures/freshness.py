@@ -1,8 +1,9 @@
 """How fresh and how complete the published state is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from warehouse.reading import Manifest
 
@@ -19,6 +20,7 @@ class Freshness:
     age: timedelta
     lag: int | None
     counts: Mapping[str, int | None]
+    lost_ranges: Sequence[Mapping[str, Any]] = ()
 
     @property
     def stale(self) -> bool:
@@ -39,4 +41,4 @@ class Freshness:
 def freshness_of(manifest: Manifest, wall: datetime) -> Freshness:
     """The freshness of ``manifest`` at the wall clock ``wall`` (aware)."""
     counts = {name: manifest.totals.get(name) for name in ("accepted", "duplicate", "late", "refused", "lost")}
-    return Freshness(manifest.watermark, manifest.now, manifest.published_at, max(manifest.age(wall), timedelta(0)), manifest.lag, counts)
+    return Freshness(manifest.watermark, manifest.now, manifest.published_at, max(manifest.age(wall), timedelta(0)), manifest.lag, counts, manifest.lost_ranges)
