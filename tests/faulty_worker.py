@@ -4,7 +4,7 @@ Our own functions are wrapped in this process only, so that nothing in them know
 
 - ``kill written 3``: kill -9 of itself at the third passing of ``written``;
 - ``raise decoded 2``: an exception at the second;
-- ``delay statement 0.5``: half a second at every passing, like a slow disk.
+- ``delay statement 0.5 300``: half a second at every passing from the 300th on, like a disk that has become slow.
 """
 
 import os
@@ -28,9 +28,9 @@ STEPS = ("fetched", "decoded", "begun", "statement", "letters", "written", "comm
 class Fault:
     """What happens where, and when."""
 
-    def __init__(self, what: str, where: str, how: str) -> None:
+    def __init__(self, what: str, where: str, how: str, since: str = "0") -> None:
         assert where in STEPS, where
-        self.what, self.where, self.how = what, where, float(how)
+        self.what, self.where, self.how, self.since = what, where, float(how), int(since)
         self.passes = 0
 
     def passed(self, where: str) -> None:
@@ -38,7 +38,7 @@ class Fault:
             return
         self.passes += 1
         if self.what == "delay":
-            time.sleep(self.how)
+            time.sleep(self.how if self.passes >= self.since else 0)
         elif self.passes == self.how:
             if self.what == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

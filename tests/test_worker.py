@@ -271,16 +271,20 @@ def test_a_topic_made_anew_is_noticed_and_read_from_its_beginning(line: Settings
             assert snapshot.query("grand_totals")["approved"].item() == 30
 
 
-def test_without_a_broker_a_worker_waits(tmp_path: Path) -> None:
-    settings = Settings(kafka=f"127.0.0.1:{free_port()}", warehouse=tmp_path / "w.duckdb", web_port=free_port())
+def test_without_a_broker_a_worker_waits_and_begins_when_there_is_one(tmp_path: Path) -> None:
+    port = free_port()
+    settings = Settings(kafka=f"127.0.0.1:{port}", warehouse=tmp_path / "w.duckdb", partitions=2, publish_seconds=0.2, web_port=free_port())
     with WorkerProcess(settings) as worker:
-        worker.wait(lambda: "No broker at" in worker.log.read_text(), 40)
-        assert worker.process is not None
-        assert worker.process.poll() is None
+        worker.wait(lambda: "No broker at" in worker.log.read_text(), 60)
+        with EmbeddedBroker(tmp_path / "kafka", port):
+            worker.wait(lambda: worker.health().get("status") == "ok")
+            send_events(settings, "payments", [payment(n, occurred_at=ms(just_now())) for n in range(1, 11)])
+            worker.wait_until_read(10)
 
 
 @pytest.mark.faults
-def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [0, pytest.param(60, marks=pytest.mark.long)])
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path, seconds: float) -> None:
     with EmbeddedBroker(tmp_path / "kafka") as broker:
         settings = Settings(
             kafka=broker.bootstrap,
@@ -297,7 +301,11 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path) ->
             send_events(settings, "payments", first)
             worker.wait_until_read(100)
             broker.kill()
-            worker.wait(lambda: worker.health()["status"] != "ok", 60)
+            worker.wait(lambda: worker.health().get("status") != "ok", 60)
+            time.sleep(seconds)
+            # Whoever asks is told how old the newest complete minute is, whether or not anything is published meanwhile.
+            age = worker.health().get("data_age_seconds") or 0
+            worker.wait(lambda: (worker.health().get("data_age_seconds") or 0) > age)
             broker.start()
             second = [payment(n, occurred_at=ms(just_now())) for n in range(101, 201)]
             send_events(settings, "payments", second)

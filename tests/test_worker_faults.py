@@ -1,8 +1,10 @@
 """Kill -9 and exceptions at every step of a batch; each time every cell is counted anew from the topics."""
 
+import json
 import random
 import signal
 import time
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -121,3 +123,37 @@ def test_an_exception_at_any_step_ends_the_worker_with_a_code_and_nothing_is_ski
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount(payments, [])
         assert worker.manifest()["totals"]["refused"] == 1
+
+
+@pytest.mark.faults
+def test_a_worker_on_a_slow_disk_still_answers_for_its_health(line: Settings) -> None:
+    payments = [payment(n, occurred_at=ms(just_now())) for n in range(1, 101)]
+    # A statement lasts longer than any answer may, and a batch has dozens of them.
+    with WorkerProcess(line, fault="delay statement 10 300") as worker:
+        worker.wait(lambda: worker.health().get("status") == "ok", 120)
+        send_events(line, "payments", payments)
+        for _ in range(10):
+            with urllib.request.urlopen(f"http://127.0.0.1:{line.web_port}/health", timeout=5) as answer:
+                assert json.load(answer)["accepted"] in (None, 0)
+            time.sleep(1)
+        worker.kill()
+        worker.fault = ""
+        worker.start()
+        worker.wait_until_read(100)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(payments, [])
+
+
+@pytest.mark.faults
+def test_a_signal_in_the_middle_of_a_backlog_ends_the_worker_cleanly(line: Settings) -> None:
+    settings = line.model_copy(update={"clock": "replay", "batch_rows": 2_000})
+    total = sent(settings, scale=0.02)
+    with WorkerProcess(settings) as worker:
+        worker.wait(lambda: worker.health().get("committed_at"), 120)
+        began = time.monotonic()
+        assert worker.kill(signal.SIGTERM, 60) == 0
+        print(f"ended within {time.monotonic() - began:.1f} s")
+        assert counted(worker) < total, "there was no backlog any more"
+        worker.start()
+        worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 180)
+        assert_exact(worker, recount_topics(settings))
