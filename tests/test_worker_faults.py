@@ -42,14 +42,14 @@ def killed_in_turn(worker: WorkerProcess, steps: list[str], chance: random.Rando
         # What comes first is written most often: a kill too far on would come after the last record.
         worker.fault = f"kill {step} {chance.randint(1, 2 if step == 'manifest' else 5)}"
         worker.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while worker.process.poll() is None and not (counted(worker) == total and worker.manifest()["lag"] == 0):
             assert time.monotonic() < deadline, f"{worker.fault} came to nothing; {worker.published()}"
             time.sleep(0.05)
         died[step] += worker.kill() == -signal.SIGKILL and counted(worker) < total
     worker.fault = ""
     worker.start()
-    worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 180)
+    worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 300)
     return died
 
 
@@ -155,5 +155,5 @@ def test_a_signal_in_the_middle_of_a_backlog_ends_the_worker_cleanly(line: Setti
         print(f"ended within {time.monotonic() - began:.1f} s")
         assert counted(worker) < total, "there was no backlog any more"
         worker.start()
-        worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 180)
+        worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 300)
         assert_exact(worker, recount_topics(settings))
