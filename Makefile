@@ -20,7 +20,7 @@ demo: $(VENV)/ready ## Start everything and watch the launch day of 2025-03-01 (
 test: $(VENV)/ready-to-test ## Run the tests but the long ones (ARGS: what pytest takes)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: a quarter of an hour
+test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 check: lint types test ## Lint, types, tests

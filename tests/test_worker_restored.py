@@ -2,9 +2,11 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from streams.demo import environment
 from streams.settings import Settings
+from streams.topics import ensure_topics
 from tests.events_data import ms, payment
 from tests.line_process import ROOT, WorkerProcess, just_now, published_cells, recount_topics, send_events
 
@@ -29,6 +32,12 @@ def onnuri(settings: Settings, *arguments: str, timeout: float = 120) -> subproc
 def payments(low: int, high: int) -> list[dict[str, object]]:
     """Payments with these numbers, each of another amount."""
     return [payment(n, occurred_at=ms(just_now()), market_id=f"m{n % 5}", amount=n) for n in range(low, high)]
+
+
+def start_unpublished(worker: WorkerProcess) -> None:
+    """Start it without what it had published, so that nothing old is looked at."""
+    shutil.rmtree(worker.settings.published_folder)
+    worker.start()
 
 
 def assert_exact(worker: WorkerProcess, accepted: int) -> None:
@@ -60,7 +69,7 @@ def test_a_backup_of_a_running_worker_is_restored_and_brought_up_to_date_from_ka
         assert worker.process.wait(60) == 1
         assert "onnuri restore" in worker.log.read_text()
         assert onnuri(line, "restore", str(copy)).returncode == 0
-        worker.start()
+        start_unpublished(worker)
         assert_exact(worker, 500)
 
 
@@ -83,7 +92,7 @@ def test_what_kafka_has_noted_of_the_group_changes_nothing(line: Settings) -> No
                 changed = admin.alter_group_offsets(group, offsets)
             assert set(changed.values()) == {NoError}
             admin.close()
-            worker.start()
+            start_unpublished(worker)
         assert_exact(worker, 600)
         assert worker.manifest()["totals"]["duplicate"] == worker.manifest()["totals"]["lost"] == 0
 
@@ -109,7 +118,7 @@ def test_a_backup_older_than_what_kafka_holds_is_refused_with_the_range_unless_t
         assert worker.process.wait(60) == 1
         assert "payments/0 offsets 10 to 25" in worker.log.read_text()
         worker.settings = line.model_copy(update={"accept_loss": True})
-        worker.start()
+        start_unpublished(worker)
         worker.wait_until_read(15, 120)
         (lost,) = worker.manifest()["lost_ranges"]
         assert (lost["topic"], lost["partition"], lost["from_offset"], lost["to_offset"]) == ("payments", 0, 10, 25)
@@ -136,3 +145,26 @@ def test_what_went_while_the_worker_was_down_is_told_everywhere_with_its_range(l
         assert 'from="10",partition="1",to="22",topic="payments"} 12.0' in metrics
         assert "LOST" in worker.log.read_text() and "offsets 10 to 22" in worker.log.read_text()
         worker.wait_until_read(19, 120)
+
+
+@pytest.mark.faults
+def test_a_topic_made_anew_while_the_worker_was_down_is_told_and_read_from_its_beginning(line: Settings) -> None:
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", payments(1, 11), partition=0)
+        worker.wait_until_read(10, 120)
+        worker.kill()
+        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+        admin.delete_topics([line.topic("payments")])
+        admin.close()
+        time.sleep(1)
+        ensure_topics(line)
+        # More than there were before, so that the offsets alone look well.
+        send_events(line, "payments", payments(101, 131), partition=0)
+        start_unpublished(worker)
+        worker.wait_until_read(40, 120)
+        assert [(r["topic"], r["from_offset"], r["cause"]) for r in worker.manifest()["lost_ranges"] if r["partition"] == 0] == [
+            ("payments", 10, "topic made anew")
+        ]
+        assert "payments', partition=0) was made anew" in worker.log.read_text()
+        with worker.snapshot() as snapshot:
+            assert snapshot.query("grand_totals")["approved"].item() == 40
