@@ -38,6 +38,8 @@ class Fault:
             return
         self.passes += 1
         if self.what == "delay":
+            if self.passes == self.since:
+                print(f"slow from here on: {where}", file=sys.stderr, flush=True)
             time.sleep(self.how if self.passes >= self.since else 0)
         elif self.passes == self.how:
             if self.what == "kill":

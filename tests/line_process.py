@@ -80,7 +80,7 @@ class WorkerProcess:
     def snapshot(self) -> Snapshot:
         return open_snapshot(self.settings.published_folder)
 
-    def wait(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def wait(self, what: Callable[[], object], seconds: float = 150) -> None:
         """Wait until ``what`` holds; fails with the end of the log where it does not in time, or where the worker ended."""
         deadline = time.monotonic() + seconds
         while not what():
@@ -89,7 +89,7 @@ class WorkerProcess:
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self.published()}\n{tail}"
             time.sleep(0.1)
 
-    def wait_until_read(self, accepted: int, seconds: float = 90) -> None:
+    def wait_until_read(self, accepted: int, seconds: float = 180) -> None:
         """Wait until so many records are accepted, published, and none is left."""
         self.wait(lambda: (m := self.manifest()) and m["lag"] == 0 and m["totals"]["accepted"] >= accepted, seconds)
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.util import commit_structure_validate
 from faust.types import TP
 
 from streams.letters import Letters
 from streams.line import Line
 from streams.settings import Settings
-from streams.transport import ChunkConsumer, Fetched, Start
+from streams.transport import ChunkConsumer, ChunkThread, Fetched, Start
 from tests.events_data import NOON, encoded, ms, payment
 from warehouse.closing import Closing
 from warehouse.ingest import MARGIN, Writer
@@ -166,3 +167,23 @@ def test_what_was_fetched_before_a_seek_is_never_written_after_it(line: Line) ->
 
     brokers = asyncio.run(play())
     assert (brokers.seeks, counts(line)) == (0, (0, 0))
+
+
+def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_nothing() -> None:
+    told: list[dict[Any, Any]] = []
+
+    class Aiokafka:
+        async def commit(self, offsets: dict[Any, Any]) -> None:
+            # As aiokafka begins: it takes an empty commit for a mistake.
+            told.append(commit_structure_validate(offsets))
+
+    async def tell(*ours: TP) -> bool:
+        thread = ChunkThread.__new__(ChunkThread)
+        thread._ensure_consumer = Aiokafka  # type: ignore[method-assign, assignment]
+        thread.assignment = lambda: set(ours)  # type: ignore[method-assign]
+        return await thread._commit({TOPIC: 5, TP("errors", 1): 7})
+
+    assert asyncio.run(tell())
+    assert told == []
+    assert asyncio.run(tell(TOPIC))
+    assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]

@@ -129,8 +129,9 @@ def test_an_exception_at_any_step_ends_the_worker_with_a_code_and_nothing_is_ski
 def test_a_worker_on_a_slow_disk_still_answers_for_its_health(line: Settings) -> None:
     payments = [payment(n, occurred_at=ms(just_now())) for n in range(1, 101)]
     # A statement lasts longer than any answer may, and a batch has dozens of them.
-    with WorkerProcess(line, fault="delay statement 10 300") as worker:
-        worker.wait(lambda: worker.health().get("status") == "ok", 120)
+    with WorkerProcess(line, fault="delay statement 10 100") as worker:
+        worker.wait(lambda: "slow from here on" in worker.log.read_text())
+        worker.wait(lambda: worker.health().get("status") == "ok")
         send_events(line, "payments", payments)
         for _ in range(10):
             with urllib.request.urlopen(f"http://127.0.0.1:{line.web_port}/health", timeout=5) as answer:
@@ -149,7 +150,7 @@ def test_a_signal_in_the_middle_of_a_backlog_ends_the_worker_cleanly(line: Setti
     settings = line.model_copy(update={"clock": "replay", "batch_rows": 2_000})
     total = sent(settings, scale=0.02)
     with WorkerProcess(settings) as worker:
-        worker.wait(lambda: worker.health().get("committed_at"), 120)
+        worker.wait(lambda: worker.health().get("committed_at"))
         began = time.monotonic()
         assert worker.kill(signal.SIGTERM, 60) == 0
         print(f"ended within {time.monotonic() - began:.1f} s")

@@ -75,7 +75,7 @@ def test_a_worker_on_a_copy_of_a_warehouse_waits_until_the_other_is_gone(line: S
             assert not second.manifest()
             first.kill()
             # The dead one stays a member until its session is over.
-            second.wait(lambda: accepted(second) > read, 120)
+            second.wait(lambda: accepted(second) > read)
 
 
 @pytest.mark.faults
@@ -107,7 +107,7 @@ def test_others_who_join_and_leave_the_group_cost_nothing(line: Settings) -> Non
             worker.wait(lambda: accepted(worker))
             asyncio.run(join_and_leave(f"onnuri-{worker.manifest()['warehouse_id']}"))
         assert any(joined), "nobody got a partition: the test shows nothing"
-        worker.wait_until_read(count[0], 180)
+        worker.wait_until_read(count[0])
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount_topics(line)
         assert worker.manifest()["totals"]["lost"] == 0
@@ -122,7 +122,7 @@ def test_a_worker_that_is_frozen_beyond_its_session_and_woken_counts_nothing_twi
             worker.wait(lambda: accepted(worker))
             waiting.start()
             try:
-                waiting.wait(lambda: "Standby" in waiting.log.read_text(), 120)
+                waiting.wait(lambda: "Standby" in waiting.log.read_text())
                 for _ in range(2):
                     worker.process.send_signal(signal.SIGSTOP)
                     time.sleep(25)
@@ -132,7 +132,7 @@ def test_a_worker_that_is_frozen_beyond_its_session_and_woken_counts_nothing_twi
                     goes_on(worker)
             finally:
                 waiting.kill()
-        worker.wait_until_read(count[0], 180)
+        worker.wait_until_read(count[0])
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount_topics(line)
         assert "rejoin" in worker.log.read_text().lower() or "re-join" in worker.log.read_text().lower()

@@ -42,7 +42,7 @@ def start_unpublished(worker: WorkerProcess) -> None:
 
 def assert_exact(worker: WorkerProcess, accepted: int) -> None:
     """All is read, and every cell is what the topics hold."""
-    worker.wait_until_read(accepted, 120)
+    worker.wait_until_read(accepted)
     with worker.snapshot() as snapshot:
         assert published_cells(snapshot) == recount_topics(worker.settings)
 
@@ -52,7 +52,7 @@ def test_a_backup_of_a_running_worker_is_restored_and_brought_up_to_date_from_ka
     copy = tmp_path / "copies" / "monday.duckdb"
     with WorkerProcess(line) as worker:
         send_events(line, "payments", payments(1, 301))
-        worker.wait_until_read(300, 120)
+        worker.wait_until_read(300)
         made = onnuri(line, "backup", str(copy))
         assert made.returncode == 0, made.stderr
         assert copy.with_suffix(".key").read_bytes() == line.hmac_key()
@@ -60,7 +60,7 @@ def test_a_backup_of_a_running_worker_is_restored_and_brought_up_to_date_from_ka
         again = onnuri(line, "backup", str(copy))
         assert (again.returncode, "exists already" in again.stderr) == (1, True)
         send_events(line, "payments", payments(301, 501))
-        worker.wait_until_read(500, 120)
+        worker.wait_until_read(500)
         held = onnuri(line, "restore", str(copy))
         assert (held.returncode, "held by another process" in held.stderr) == (1, True)
         assert worker.kill(signal.SIGTERM, 60) == 0
@@ -79,7 +79,7 @@ def test_what_kafka_has_noted_of_the_group_changes_nothing(line: Settings) -> No
     with WorkerProcess(line) as worker:
         for round_, noted in enumerate(("ahead", "behind", "missing")):
             send_events(line, "payments", payments(200 * round_ + 1, 200 * round_ + 201))
-            worker.wait_until_read(200 * (round_ + 1), 120)
+            worker.wait_until_read(200 * (round_ + 1))
             worker.kill()
             group = f"onnuri-{worker.manifest()['warehouse_id']}"
             admin = KafkaAdminClient(bootstrap_servers=line.kafka)
@@ -102,10 +102,10 @@ def test_a_backup_older_than_what_kafka_holds_is_refused_with_the_range_unless_t
     copy = tmp_path / "monday.duckdb"
     with WorkerProcess(line) as worker:
         send_events(line, "payments", payments(1, 11), partition=0)
-        worker.wait_until_read(10, 120)
+        worker.wait_until_read(10)
         assert onnuri(line, "backup", str(copy)).returncode == 0
         send_events(line, "payments", payments(11, 31), partition=0)
-        worker.wait_until_read(30, 120)
+        worker.wait_until_read(30)
         # Kafka has been told: at the latest when the worker ends.
         group, tp = f"onnuri-{worker.manifest()['warehouse_id']}", TopicPartition(line.topic("payments"), 0)
         admin = KafkaAdminClient(bootstrap_servers=line.kafka)
@@ -119,7 +119,7 @@ def test_a_backup_older_than_what_kafka_holds_is_refused_with_the_range_unless_t
         assert "payments/0 offsets 10 to 25" in worker.log.read_text()
         worker.settings = line.model_copy(update={"accept_loss": True})
         start_unpublished(worker)
-        worker.wait_until_read(15, 120)
+        worker.wait_until_read(15)
         (lost,) = worker.manifest()["lost_ranges"]
         assert (lost["topic"], lost["partition"], lost["from_offset"], lost["to_offset"]) == ("payments", 0, 10, 25)
 
@@ -128,7 +128,7 @@ def test_a_backup_older_than_what_kafka_holds_is_refused_with_the_range_unless_t
 def test_what_went_while_the_worker_was_down_is_told_everywhere_with_its_range(line: Settings) -> None:
     with WorkerProcess(line) as worker:
         send_events(line, "payments", payments(1, 11), partition=1)
-        worker.wait_until_read(10, 120)
+        worker.wait_until_read(10)
         worker.kill()
         send_events(line, "payments", payments(11, 31), partition=1)
         admin = KafkaAdminClient(bootstrap_servers=line.kafka)
@@ -144,14 +144,14 @@ def test_what_went_while_the_worker_was_down_is_told_everywhere_with_its_range(l
         assert 'cause="gone before they were read"' in metrics
         assert 'from="10",partition="1",to="22",topic="payments"} 12.0' in metrics
         assert "LOST" in worker.log.read_text() and "offsets 10 to 22" in worker.log.read_text()
-        worker.wait_until_read(19, 120)
+        worker.wait_until_read(19)
 
 
 @pytest.mark.faults
 def test_a_topic_made_anew_while_the_worker_was_down_is_told_and_read_from_its_beginning(line: Settings) -> None:
     with WorkerProcess(line) as worker:
         send_events(line, "payments", payments(1, 11), partition=0)
-        worker.wait_until_read(10, 120)
+        worker.wait_until_read(10)
         worker.kill()
         admin = KafkaAdminClient(bootstrap_servers=line.kafka)
         admin.delete_topics([line.topic("payments")])
@@ -161,7 +161,7 @@ def test_a_topic_made_anew_while_the_worker_was_down_is_told_and_read_from_its_b
         # More than there were before, so that the offsets alone look well.
         send_events(line, "payments", payments(101, 131), partition=0)
         start_unpublished(worker)
-        worker.wait_until_read(40, 120)
+        worker.wait_until_read(40)
         assert [(r["topic"], r["from_offset"], r["cause"]) for r in worker.manifest()["lost_ranges"] if r["partition"] == 0] == [
             ("payments", 10, "topic made anew")
         ]
