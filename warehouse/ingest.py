@@ -295,6 +295,7 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
         next_offset=max(chunk.next_offset, next_offset),
         frame=chunk.frame.filter(pl.col("offset_at") >= next_offset),
         refused=[r for r in chunk.refused if r.offset >= next_offset],
+        lost=None,
     )
 
 
