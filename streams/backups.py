@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -67,10 +68,10 @@ class Backups:
         except (BackupError, duckdb.Error, OSError, ValueError, KeyError, TypeError) as failed:
             log.warning("No backup was written: %s", failed)
             error = str(failed)
-        answer = answer_of(self.warehouse)
-        part = answer.with_name(answer.name + ".part")
-        part.write_text(json.dumps({"error": error}), encoding="utf-8")
-        part.replace(answer)
+        # Where the disk has no room for an answer, the log has it.
+        with suppress(OSError):
+            answer_of(self.warehouse).write_text(json.dumps({"error": error}), encoding="utf-8")
+        # This is what is waited for, so the answer comes first.
         request.unlink(missing_ok=True)
 
 
@@ -108,13 +109,15 @@ def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:
         part.unlink()
     deadline = time.monotonic() + patience
     try:
-        while not answer.exists():
+        while request.exists():
             if time.monotonic() > deadline:
                 raise BackupError(f"No worker answered within {patience:.0f} s. Its log says what it does; --patience waits longer.")
             time.sleep(ASKING_SECONDS)
         error = json.loads(answer.read_bytes())["error"]
+    except (OSError, ValueError):
+        raise BackupError("The worker could not answer. Its log says why.") from None
     finally:
         request.unlink(missing_ok=True)
-    answer.unlink()
+        answer.unlink(missing_ok=True)
     if error:
         raise BackupError(f"The worker could not write {target}: {error}")

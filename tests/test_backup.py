@@ -1,19 +1,21 @@
 """Backups of a real DuckDB file: what is in them, what is put back, and what a damaged file says."""
 
 import itertools
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from streams.backups import ask_for_backup
+from streams.backups import Backups, answer_of, ask_for_backup, request_of
 from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
 from tests.events_data import NOON, chunk, payment
@@ -93,6 +95,23 @@ def test_a_backup_that_fails_leaves_nothing_behind_and_the_writer_goes_on(writer
     write(writer, 10, 20)
     back_up(writer.connection, tmp_path / "copy")
     assert state(tmp_path / "copy") == (20, 20, 20)
+
+
+def test_a_worker_answers_requests_and_says_why_it_cannot(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    backups = Backups(settings, writer)
+    request, answer = request_of(settings.warehouse), answer_of(settings.warehouse)
+    (tmp_path / "a file").touch()
+    for to, said in ((tmp_path / "copy", None), (tmp_path / "copy", "exists already"), (tmp_path / "a file" / "copy", "File exists"), (None, "to")):
+        request.write_text(json.dumps({"to": str(to)} if to else {}))
+        backups.once()
+        while request.exists():
+            time.sleep(0.01)
+        error = json.loads(answer.read_bytes())["error"]
+        assert error is None if said is None else said in error
+    backups.once()
+    backups.close()
+    assert state(tmp_path / "copy") == (10, 10, 10)
 
 
 def test_without_a_worker_the_command_copies_by_itself_the_key_too(settings: Settings, tmp_path: Path) -> None:

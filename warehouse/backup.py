@@ -29,6 +29,8 @@ def back_up(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         raise BackupError(f"{target} exists already. Name a new file.")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
+    # What is left of one that was broken off.
+    connection.execute("DETACH DATABASE IF EXISTS copy_of_warehouse")
     part.unlink(missing_ok=True)
     row = connection.execute("SELECT current_database()").fetchone()
     assert row is not None
@@ -39,7 +41,8 @@ def back_up(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         # Everything in one file: its log would not be renamed with it.
         connection.execute("CHECKPOINT copy_of_warehouse")
     except BaseException:
-        connection.execute("DETACH copy_of_warehouse")
+        with suppress(duckdb.Error):
+            connection.execute("DETACH copy_of_warehouse")
         part.unlink(missing_ok=True)
         raise
     connection.execute("DETACH copy_of_warehouse")
