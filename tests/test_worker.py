@@ -236,24 +236,6 @@ def test_records_that_go_while_the_worker_is_frozen_are_reported_though_nothing_
 
 
 @pytest.mark.faults
-def test_records_that_retention_took_are_reported_with_their_range(line: Settings) -> None:
-    at = ms(just_now())
-    with WorkerProcess(line) as worker:
-        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(1, 11)], partition=0)
-        worker.wait_until_read(10)
-        worker.kill()
-        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(11, 31)], partition=0)
-        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
-        admin.delete_records({TopicPartition(line.topic("payments"), 0): 25})
-        admin.close()
-        worker.start()
-        worker.wait_until_read(15)
-        (lost,) = worker.manifest()["lost_ranges"]
-        assert (lost["topic"], lost["partition"], lost["from_offset"], lost["to_offset"]) == ("payments", 0, 10, 25)
-        assert worker.health()["lost"] == 15
-
-
-@pytest.mark.faults
 def test_a_topic_made_anew_is_noticed_and_read_from_its_beginning(line: Settings) -> None:
     at = ms(just_now())
     with WorkerProcess(line) as worker:

@@ -59,6 +59,8 @@ def goes_on(worker: WorkerProcess) -> int:
     return before
 
 
+@pytest.mark.faults
+@pytest.mark.long
 def test_a_worker_on_a_copy_of_a_warehouse_waits_until_the_other_is_gone(line: Settings) -> None:
     copy = line.model_copy(update={"warehouse": line.warehouse.parent / "copy" / "w.duckdb", "web_port": free_port()})
     first, second = WorkerProcess(line), WorkerProcess(copy)

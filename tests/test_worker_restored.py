@@ -74,6 +74,7 @@ def test_a_backup_of_a_running_worker_is_restored_and_brought_up_to_date_from_ka
 
 
 @pytest.mark.faults
+@pytest.mark.long
 def test_what_kafka_has_noted_of_the_group_changes_nothing(line: Settings) -> None:
     chance, tps = random.Random(11), [TopicPartition(line.topic("payments"), n) for n in range(2)]
     with WorkerProcess(line) as worker:
@@ -98,6 +99,7 @@ def test_what_kafka_has_noted_of_the_group_changes_nothing(line: Settings) -> No
 
 
 @pytest.mark.faults
+@pytest.mark.long
 def test_a_backup_older_than_what_kafka_holds_is_refused_with_the_range_unless_the_loss_is_accepted(line: Settings, tmp_path: Path) -> None:
     copy = tmp_path / "monday.duckdb"
     with WorkerProcess(line) as worker:
@@ -148,6 +150,7 @@ def test_what_went_while_the_worker_was_down_is_told_everywhere_with_its_range(l
 
 
 @pytest.mark.faults
+@pytest.mark.long
 def test_a_topic_made_anew_while_the_worker_was_down_is_told_and_read_from_its_beginning(line: Settings) -> None:
     with WorkerProcess(line) as worker:
         send_events(line, "payments", payments(1, 11), partition=0)
