@@ -20,8 +20,10 @@ from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
 from warehouse.analysis import AnalysisError
+from warehouse.backup import BackupError
+from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
-from warehouse.connection import WarehouseBusyError, WarehouseDamagedError
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError
 from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
 
 app = typer.Typer(
@@ -56,6 +58,8 @@ EXPECTED_ERRORS = (
     NothingPublishedError,
     WarehouseBusyError,
     WarehouseDamagedError,
+    WarehouseOutdatedError,
+    BackupError,
     MarketListError,
     OutputError,
     PayloadError,
@@ -267,6 +271,27 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
             f"{len(missing)} market ids have attempts but are in no list: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}. Add them under these ids."
         )
     typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks, {len(missing)} ids with attempts in no list.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="New file; the key of user ids comes beside it.")],
+    patience: Annotated[float, typer.Option(help="Seconds to wait for the worker.")] = 3600,
+) -> None:
+    """Copy the warehouse, while the worker runs or without one. Example: onnuri backup backups/monday.duckdb"""
+    from streams.backups import ask_for_backup  # noqa: PLC0415
+
+    ask_for_backup(Settings.read(), file, patience)
+    console.print(f"Written: {file}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def restore(file: Path) -> None:
+    """Put a backup in the place of the warehouse; stop the worker first. Example: onnuri restore backups/monday.duckdb"""
+    settings = Settings.read()
+    for old in restore_warehouse(file, settings.warehouse, datetime.now(UTC)):
+        console.print(f"Kept: {old}", highlight=False, soft_wrap=True)
+    console.print(f"{settings.warehouse} is that of {file}. The worker reads on from there.", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -19,6 +19,7 @@ def health(state: str, manifest: Mapping[str, Any] | None, committed_at: datetim
         "published_at": manifest["published_at"] if manifest else None,
         "age_seconds": (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds() if manifest else None,
         "watermark": manifest["watermark"] if manifest else None,
+        "data_age_seconds": data_age_seconds(manifest, wall) if manifest else None,
         "lag": manifest["lag"] if manifest else None,
         **{key: manifest["totals"][key] if manifest else None for key in COUNTERS},
         "lost_ranges": manifest["lost_ranges"] if manifest else [],
@@ -48,6 +49,15 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
             if source["lag"] is not None:
                 lag.labels(source["topic"], source["partition"]).set(source["lag"])
         Gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", registry=registry).set(len(manifest["lost_ranges"]))
+        range_ = Gauge(
+            "onnuri_lost_range",
+            "One range, 'from' up to but not 'to': its records",
+            ["topic", "partition", "from", "to", "cause", "found_at"],
+            registry=registry,
+        )
+        for lost in manifest["lost_ranges"]:
+            low, high = lost["from_offset"], lost["to_offset"]
+            range_.labels(lost["topic"], lost["partition"], low, high, lost["cause"], lost["found_at"]).set(max(high - low, 0))
         Gauge("onnuri_published_age_seconds", "Age of what readers see", registry=registry).set(
             (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds()
         )
@@ -55,4 +65,15 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
             Gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen", registry=registry).set(
                 datetime.fromisoformat(manifest["watermark"]).astimezone(UTC).timestamp()
             )
+        age = data_age_seconds(manifest, wall)
+        if age is not None:
+            Gauge("onnuri_data_age_seconds", "How far the watermark lies behind the line's clock", registry=registry).set(age)
     return generate_latest(registry)
+
+
+def data_age_seconds(manifest: Mapping[str, Any], wall: datetime) -> float | None:
+    """How far what is complete lies behind the line's clock: it grows where no broker answers, though publishing goes on. None before the first watermark."""
+    if not manifest["watermark"]:
+        return None
+    then = datetime.fromisoformat(manifest["now"]) - datetime.fromisoformat(manifest["watermark"])
+    return (then + (wall - datetime.fromisoformat(manifest["published_at"]))).total_seconds()

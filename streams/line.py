@@ -24,7 +24,7 @@ from streams.letters import Letters
 from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
-from warehouse.connection import passes
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Line:
         """What is tried again just now, by whom."""
         self.committed_at: datetime | None = None
         self.untold: dict[TP, int] = {}
-        self.telling: asyncio.Task[None] | None = None
+        self.to_tell = asyncio.Event()
         line = writer.line()
         self.raw_ms = settings.raw_days * 86_400_000
         self.refusals = RefusalLimit(settings.refused_share, writer.newest_refusals(WINDOW))
@@ -87,8 +87,10 @@ class Line:
             self.writer.reopen()
         try:
             return work(*arguments)
-        except duckdb.FatalException:
-            self.writer.stopped = True
+        except duckdb.Error as error:
+            if damaged(error):
+                raise WarehouseDamagedError(f"{self.writer.path} is damaged: {error}. {WHAT_TO_DO}") from error
+            self.writer.stopped = isinstance(error, duckdb.FatalException)
             raise
 
     async def put(self, fetched: Fetched) -> None:
@@ -133,12 +135,12 @@ class Line:
                     sequence,
                     expected,
                 )
-                await self._commit(admitted, consumer)
+                await self._commit(admitted)
                 await consumer.perform_seek()
                 return
             reached[place.tp] = place.sequence, place.next_offset
             admitted.append((place, await self._with_loss(place, decoded, expected, consumer)))
-        if not await self._commit(admitted, consumer):
+        if not await self._commit(admitted):
             await consumer.perform_seek()
 
     async def _with_loss(self, place: Place, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
@@ -152,7 +154,7 @@ class Line:
         log.error("LOST: %s offsets %s to %s vanished before they were read", place.tp, *lost)
         return replace(chunk, lost=lost)
 
-    async def _commit(self, admitted: list[tuple[Place, Chunk]], consumer: ChunkConsumer) -> bool:
+    async def _commit(self, admitted: list[tuple[Place, Chunk]]) -> bool:
         """Write what was admitted; False where some of it has to be read again."""
         if not admitted:
             return True
@@ -167,21 +169,16 @@ class Line:
             if place.epoch == self.epoch:
                 self.applied[place.tp] = (place.epoch, place.sequence)
                 self.expected[place.tp] = place.next_offset
-        self._tell_kafka({place.tp: place.next_offset for place, _ in admitted}, consumer)
+        self.untold.update({place.tp: place.next_offset for place, _ in admitted})
+        self.to_tell.set()
         return True
 
-    def _tell_kafka(self, offsets: Mapping[TP, int], consumer: ChunkConsumer) -> None:
-        """Tell Kafka when the reading thread has time for it: waiting for that would let the database stand still while records are unpacked."""
-        self.untold.update(offsets)
-        if self.telling is None or self.telling.done():
-            if self.telling is not None:
-                self.telling.result()  # a bug in there stops the worker here
-            self.telling = asyncio.create_task(self._tell(consumer))
-
-    async def _tell(self, consumer: ChunkConsumer) -> None:
-        while self.untold:
-            offsets, self.untold = self.untold, {}
-            await consumer.thread.commit(offsets)
+    async def tell_kafka(self, consumer: ChunkConsumer) -> None:
+        """Tell Kafka what is committed, beside the writing: the reading thread has no time for it while it unpacks records."""
+        await self.to_tell.wait()
+        self.to_tell.clear()
+        offsets, self.untold = self.untold, {}
+        await consumer.thread.commit(offsets)
 
     def _on_database(self, admitted: list[tuple[Place, Chunk]], now: datetime) -> bool | None:
         """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""
@@ -249,6 +246,8 @@ class Line:
                 self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
                 offsets[tp] = start
             else:
+                if source.topic_id is None and topic_id:
+                    self.writer.name_topic(name, tp.partition, topic_id)
                 offsets[tp] = source.next_offset
         return self.epoch, offsets
 

@@ -118,7 +118,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         mine = {driver.ensure_aiokafka_TP(tp): aiokafka.structs.OffsetAndMetadata(o, "") for tp, o in offsets.items() if tp in self.assignment()}
         try:
-            await consumer.commit(mine)
+            # In a rebalance nothing may be ours, and aiokafka takes an empty commit for a mistake.
+            if mine:
+                await consumer.commit(mine)
         except KafkaError as error:
             self.log.warning("Kafka did not take the offsets, the warehouse has them: %r", error)
             return False

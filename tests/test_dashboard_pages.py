@@ -141,6 +141,20 @@ def test_old_data_carry_a_banner_with_their_age(page: str, tmp_path: Path, monke
     assert "2 h ago" in shown(page, "en")[1]
 
 
+@pytest.mark.parametrize(("language", "said"), [("ko", "Kafka가 응답하지 않아"), ("en", "Kafka does not answer")])
+def test_while_kafka_is_away_a_banner_says_up_to_when_the_figures_are_complete(
+    language: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = publish_launch_day(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    clock = datetime.fromisoformat(manifest["now"])
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "lag": None, "now": (clock + timedelta(hours=3)).isoformat()}), encoding="utf-8")
+    use(folder, monkeypatch)
+    _, text = shown("live", language)
+    assert said in text
+    assert {"ko": "3시간", "en": "3 h"}[language] in text
+
+
 def test_fresh_data_carry_no_banner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path), monkeypatch)
     _, text = shown("live", "ko")
@@ -151,6 +165,18 @@ def test_fresh_data_carry_no_banner(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_lost_ranges_carry_a_banner_with_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, lost=1234), monkeypatch)
     assert "1,234건이 빠져" in shown("live", "ko")[1]
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"), [("gone before they were read", "payments/1: 오프셋 10부터 25 앞까지"), ("topic made anew", "payments/1 토픽이 삭제된 뒤 새로")]
+)
+def test_each_lost_range_is_named_even_where_nobody_knows_how_much_it_held(cause: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = publish_launch_day(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    lost = {"topic": "payments", "partition": 1, "from_offset": 10, "to_offset": 25, "cause": cause, "found_at": manifest["now"]}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "lost_ranges": [lost]}), encoding="utf-8")
+    use(folder, monkeypatch)
+    assert said in shown("live", "ko")[1]
 
 
 def test_without_load_reports_the_queue_is_not_available_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

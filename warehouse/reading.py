@@ -37,6 +37,8 @@ class Manifest:
     unknown_names: Mapping[str, int]
     sources: list[Mapping[str, Any]]
     files: Mapping[str, list[str]]
+    lost_ranges: list[Mapping[str, Any]]
+    """The newest first: topic, partition, from_offset up to but not to_offset, cause, found_at."""
 
     @classmethod
     def read(cls, published: Path) -> Self:
@@ -63,6 +65,7 @@ class Manifest:
             unknown_names=raw.get("unknown_names", {}),
             sources=raw["sources"],
             files=raw["files"],
+            lost_ranges=raw.get("lost_ranges", []),
         )
 
     def age(self, wall: datetime) -> timedelta:
