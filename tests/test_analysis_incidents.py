@@ -90,8 +90,9 @@ def run(
     kept: dict[str, dict[str, Any]] = {}
     for low, high in pairwise(cuts):
         since, until = first + timedelta(minutes=low), first + timedelta(minutes=high)
-        seen = minutes.filter(pl.col("minute_at").is_between(since - timedelta(minutes=60), until, closed="left"))
-        still = [row for row in kept.values() if row["ended_at"] is None]
+        midnight = first + timedelta(days=low // 1440)
+        seen = minutes.filter(pl.col("minute_at").is_between(midnight, until, closed="left"))
+        still = [row for row in kept.values() if row["ended_at"] is None and row["merged_into"] is None]
         incidents = pl.DataFrame(still, schema=nothing_open().schema, orient="row") if still else nothing_open()
         for row in detect(seen, wanted, incidents, since=since, until=until, maintenance=maintenance).iter_rows(named=True):
             row.pop("action")

@@ -2,7 +2,7 @@
 
 from warehouse.analysis.baseline import expected_sales
 from warehouse.analysis.calendar import day_types
-from warehouse.analysis.counts import expected_counts
+from warehouse.analysis.counts import Usual, expected_counts, usual_day
 from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError
 from warehouse.analysis.incidents import detect
 from warehouse.analysis.loss import LossEstimate, estimate_loss
@@ -16,6 +16,7 @@ __all__ = [
     "LossEstimate",
     "Remark",
     "Share",
+    "Usual",
     "day_types",
     "detect",
     "estimate_loss",
@@ -24,4 +25,5 @@ __all__ = [
     "made_up_share",
     "merchants_loss",
     "net_shortfall",
+    "usual_day",
 ]
