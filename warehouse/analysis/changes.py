@@ -43,13 +43,15 @@ class Open:
     evidence: str
     level: float
     left: float
+    merged_into: str | None = None
+    """It is no incident of its own any more, but covers its scope until it is over."""
 
     def row(self, action: str, ended: int | None = None, merged_into: str | None = None) -> dict[str, Any]:
         """The row of a change."""
         times = {"onset_at": self.onset, "detected_at": self.detected, "last_seen_at": self.last_seen, "ended_at": ended}
         moments = {name: None if minute is None else EPOCH + timedelta(minutes=minute) for name, minute in times.items()}
         names = {"incident_id": self.incident_id, "action": action, "kind": self.kind, "scope": self.scope, "scope_name": self.scope_name}
-        return {**names, **moments, "peak_failure_rate": self.peak, "evidence": self.evidence, "merged_into": merged_into}
+        return {**names, **moments, "peak_failure_rate": self.peak, "evidence": self.evidence, "merged_into": merged_into or self.merged_into}
 
 
 def read_open(rows: pl.DataFrame) -> list[Open]:
@@ -67,7 +69,7 @@ def read_open(rows: pl.DataFrame) -> list[Open]:
         said = json.loads(row["evidence"]) if row["evidence"] else {}
         onset, detected, seen = (int(times[name][index]) for name in times)
         level, left, peak = float(said.get("level", 1.0)), float(said.get("left", 0.5)), float(row["peak_failure_rate"] or 0.0)
-        found.append(Open(row["incident_id"], row["kind"], row["scope"], row["scope_name"] or "", onset, detected, seen, peak, row["evidence"], level, left))
+        found.append(Open(row["incident_id"], row["kind"], row["scope"], row["scope_name"] or "", onset, detected, seen, peak, row["evidence"], level, left, row.get("merged_into")))
     return found
 
 

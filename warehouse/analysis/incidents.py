@@ -93,7 +93,7 @@ def _watch(
     grid = Grid(first, 1, np.zeros(length, dtype=np.int64), planned_minutes(maintenance, first, last))
     expected = usual.expected if len(usual.expected) else pl.DataFrame(schema=EXPECTED)
     frames = {"minutes": _attempts(minutes), "expected": expected}
-    if issuers is not None and len(issuers):
+    if issuers is not None and len(issuers) and issuers["issuer"].n_unique() > 1:
         need_columns(issuers, "issuers", ("minute_at", "region", "channel", "issuer", *COUNTED))
         frames["issuers"] = _attempts(issuers)
     names, cells = cells_of(frames, ("region", "channel", "issuer", "market_id"), first, last)

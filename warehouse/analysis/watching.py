@@ -46,7 +46,7 @@ class Watch:
             known = [seen(self.grid, owns[one.incident_id], self.drift, one, now, reached + 1 if new else stop) for one in known]
             if new:
                 rows.append(new.row("opened"))
-                rows += [one.row("merged", merged_into=new.incident_id) for one in known if _same_cause(one, new)]
+                rows += [one.row("merged", ended=new.detected + self.grid.step, merged_into=new.incident_id) for one in known if _same_cause(one, new)]
                 known = [*(one for one in known if not _same_cause(one, new)), new]
                 now = reached
                 continue
