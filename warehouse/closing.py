@@ -96,11 +96,14 @@ class Closing:
             start = datetime.combine(day, datetime.min.time()) - SEOUL
             past = {"low": start - HISTORY, "high": start}
             spans = frame(
-                connection,
-                "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL "
-                "UNION ALL SELECT onset_at, coalesce(ended_at, last_seen_at) FROM incident WHERE merged_into IS NULL AND scope <> 'market'",
+                connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL"
             )
-            usual = usual_day(frame(connection, query_text("minutes_by_region"), past), day, exclusions=spans)
+            incidents = frame(
+                connection,
+                "SELECT onset_at AS starts_at, greatest(onset_at, coalesce(ended_at, last_seen_at)) AS ends_at FROM incident "
+                "WHERE merged_into IS NULL AND scope <> 'market'",
+            )
+            usual = usual_day(frame(connection, query_text("minutes_by_region"), past), day, exclusions=spans, incidents=incidents)
             issuers, markets = (frame(connection, query_text(what), past) for what in ("issuer_shares", "market_hours"))
             self.usual = {day: replace(usual, issuers=issuers, markets=markets)}
         return self.usual[day]

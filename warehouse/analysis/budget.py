@@ -15,14 +15,27 @@ INDEPENDENT = 0.5
 
 WEEK = 10_080
 
+LONGEST_MINUTES = 360
+"""Windows end here, but hold three steps at least: over longer ones, expectations are off by more than a level that strays."""
+
+
+def reaching(widths: tuple[int, ...], step: int) -> tuple[int, ...]:
+    """Those of ``widths`` (steps of ``step`` minutes) that are not too long."""
+    return tuple(width for width in widths if width <= 3 or width * step <= LONGEST_MINUTES)
+
 
 @dataclass(frozen=True)
 class Drift:
-    """How ordinary sales stray: relative variance of the level's change in a step, of the nation and of its parts, and variance over mean of sales in a step."""
+    """How ordinary sales stray: relative variance of the level's change in a step, of the nation and of its parts, and variance over mean of sales in a step.
+
+    ``nation_tail`` and ``part_tail`` say by how much alarms are raised because ordinary days stray further than that at times.
+    """
 
     nation: float = 8e-4
     part: float = 1.2e-3
     dispersion: float = 1.0
+    nation_tail: float = 0.0
+    part_tail: float = 0.0
 
 
 def alarm_at(scope: str, streams: int, step: int = 1) -> float:

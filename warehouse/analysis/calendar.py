@@ -45,6 +45,13 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
     return [known[day] for day in days]
 
 
+def is_feast(day: date) -> bool:
+    """Whether the day is of Seollal or Chuseok, with the day before and after the holidays: its rhythm is like no other day's."""
+    around = [day + timedelta(days=n) for n in (-1, 0, 1)]
+    named = [_holidays(one.year).get(one, "") for one in around]
+    return any(feast in name for name in named for feast in ("설날", "추석"))
+
+
 def _day_type(day: date) -> str:
     if day.weekday() == 6 or day in _holidays(day.year):
         return SUNDAY_OR_HOLIDAY

@@ -1,25 +1,30 @@
 """Counts of attempts as coded rows, and what is expected of a day: what detection is calculated on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.calendar import types_of
+from warehouse.analysis.calendar import is_feast, types_of
 from warehouse.analysis.budget import Drift
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.levels import drift_of
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts
 from warehouse.analysis.profiles import Learner
+from warehouse.analysis.tails import with_tails
 from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
 
 UTC_TO_SEOUL = 540
 SMOOTHED_MINUTES = 15
 CELL_SMOOTHED_MINUTES = 61
-DRIFT_DAYS = 15
-"""Newest ordinary days from which it is learnt how sales stray."""
+DRIFT_DAYS = (15, 56)
+NEWS_DAYS, OLD_HISTORY = 4, 15.0
+"""After so many days without an ordinary one, and on Seollal and Chuseok, alarms for missing sales are raised by so much: the rhythm is another."""
+
+DRIFT_STEPS = 16_128
+"""Newest ordinary days from which it is learnt how sales stray: as many as hold so many steps, within these bounds."""
 
 EXPECTED: dict[str, pl.DataType | type[pl.DataType]] = {"minute_at": pl.Datetime("us"), "region": pl.String, "channel": pl.String, "expected": pl.Float64}
 
@@ -89,12 +94,15 @@ def expected_counts(history: pl.DataFrame, day: date, *, exclusions: pl.DataFram
     return usual_day(history, day, exclusions=exclusions, calendar=calendar).expected
 
 
-def usual_day(history: pl.DataFrame, day: date, *, exclusions: pl.DataFrame | None = None, calendar: pl.DataFrame | None = None) -> Usual:
+def usual_day(
+    history: pl.DataFrame, day: date, *, exclusions: pl.DataFrame | None = None, incidents: pl.DataFrame | None = None, calendar: pl.DataFrame | None = None
+) -> Usual:
     """Approved payments to expect in each minute of ``day`` (a day in Seoul), by region and channel, from the days before it, and how those strayed.
 
     ``history``: ``minute_at`` (UTC, naive), ``region``, ``channel``, ``approved``; days of the same kind, recent ones first, small
     cells leaning on the pooled profile, smoothed over 15 minutes. ``exclusions``: ``start``, ``end`` or ``starts_at``, ``ends_at``
-    (UTC, naive; a null end is open). Nothing is expected where no ordinary day is known.
+    (UTC, naive; a null end is open); ``incidents``, spans like them, are not learnt from either, but tell how far days stray at times.
+    Nothing is expected where no ordinary day is known; after days without history alarms are raised.
 
     Raises:
         FrameError: a column is missing.
@@ -115,11 +123,14 @@ def usual_day(history: pl.DataFrame, day: date, *, exclusions: pl.DataFrame | No
         (low + UTC_TO_SEOUL, high + UTC_TO_SEOUL, None) for low, high, market in spans_of(_naive(exclusions), "exclusions") if market is None
     ]
     panel = panel_of(rows, regular_cuts(1), place, len(known), days, own * DAY, gaps)
-    if not panel.seen.any():
+    ordinary = panel.seen.copy()
+    for low, high, _ in spans_of(_naive(incidents), "incidents"):
+        ordinary.reshape(-1)[max(low + UTC_TO_SEOUL - days[0] * DAY, 0) : max(high + UTC_TO_SEOUL - days[0] * DAY, 0)] = False
+    if not ordinary.any():
         return Usual(pl.DataFrame(schema=EXPECTED), Drift())
     kinds = np.unique(np.array(types_of([date_of(d) for d in range(*days)], calendar)), return_inverse=True)[1].astype(np.int64)
     count = days[1] - days[0]
-    learner = Learner.of(panel, kinds, panel.seen)
+    learner = Learner.of(panel, kinds, ordinary)
     figures = _smoothed(learner.expected(np.array([own - days[0]]), np.zeros((1, count), dtype=bool)))[0]
     midnight = datetime(1970, 1, 1) + timedelta(minutes=own * DAY - UTC_TO_SEOUL)  # noqa: DTZ001 - naive UTC, as in the warehouse
     minute_at = pl.datetime_range(midnight, midnight + timedelta(days=1), "1m", closed="left", eager=True)
@@ -132,7 +143,10 @@ def usual_day(history: pl.DataFrame, day: date, *, exclusions: pl.DataFrame | No
         },
         schema=EXPECTED,
     )
-    return Usual(expected, drift_of_days(learner, panel, known["region"].to_list(), _smoothed) or Drift())
+    drift = drift_of_days(learner, panel, known["region"].to_list(), _smoothed) or Drift()
+    if count - 1 - int(np.flatnonzero(learner.usable)[-1]) > NEWS_DAYS or is_feast(day):
+        drift = replace(drift, nation_tail=drift.nation_tail + OLD_HISTORY, part_tail=drift.part_tail + OLD_HISTORY)
+    return Usual(expected, drift)
 
 
 def utc_minutes(times: pl.Series, what: str) -> Minutes:
@@ -148,19 +162,25 @@ def utc_minutes(times: pl.Series, what: str) -> Minutes:
     return times.dt.epoch("us").to_numpy() // 60_000_000
 
 
-def drift_of_days(learner: Learner, panel: Panel, regions: list[str], smoothed: Callable[[Array], Array], step: int = 1) -> Drift | None:
-    """How the newest ordinary days strayed around what the others let expect; None where fewer than three are known."""
-    usable = np.flatnonzero(learner.usable)
-    days = np.array([d for d in usable if (learner.usable & (learner.kinds == learner.kinds[d])).sum() > 1][-DRIFT_DAYS:], dtype=np.int64)
+def drift_of_days(learner: Learner, panel: Panel, groups: list[str], smoothed: Callable[[Array], Array], step: int = 1, *, apart: bool = True) -> Drift | None:
+    """How the newest ordinary days strayed around what the days before each let expect, by ``groups`` of places; None where fewer than three are known.
+
+    ``panel.seen`` may hold more than ``learner`` learnt from: what alarms were raised in counts for their tails, or a false alarm
+    would be repeated for ever.
+    """
+    count = len(learner.kinds)
+    days = np.array([d for d in np.flatnonzero(learner.usable) if (learner.usable & (learner.kinds == learner.kinds[d]))[:d].any()], dtype=np.int64)
+    days = days[-int(np.clip(DRIFT_STEPS // panel.values.shape[2], *DRIFT_DAYS)) :]
     if len(days) < 3:
         return None
-    expected = smoothed(learner.expected(days, np.eye(panel.values.shape[1], dtype=bool)[days])).transpose(1, 0, 2)
-    region = np.unique(np.array(regions), return_inverse=True)[1]
-    by_region = np.zeros((int(region.max()) + 1, *expected.shape[1:]))
-    sold = np.zeros_like(by_region)
-    np.add.at(by_region, region, expected)
-    np.add.at(sold, region, panel.values[:, days])
-    return drift_of(sold, by_region, panel.seen[days], step)
+    expected = smoothed(learner.expected(days, (np.arange(count) >= days[:, None]))).transpose(1, 0, 2)
+    group = np.unique(np.array(groups), return_inverse=True)[1]
+    by_group = np.zeros((int(group.max()) + 1, *expected.shape[1:]))
+    sold = np.zeros_like(by_group)
+    np.add.at(by_group, group, expected)
+    np.add.at(sold, group, panel.values[:, days])
+    drift = drift_of(sold, by_group, panel.seen[days], step)
+    return with_tails(drift, sold, by_group, panel.seen[days], step, apart=apart) if drift else None
 
 
 def _smoothed(found: Array) -> Array:

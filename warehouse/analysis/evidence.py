@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warehouse.analysis.budget import Drift
+from warehouse.analysis.budget import Drift, reaching
 from warehouse.analysis.levels import followed, strayed
 from warehouse.analysis.panel import Array, Codes, Mask
 
@@ -38,7 +38,7 @@ class Counts:
     """Counts of streams [stream, step]: attempts, failed, approved and expected approved; the nation is stream 0.
 
     ``begin`` [step] is the index from which on the step's windows may look; there the level is learnt anew. ``part`` [stream] are parts
-    of the nation, ``alarm`` [stream] is the exponent at which each alarms.
+    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes.
     """
 
     attempts: Array
@@ -48,6 +48,7 @@ class Counts:
     begin: Codes
     part: Mask
     alarm: Array
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def ordinary(counts: Counts, drift: Drift) -> Ordinary:
     """Follow level and failure rate of each stream through the steps."""
     of_level = np.where(counts.part, drift.part, drift.nation)
     start = np.full(len(of_level), 1 / LEVEL_SPREAD**2)
-    level, precision = followed(counts.approved / drift.dispersion, counts.expected / drift.dispersion, counts.begin, of_level, (start, start))
+    # where nothing is expected nothing is learnt
+    sold = counts.approved * (counts.expected > 0)
+    level, precision = followed(sold / drift.dispersion, counts.expected / drift.dispersion, counts.begin, of_level, (start, start))
     first = (np.full(len(of_level), RATE_BEFORE[0]), np.full(len(of_level), RATE_BEFORE[1]))
     rate, rate_precision = followed(counts.failed, counts.attempts, counts.begin, np.full(len(of_level), RATE_DRIFT), first)
     return Ordinary(level, precision, np.minimum(rate, HIGHEST_ORDINARY_RATE), rate_precision)
@@ -101,7 +104,8 @@ def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
     failure, failure_window, rate = _failure(counts, known, low, high)
     missing, missing_window, level = _missing(counts, drift, known, low, high)
     alarm = counts.alarm[:, None]
-    return Evidence(low, failure / alarm, failure_window, missing / alarm, missing_window, level, rate)
+    tail = np.where(counts.part, drift.part_tail, drift.nation_tail)[:, None]
+    return Evidence(low, failure / alarm, failure_window, missing / (alarm + tail), missing_window, level, rate)
 
 
 def trailing(figure: Array, width: int, begin: Codes, low: int, high: int) -> Array:
@@ -138,7 +142,7 @@ def _exponent(observed: Array, mean: Array, doubt: Array) -> Array:
 def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
     best = np.zeros((len(counts.failed), high - low))
     window, rate = np.full(best.shape, FAILURE_WINDOWS[-1]), np.zeros(best.shape)
-    for width in FAILURE_WINDOWS:
+    for width in reaching(FAILURE_WINDOWS, counts.step):
         failed = trailing(counts.failed, width, counts.begin, low, high)
         attempts = trailing(counts.attempts, width, counts.begin, low, high)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
@@ -156,7 +160,7 @@ def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
     straying = np.where(counts.part, drift.part, drift.nation)[:, None]
     left = np.where(counts.part, PART_SHARE_LEFT, NATION_SHARE_LEFT)[:, None]
-    for width in MISSING_WINDOWS:
+    for width in reaching(MISSING_WINDOWS, counts.step):
         observed = trailing(counts.approved, width, counts.begin, low, high)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
         then, precision = known.level[:, before], known.level_precision[:, before]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from warehouse.analysis.budget import Drift
+from warehouse.analysis.budget import Drift, reaching
 from warehouse.analysis.panel import Array, Codes, Mask
 
 LAGS = (1, 2, 5, 10, 15, 20, 30)
@@ -48,7 +48,7 @@ def drift_of(sold: Array, expected: Array, seen: Mask, step: int) -> Drift | Non
     drift x lag / 2: least squares for both. A day's figure is the mean over its pairs; the tenth of days that strayed most is left
     out, for it may hold incidents that nobody knows of.
     """
-    whole = _variogram(sold.sum(axis=0)[None], expected.sum(axis=0)[None], seen)
+    whole = _variogram(sold.sum(axis=0)[None], expected.sum(axis=0)[None], seen, step)
     if whole is None:
         return None
     noise, half_squares, lags = whole
@@ -59,7 +59,7 @@ def drift_of(sold: Array, expected: Array, seen: Mask, step: int) -> Drift | Non
     if dispersion <= 0 or nation <= 0:
         dispersion = max(float(half_squares[0] / noise[0]), 1e-9)
         nation = max(float((half_squares[-1] - half_squares[0]) / max(lags[-1] - lags[0], 1) * 2), 0.0)
-    parts = _variogram(sold, expected, seen)
+    parts = _variogram(sold, expected, seen, step)
     part = nation
     if parts is not None:
         noise, half_squares, lags = parts
@@ -69,13 +69,13 @@ def drift_of(sold: Array, expected: Array, seen: Mask, step: int) -> Drift | Non
     return Drift(nation, float(np.clip(part, nation, bounds[1])), dispersion)
 
 
-def _variogram(sold: Array, expected: Array, seen: Mask) -> tuple[Array, Array, Array] | None:
+def _variogram(sold: Array, expected: Array, seen: Mask, step: int) -> tuple[Array, Array, Array] | None:
     """For each lag: mean of 1 / expected, half the mean square of differences of the ratio, and the lag; days trimmed."""
     known = seen & (expected >= LEAST_EXPECTED)
     safe = np.where(known, expected, 1.0)
     ratio = np.where(known, np.minimum(sold / safe, 4.0), 0.0)
     noise, half_squares, lags = [], [], []
-    for lag in [lag for lag in LAGS if lag < sold.shape[2] // 2]:
+    for lag in [lag for lag in reaching(LAGS, step) if lag < sold.shape[2] // 2]:
         both = known[..., lag:] & known[..., :-lag]
         # a day's level is told by its own sales: relative to it, a quiet day strays no less than a busy one
         weight = both * np.minimum(safe[..., lag:], safe[..., :-lag])

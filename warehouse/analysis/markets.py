@@ -1,7 +1,7 @@
 """Single markets, most of which pay too seldom for a test of minutes: what is missing or failing in each adds up until it is beyond chance.
 
-Page's cumulative sums (Page 1954) of log-likelihood ratios, every five minutes, for each market, from midnight on: for silence (a twentieth
-of its expectation is left, against seven tenths) and for failures. A sum that reaches its alarm starts again at nothing. A market is
+Page's cumulative sums (Page 1954) of log-likelihood ratios, every five minutes, for each market, from midnight on: for silence (a
+thirtieth of its expectation is left, against a half) and for failures. A sum that reaches its alarm starts again at nothing. A market is
 held against what its region sells and fails just then, so that it is not alarmed by what everybody suffers.
 """
 
@@ -19,7 +19,7 @@ from warehouse.analysis.scopes import Grid
 BIN = 5
 """Minutes that are added at once."""
 
-SILENT, QUIET = 0.05, 0.7
+SILENT, QUIET = 0.03, 0.5
 """Shares of its expectation that a market without payments and one on a weak day sell."""
 
 FEWEST_SALES = 5

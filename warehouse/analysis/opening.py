@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from warehouse.analysis.budget import Drift
+from warehouse.analysis.budget import LONGEST_MINUTES, Drift
 from warehouse.analysis.changes import EPOCH, Open
 from warehouse.analysis.evidence import Counts, Evidence, change_point, shortfall_exponent, trailing
 from warehouse.analysis.panel import Array
@@ -29,7 +29,7 @@ def opened(counts: Counts, found: Evidence, drift: Drift, at: int, minute: int, 
     failing = bool(found.failure[stream, now] >= 1)
     width = int((found.failure_window if failing else found.missing_window)[stream, now])
     level = float(found.level[stream, now])
-    reach = slice(max(at - REACH + 1, int(counts.begin[at]), 0), at + 1)
+    reach = slice(max(at - min(REACH, max(LONGEST_MINUTES // step, 12)) + 1, int(counts.begin[at]), 0), at + 1)
     attempts, failed, approved, expected = (f[stream, reach] for f in (counts.attempts, counts.failed, counts.approved, counts.expected))
     recent = slice(max(len(attempts) - width, 0), len(attempts))
     rate = float(failed[recent].sum() / max(attempts[recent].sum(), 1))

@@ -98,7 +98,7 @@ class Scopes:
             for figure, value in zip(PAID, (tried, failed, np.zeros(length)), strict=True):
                 figures[figure] = np.concatenate([figures[figure], (value * shown)[None]])
             wanted = np.concatenate([wanted, np.zeros((1, length))])
-        return Counts(figures["attempts"], figures["failed"], figures["approved"], wanted, self.grid.begin, self.part, self.alarm)
+        return Counts(figures["attempts"], figures["failed"], figures["approved"], wanted, self.grid.begin, self.part, self.alarm, self.grid.step)
 
     def index(self, incident: Open) -> int | None:
         """The stream of an incident, None where nothing was counted in it."""
@@ -111,7 +111,7 @@ class Scopes:
         if index is None:
             return None
         all_of, one = self.ordinary, slice(index, index + 1)
-        return Counts(all_of.attempts[one], all_of.failed[one], all_of.approved[one], all_of.expected[one], all_of.begin, all_of.part[one], all_of.alarm[one])
+        return Counts(all_of.attempts[one], all_of.failed[one], all_of.approved[one], all_of.expected[one], all_of.begin, all_of.part[one], all_of.alarm[one], all_of.step)
 
     def _sums(self, cells: Cells, figure: str, free: Mask) -> Array:
         length = len(self.grid.planned)
