@@ -8,6 +8,7 @@ from warehouse.analysis.incidents import detect
 from warehouse.analysis.loss import LossEstimate, estimate_loss
 from warehouse.analysis.net import Share, made_up_share, merchants_loss, net_shortfall
 from warehouse.analysis.remarks import Remark
+from warehouse.analysis.sales_incidents import detect_sales
 
 __all__ = [
     "AnalysisError",
@@ -19,6 +20,7 @@ __all__ = [
     "Usual",
     "day_types",
     "detect",
+    "detect_sales",
     "estimate_loss",
     "expected_counts",
     "expected_sales",

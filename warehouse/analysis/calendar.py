@@ -60,4 +60,4 @@ def _day_type(day: date) -> str:
 
 @cache
 def _holidays(year: int) -> holidays.HolidayBase:
-    return holidays.country_holidays("KR", years=year)
+    return holidays.country_holidays("KR", years=year, language="ko")
