@@ -51,22 +51,24 @@ def drift_of(sold: Array, expected: Array, seen: Mask, step: int) -> Drift | Non
     whole = _variogram(sold.sum(axis=0)[None], expected.sum(axis=0)[None], seen, step)
     if whole is None:
         return None
-    noise, half_squares, lags = whole
-    design = np.stack([noise, lags / 2], axis=1)
-    weight = 1 / np.maximum(half_squares, 1e-12)
-    found = np.linalg.lstsq(design * weight[:, None], half_squares * weight, rcond=None)[0]
-    dispersion, nation = float(found[0]), float(found[1])
-    if dispersion <= 0 or nation <= 0:
-        dispersion = max(float(half_squares[0] / noise[0]), 1e-9)
-        nation = max(float((half_squares[-1] - half_squares[0]) / max(lags[-1] - lags[0], 1) * 2), 0.0)
+    dispersion, nation = _line(*whole)
     parts = _variogram(sold, expected, seen, step)
-    part = nation
-    if parts is not None:
-        noise, half_squares, lags = parts
-        part = float(np.median((half_squares - dispersion * noise)[-3:] / lags[-3:] * 2))
+    part = nation if parts is None else _line(*parts)[1]
     bounds = (SLOWEST * step, FASTEST * step)
     nation = float(np.clip(nation, *bounds))
     return Drift(nation, float(np.clip(part, nation, bounds[1])), dispersion)
+
+
+def _line(noise: Array, half_squares: Array, lags: Array) -> tuple[float, float]:
+    """Dispersion and drift that explain a variogram best, neither below nothing."""
+    design = np.stack([noise, lags / 2], axis=1)
+    weight = 1 / np.maximum(half_squares, 1e-12)
+    dispersion, drift = np.linalg.lstsq(design * weight[:, None], half_squares * weight, rcond=None)[0]
+    if dispersion <= 0:
+        return max(float(half_squares[0] / noise[0]) / 10, 1e-9), float((half_squares / lags).max() * 2)
+    if drift <= 0:
+        return float((half_squares / noise).mean()), 0.0
+    return float(dispersion), float(drift)
 
 
 def _variogram(sold: Array, expected: Array, seen: Mask, step: int) -> tuple[Array, Array, Array] | None:
