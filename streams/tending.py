@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
+from warehouse import alerts
 from warehouse.closing import Closing
 from warehouse.connection import passes
 from warehouse.ingest import Writer
@@ -39,6 +40,7 @@ class Tending:
         self.letters = letters
         self.lateness = timedelta(seconds=settings.lateness_seconds)
         self.publish_seconds = settings.publish_seconds
+        self.alerted, self.subscribers = settings.alert_url is not None, settings.subscribers
         self.closing = Closing(writer, self.lateness, settings.raw_days)
         self.publisher = Publisher(writer.connection, settings.published_folder)
         self.publishing = ThreadPoolExecutor(1, "publisher")
@@ -89,9 +91,12 @@ class Tending:
             self.closing.close(mark)
             self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
         try:
-            tell(self.writer.connection, self.letters.send_incidents)
+            tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None)
         except BROKER_ERRORS as error:
             log.warning("The topic of incidents is told later: %r", error)
+
+    def _alert(self, changes: Sequence[Mapping[str, Any]]) -> None:
+        alerts.queue(self.writer.connection, changes, datetime.now(UTC), self.subscribers)
 
     async def _publish(self, now: datetime | None, reaches: Mapping[TP, Reach], read_through: set[Partition]) -> None:
         ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
