@@ -68,8 +68,11 @@ class Events:
 
 
 class World:
-    """A country with ``rate`` payments a minute from 10 to 18 o'clock. Its level strays by ``drift`` (relative standard deviation, memory of
-    ``memory`` minutes), that of each region by ``drift`` more, and each day by a tenth."""
+    """A country with ``rate`` payments a minute from 10 to 18 o'clock.
+
+    Its level strays by ``drift`` (relative standard deviation, memory of ``memory`` minutes), that of each region by ``drift`` more, and each
+    day by a tenth.
+    """
 
     def __init__(self, seed: int, *, rate: float, drift: float, days: int, memory: float = 60.0) -> None:
         self.rng = np.random.default_rng(seed)

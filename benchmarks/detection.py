@@ -69,9 +69,7 @@ def found_in(world: World, day: int, hit: Hit | None, start: int, until: int) ->
     midnight = FIRST + timedelta(days=day)
     end = midnight + timedelta(minutes=until)
     frames = {name: frame.filter(pl.col("minute_at") < end) for name, frame in frames.items()}
-    changes = detect(
-        frames["minutes"], world.usual_today, NOTHING_OPEN, since=midnight, until=end, issuers=frames["issuers"], services=frames["services"]
-    )
+    changes = detect(frames["minutes"], world.usual_today, NOTHING_OPEN, since=midnight, until=end, issuers=frames["issuers"], services=frames["services"])
     return changes.filter(pl.col("action") == "opened").with_columns(minute=(pl.col("detected_at") - midnight).dt.total_minutes())
 
 
@@ -92,7 +90,7 @@ def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[s
     return waited, right
 
 
-def false_alarms(given: argparse.Namespace, rate: float, drift: float, weeks: int) -> Counter[str]:
+def false_alarms(rate: float, drift: float, weeks: int) -> Counter[str]:
     """Incidents opened in so many weeks without any, by scope; worlds of four weeks each."""
     opened: Counter[str] = Counter()
     for seed in range(weeks // 4):
@@ -180,7 +178,9 @@ def bank(folder: Path) -> None:
     judged = len([day for day in days if day >= days[0] + timedelta(8)])
     found = detect_sales(frame(calls), calendar=calendar)
     low, high = garwood(len(found))
-    print(f"\nBank calls: {len(found)} incidents in {judged} weekdays of 14 hours, {len(found) / judged * 5:.2f} a week of five ({low / judged * 5:.2f}–{high / judged * 5:.2f})")
+    print(
+        f"\nBank calls: {len(found)} incidents in {judged} weekdays of 14 hours, {len(found) / judged * 5:.2f} a week of five ({low / judged * 5:.2f}–{high / judged * 5:.2f})"
+    )
     rng = np.random.default_rng(5)
     known = [(row["detected_at"], row["ended_at"]) for row in found.iter_rows(named=True)]
     for thinned in (1.0, 0.1):
@@ -199,7 +199,9 @@ def bank(folder: Path) -> None:
                 later = detect_sales(at, calendar=calendar).filter(pl.col("detected_at") > onset)
                 waited.append((later["detected_at"][0] - onset).total_seconds() / 60 if len(later) else math.inf)
             within = {minutes: np.mean([one <= minutes for one in waited]) for minutes in (5, 15, 60)}
-            print(f"  {per_slot:4.0f} a slot, {share:4.0%} gone: median {np.median(waited):3.0f} min, found within 5 min {within[5]:.0%}, 15 min {within[15]:.0%}, 60 min {within[60]:.0%} of {len(waited)}")
+            print(
+                f"  {per_slot:4.0f} a slot, {share:4.0%} gone: median {np.median(waited):3.0f} min, found within 5 min {within[5]:.0%}, 15 min {within[15]:.0%}, 60 min {within[60]:.0%} of {len(waited)}"
+            )
 
 
 def taxi(folder: Path) -> None:
@@ -210,7 +212,9 @@ def taxi(folder: Path) -> None:
     found = detect_sales(rides, calendar=_weekdays(sorted(set(rides["at"].dt.date().to_list()))))
     inside = {n for n, (low, high) in enumerate(windows) for at in found["detected_at"] if low <= at <= high}
     outside = [at for at in found["detected_at"] if not any(low <= at <= high for low, high in windows)]
-    print(f"\nNYC taxi: {len(inside)} of {len(windows)} windows, {len(outside)} incidents outside in 29 weeks: {', '.join(f'{at:%m-%d %H:%M}' for at in outside)}")
+    print(
+        f"\nNYC taxi: {len(inside)} of {len(windows)} windows, {len(outside)} incidents outside in 29 weeks: {', '.join(f'{at:%m-%d %H:%M}' for at in outside)}"
+    )
 
 
 def _weekdays(days: list[date]) -> pl.DataFrame:
@@ -238,12 +242,15 @@ def main(arguments: list[str]) -> None:
             print(f"  {name:<24} median {np.median(each):4.0f} min, nine of ten {np.quantile(each, 0.9, method='higher'):4.0f}, "
                   f"within 15 min {np.mean([one <= 15 for one in each]):4.0%}, scope named {right[name] / len(each):4.0%}, of {len(each)}", flush=True)  # fmt: skip
         if given.weeks:
-            alarms = false_alarms(given, given.rate, drift, given.weeks)
+            alarms = false_alarms(given.rate, drift, given.weeks)
             weeks, count = given.weeks // 4 * 4, alarms.total()
             low, high = garwood(count)
             print(f"  false alarms: {count} in {weeks} weeks, {count / weeks:.2f} a week (90 %: {low / weeks:.2f}–{high / weeks:.2f}) {dict(alarms)}")
         oracle = bound(given.rate, drift, 0.2)
-        print(f"  an oracle that tests only the nation finds a fifth in {oracle[1.0]:.0f} min at one false alarm a week, {oracle[0.5]:.0f} at a half ({time.time() - began:.0f} s)", flush=True)
+        print(
+            f"  an oracle that tests only the nation finds a fifth in {oracle[1.0]:.0f} min at one false alarm a week, {oracle[0.5]:.0f} at a half ({time.time() - began:.0f} s)",
+            flush=True,
+        )
     if given.data:
         bank(given.data)
         taxi(given.data)

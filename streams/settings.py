@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     alert_secret: SecretStr | None = Field(None, description="Key that signs alerts (16 characters or more, or whsec_ and base64). Needed with an alert_url.")
     alert_per_minute: int = Field(30, ge=1, le=10_000, description="Most tries a minute to post alerts.")
     alert_timeout_seconds: float = Field(10, gt=0, le=600, description="How long the receiver of an alert may take to answer.")
-    subscribers: int = Field(1_000_000, ge=0, description="Subscribers of the platform: from 10,000 on, an outage of 10 minutes must be reported, below one of 30.")
+    subscribers: int = Field(
+        1_000_000, ge=0, description="Subscribers of the platform: from 10,000 on, an outage of 10 minutes must be reported, below one of 30."
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address of the dashboard.")
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")

@@ -49,8 +49,9 @@ def alert_body(change: Mapping[str, Any], now: datetime, subscribers: int) -> di
 
 def due(connection: duckdb.DuckDBPyConnection, now: datetime) -> Alert | None:
     """The first alert in order that may be tried now."""
-    row = connection.execute("SELECT alert_id, body, tries FROM alert WHERE next_at <= ? ORDER BY number LIMIT 1", [_naive(now)]).fetchone()
-    return Alert(str(row[0]), row[1], row[2]) if row else None
+    # Fetched whole: while a result is unfinished, DuckDB refuses a relation on the same connection.
+    rows = connection.execute("SELECT alert_id, body, tries FROM alert WHERE next_at <= ? ORDER BY number LIMIT 1", [_naive(now)]).fetchall()
+    return Alert(str(rows[0][0]), rows[0][1], rows[0][2]) if rows else None
 
 
 def accepted(connection: duckdb.DuckDBPyConnection, alert: Alert) -> None:
@@ -60,9 +61,7 @@ def accepted(connection: duckdb.DuckDBPyConnection, alert: Alert) -> None:
 
 def refused(connection: duckdb.DuckDBPyConnection, alert: Alert, now: datetime, failure: str, after: timedelta) -> None:
     """The receiver has it not: the next try comes ``after``."""
-    connection.execute(
-        "UPDATE alert SET tries = tries + 1, next_at = ?, failure = ? WHERE alert_id = ?", [_naive(now + after), failure[:500], alert.alert_id]
-    )
+    connection.execute("UPDATE alert SET tries = tries + 1, next_at = ?, failure = ? WHERE alert_id = ?", [_naive(now + after), failure[:500], alert.alert_id])
 
 
 def pause(tries: int, share: float) -> timedelta:
@@ -73,8 +72,7 @@ def pause(tries: int, share: float) -> timedelta:
 
 def waiting(connection: duckdb.DuckDBPyConnection) -> int:
     """How many alerts are not accepted yet."""
-    row = connection.execute("SELECT count(*) FROM alert").fetchone()
-    return int(row[0]) if row else 0
+    return int(connection.execute("SELECT count(*) FROM alert").fetchall()[0][0])
 
 
 def _naive(moment: datetime) -> datetime:

@@ -8,8 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import polars as pl
-
 from warehouse.analysis import Usual, detect, usual_day
 from warehouse.connection import frame, query_text
 from warehouse.ingest import MARGIN, Writer
@@ -95,9 +93,7 @@ class Closing:
             connection = self.writer.connection
             start = datetime.combine(day, datetime.min.time()) - SEOUL
             past = {"low": start - HISTORY, "high": start}
-            spans = frame(
-                connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL"
-            )
+            spans = frame(connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL")
             incidents = frame(
                 connection,
                 "SELECT onset_at AS starts_at, greatest(onset_at, coalesce(ended_at, last_seen_at)) AS ends_at FROM incident "

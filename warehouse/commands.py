@@ -263,8 +263,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload
 
 def _incident(connection: duckdb.DuckDBPyConnection, incident_id: str) -> dict[str, Any] | None:
     names = ("onset_at", "ended_at", "merged_into", "peak_failure_rate")
-    row = connection.execute(f"SELECT {', '.join(names)} FROM incident WHERE incident_id = ?", [incident_id]).fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    rows = connection.execute(f"SELECT {', '.join(names)} FROM incident WHERE incident_id = ?", [incident_id]).fetchall()
+    return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
 def _change(connection: duckdb.DuckDBPyConnection, incident_id: str, changed: dict[str, Any], said: str, action: str) -> None:

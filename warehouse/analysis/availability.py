@@ -8,7 +8,6 @@ import polars as pl
 
 from warehouse.analysis.changes import EPOCH, minute_of_utc, naive
 from warehouse.analysis.errors import AnalysisError, need_columns
-from warehouse.analysis.panel import Mask
 from warehouse.analysis.scopes import planned_minutes
 
 
@@ -58,7 +57,7 @@ def availability(
     mine = incidents.filter((pl.col("scope") == "nation") | ((pl.col("scope") == scope) & (pl.col("scope_name").fill_null("") == scope_name)))
     if "merged_into" in mine.columns:
         mine = mine.filter(pl.col("merged_into").is_null())
-    away: Mask = np.zeros(last - first, dtype=bool)
+    away = np.zeros(last - first, dtype=bool)
     for onset, ended in mine.select("onset_at", "ended_at").iter_rows():
         low = minute_of_utc(onset, "incidents: onset_at") - first
         # a minute that was away for a part of it was away

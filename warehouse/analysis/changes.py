@@ -69,7 +69,22 @@ def read_open(rows: pl.DataFrame) -> list[Open]:
         said = json.loads(row["evidence"]) if row["evidence"] else {}
         onset, detected, seen = (int(times[name][index]) for name in times)
         level, left, peak = float(said.get("level", 1.0)), float(said.get("left", 0.5)), float(row["peak_failure_rate"] or 0.0)
-        found.append(Open(row["incident_id"], row["kind"], row["scope"], row["scope_name"] or "", onset, detected, seen, peak, row["evidence"], level, left, row.get("merged_into")))
+        found.append(
+            Open(
+                row["incident_id"],
+                row["kind"],
+                row["scope"],
+                row["scope_name"] or "",
+                onset,
+                detected,
+                seen,
+                peak,
+                row["evidence"],
+                level,
+                left,
+                row.get("merged_into"),
+            )
+        )
     return found
 
 

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.calendar import is_feast, types_of
 from warehouse.analysis.budget import Drift
+from warehouse.analysis.calendar import is_feast, types_of
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.levels import drift_of
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts
@@ -65,12 +65,8 @@ def cells_of(frames: dict[str, pl.DataFrame], axes: tuple[str, ...], first: int,
     laid = {}
     for what, (frame, at) in inside.items():
         own = [axis for axis in axes if axis in frame.columns]
-        coded = {
-            axis: frame[axis].cast(pl.String).fill_null("unknown").cast(pl.Enum(names[axis])).to_physical().to_numpy().astype(np.int64) for axis in own
-        }
-        figures = {
-            name: frame[name].cast(pl.Float64).fill_null(0).to_numpy() for name, kind in frame.schema.items() if kind.is_numeric() and name not in axes
-        }
+        coded = {axis: frame[axis].cast(pl.String).fill_null("unknown").cast(pl.Enum(names[axis])).to_physical().to_numpy().astype(np.int64) for axis in own}
+        figures = {name: frame[name].cast(pl.Float64).fill_null(0).to_numpy() for name, kind in frame.schema.items() if kind.is_numeric() and name not in axes}
         laid[what] = Cells(at, coded, figures)
     return names, laid
 

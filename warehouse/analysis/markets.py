@@ -121,7 +121,9 @@ def _binned(paid: Cells, figure: Array, count: int, bins: int) -> Array:
 def _of_regions(regions: dict[str, Array], grid: Grid, bins: int) -> tuple[Array, Mask, Array]:
     """What each region sells of its expectation (1 at most), whether it suffers as a whole, and its failure rate [region, bin], at the end of each bin."""
     steps = bins * BIN
-    attempts, failed, sold, due = (trailing(regions[name], 30, grid.begin, 0, steps)[:, BIN - 1 :: BIN] for name in ("attempts", "failed", "approved", "expected"))
+    attempts, failed, sold, due = (
+        trailing(regions[name], 30, grid.begin, 0, steps)[:, BIN - 1 :: BIN] for name in ("attempts", "failed", "approved", "expected")
+    )
     rate = failed / np.maximum(attempts, 1)
     return np.clip((sold + 5) / (due + 5), 0.0, 1.0), (rate > SUFFERING) & (failed >= 5), np.clip(1.5 * rate, 0.03, 0.3)
 

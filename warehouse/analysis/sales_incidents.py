@@ -99,7 +99,9 @@ class _File:
         panel = panel_of(rows, regular_cuts(rows.step), place.astype(np.int64), len(used), days, until, gaps)
         kinds = np.unique(np.array(types_of([date_of(d) for d in range(*days)], calendar)), return_inverse=True)[1].astype(np.int64)
         names = {axis: rows.names[own] for axis, own in known.items()}
-        return cls(panel, kinds, rows.step, (until - days[0] * DAY) // rows.step, names, {axis: rows.places[own][at] for axis, own in known.items()}, panel.seen.copy())
+        return cls(
+            panel, kinds, rows.step, (until - days[0] * DAY) // rows.step, names, {axis: rows.places[own][at] for axis, own in known.items()}, panel.seen.copy()
+        )
 
     @property
     def days(self) -> int:

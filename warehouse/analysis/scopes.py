@@ -111,7 +111,9 @@ class Scopes:
         if index is None:
             return None
         all_of, one = self.ordinary, slice(index, index + 1)
-        return Counts(all_of.attempts[one], all_of.failed[one], all_of.approved[one], all_of.expected[one], all_of.begin, all_of.part[one], all_of.alarm[one], all_of.step)
+        return Counts(
+            all_of.attempts[one], all_of.failed[one], all_of.approved[one], all_of.expected[one], all_of.begin, all_of.part[one], all_of.alarm[one], all_of.step
+        )
 
     def _sums(self, cells: Cells, figure: str, free: Mask) -> Array:
         length = len(self.grid.planned)

@@ -105,5 +105,3 @@ class Watch:
 
 def _same_cause(part: Open, nation: Open) -> bool:
     return nation.scope == "nation" and part.scope != "nation" and abs(part.onset - nation.onset) <= TOGETHER_MINUTES
-
-
