@@ -84,7 +84,7 @@ class World:
         within = np.bincount(self.market_region, weight)
         self.market_share = weight / within[self.market_region]
         self.issuer_share = np.array([0.22, 0.18, 0.15, 0.11, 0.12, 0.09, 0.07, 0.06])
-        self.usual_today: Usual | None = None
+        self._usual: dict[int, Usual] = {}
         self.days = [self._day(day) for day in range(days)]
 
     def _stray(self, rows: int, spread: float) -> Array:
@@ -104,7 +104,16 @@ class World:
         return attempts - failed, failed
 
     def usual(self, day: int) -> Usual:
-        """What the day is measured by, from the four weeks before it."""
+        """What the day is measured by: learnt once for each kind of day, from the four weeks before the first such day that is asked for."""
+        kind = max(day % 7 - 4, 0)
+        if kind not in self._usual:
+            self._usual[kind] = self._learnt(day)
+        known = self._usual[kind]
+        midnight = FIRST + timedelta(days=day)
+        shift = midnight - known.expected["minute_at"].min()
+        return replace(known, expected=known.expected.with_columns(pl.col("minute_at") + shift))
+
+    def _learnt(self, day: int) -> Usual:
         past = np.stack([approved for approved, _ in self.days[day - HISTORY_DAYS : day]])
         cell = np.nonzero(past)
         start = FIRST + timedelta(days=day - HISTORY_DAYS)

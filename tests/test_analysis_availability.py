@@ -81,7 +81,7 @@ def test_a_time_that_is_planned_away_as_a_whole_has_no_unplanned_availability() 
 @pytest.mark.parametrize(
     ("minutes", "subscribers", "reportable"), [(9, 10_000, False), (10, 10_000, True), (10, 9_999, False), (29, 9_999, False), (30, 9_999, True)]
 )
-def test_ten_minutes_are_reported_with_many_subscribers_and_thirty_with_few(minutes: int, subscribers: int, reportable: bool) -> None:
+def test_ten_minutes_are_reported_with_many_subscribers_and_thirty_with_few(minutes: int, subscribers: int, *, reportable: bool) -> None:
     facts = reporting_facts(START, START + minutes * MINUTE, START + HOUR, subscribers=subscribers)
     assert facts.reportable is reportable
     assert (facts.past_ten_minutes, facts.past_thirty_minutes) == (minutes >= 10, minutes >= 30)

@@ -25,9 +25,7 @@ def sales(step: int = 30, days: int = 24, a_day: float = 20_000, places: int = 3
     level = np.exp(np.cumsum(rng.normal(0, 0.003 * np.sqrt(step), (places, days * slots)), axis=1) * 0.2)
     mean = level * np.tile(shape, days) * a_day / places
     at = pl.datetime_range(START, START + timedelta(days=days), f"{step}m", closed="left", eager=True)
-    frames = [
-        pl.DataFrame({"at": at, "market_id": f"m{n}", "region": f"r{n}", "sales": rng.poisson(mean[n]) * amount}) for n in range(places)
-    ]
+    frames = [pl.DataFrame({"at": at, "market_id": f"m{n}", "region": f"r{n}", "sales": rng.poisson(mean[n]) * amount}) for n in range(places)]
     return pl.concat(frames).filter(pl.col("sales") > 0)
 
 
@@ -71,7 +69,9 @@ def test_what_comes_later_changes_nothing_that_was_found() -> None:
     whole = drop(sales(), ONSET, ONSET + timedelta(hours=3), 0.8)
     cut = ONSET + timedelta(hours=2)
     altered = whole.with_columns(sales=pl.when(pl.col("at") >= cut).then(pl.col("sales") * 3).otherwise("sales"))
-    early = [frame.filter(pl.col("detected_at") <= cut).select("incident_id", "onset_at", "detected_at", "evidence") for frame in map(detect_sales, (whole, altered))]
+    early = [
+        frame.filter(pl.col("detected_at") <= cut).select("incident_id", "onset_at", "detected_at", "evidence") for frame in map(detect_sales, (whole, altered))
+    ]
     assert len(early[0]) >= 1
     assert early[0].equals(early[1])
 

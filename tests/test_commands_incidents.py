@@ -1,5 +1,6 @@
 """Incidents declared, corrected and merged by people: applied once, refused with a reason, never undone by detection."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.events_data import NOON, chunk, command, failure, ms, payment
+from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse.closing import Closing
 from warehouse.commands import PayloadError, parse
+from warehouse.connection import frame
 from warehouse.ingest import Writer
 from warehouse.telling import tell
 
@@ -32,16 +34,16 @@ class Ops:
     def say(self, kind: str, **payload: Any) -> str:
         number = self.said
         self.said += 1
-        self.writer.apply([chunk("commands", [command(kind, payload, number + 1)], first_offset=number)], NOON, lambda _: None)
-        return str(self.writer.connection.sql("SELECT outcome FROM command ORDER BY command_id").fetchall()[-1][0])
+        said = {"command_id": f"c{number}", "occurred_at": ms(NOON) + number, "actor": "ops", "kind": kind, "payload": payload}
+        self.writer.apply([chunk("commands", [said], first_offset=number)], NOON, lambda _: None)
+        return str(self.writer.connection.sql("SELECT outcome FROM command ORDER BY occurred_at").fetchall()[-1][0])
 
     def declare(self, onset: str, ended: str | None = None, **more: Any) -> str:
         self.say("incident_declared", **{"scope": "nation", "onset_at": onset, "ended_at": ended, **more})
         return str(self.writer.connection.sql("SELECT incident_id FROM incident ORDER BY detected_at, rowid").fetchall()[-1][0])
 
     def incident(self, incident_id: str) -> dict[str, Any]:
-        found = self.writer.connection.execute("SELECT * FROM incident WHERE incident_id = ?", [incident_id]).pl()
-        return found.row(0, named=True)
+        return frame(self.writer.connection, "SELECT * FROM incident WHERE incident_id = $id", {"id": incident_id}).row(0, named=True)
 
 
 def outage(writer: Writer) -> None:
@@ -49,8 +51,12 @@ def outage(writer: Writer) -> None:
     payments, failures = [], []
     for number in range(1000):
         at = number // 10
-        (failures if 30 <= at < 60 and number % 5 else payments).append((payment, failure)[30 <= at < 60 and bool(number % 5)](number, occurred_at=ms(NOON + at * MINUTE)))
-    writer.apply([chunk("payments", payments, now=NOON + 100 * MINUTE), chunk("errors", failures, now=NOON + 100 * MINUTE)], NOON + 100 * MINUTE, lambda _: None)
+        (failures if 30 <= at < 60 and number % 5 else payments).append(
+            (payment, failure)[30 <= at < 60 and bool(number % 5)](number, occurred_at=ms(NOON + at * MINUTE))
+        )
+    writer.apply(
+        [chunk("payments", payments, now=NOON + 100 * MINUTE), chunk("errors", failures, now=NOON + 100 * MINUTE)], NOON + 100 * MINUTE, lambda _: None
+    )
 
 
 def test_a_declared_incident_keeps_who_said_it_its_scope_and_note(writer: Writer) -> None:
@@ -73,8 +79,6 @@ def test_a_declared_incident_keeps_who_said_it_its_scope_and_note(writer: Writer
     ],
 )
 def test_a_scope_that_cannot_be_is_refused_with_a_reason(kind: str, payload: dict[str, Any], said: str) -> None:
-    import json
-
     with pytest.raises(PayloadError, match=said):
         parse(kind, json.dumps(payload))
 

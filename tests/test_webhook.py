@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.answer = 204, dict[str, str]()
         self.came: list[tuple[dict[str, str], bytes]] = []
-        self.held = threading.Event()
+        self.held, self.reached = threading.Event(), threading.Event()
         self.held.set()
 
 
@@ -45,13 +46,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.reached.set()
         self.server.held.wait(30)
         self.send_response(self.server.status)
         for name, value in self.server.answer.items():
             self.send_header(name, value)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
@@ -75,7 +77,6 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
-
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_receiver_that_fails_is_tried_again_later_and_later_and_gets_the_same_
         (until,) = webhook.writer.connection.sql("SELECT next_at FROM alert").fetchall()[0]
         pauses.append(until.replace(tzinfo=UTC) - clock.now)
         clock.now = until.replace(tzinfo=UTC)
-    assert all(later >= earlier for earlier, later in zip(pauses, pauses[1:], strict=False))
+    assert all(later >= earlier for earlier, later in pairwise(pauses))
     assert pauses[-1] >= 4 * pauses[0]
     receiver.status = 200
     assert once(webhook)
@@ -206,7 +207,9 @@ def test_an_alert_is_queued_once_although_kafka_took_its_message_twice(started) 
     def power_cut(_: Any) -> None:
         raise KeyboardInterrupt
 
-    connection.execute("INSERT INTO incident BY NAME SELECT 'i1' AS incident_id, 'nation' AS scope, now()::TIMESTAMP AS onset_at, now()::TIMESTAMP AS detected_at, now()::TIMESTAMP AS last_seen_at, 1 AS version")
+    connection.execute(
+        "INSERT INTO incident BY NAME SELECT 'i1' AS incident_id, 'nation' AS scope, now()::TIMESTAMP AS onset_at, now()::TIMESTAMP AS detected_at, now()::TIMESTAMP AS last_seen_at, 1 AS version"
+    )
     note(connection, "i1", "opened")
     with pytest.raises(KeyboardInterrupt):
         tell(connection, lambda _: None, power_cut)
@@ -238,8 +241,7 @@ def test_a_slow_receiver_holds_up_neither_the_event_loop_nor_the_warehouse(start
 
     async def scenario() -> int:
         sending = asyncio.create_task(webhook.once())
-        while not receiver.came:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(receiver.reached.wait, 30)
         done = 0
         for _ in range(20):
             done += await webhook.line.on_database(lambda: len(webhook.writer.connection.sql("SELECT 1").fetchall()))

@@ -171,7 +171,10 @@ def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
         mean *= np.where(counts.part[:, None], np.clip(rest, 0.0, 1.0), 1.0)
         doubt = 1 / precision + strayed(straying, width)
         found = shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt)
-        found = np.where(observed <= left * mean, found, 0.0)
+        # what has recovered opens nothing: the window's end must lack as much
+        end = -(-width // 6)
+        lately, due = (trailing(figure, end, counts.begin, low, high) for figure in (counts.approved, counts.expected))
+        found = np.where((observed <= left * mean) & (lately <= left * due * then), found, 0.0)
         better = found > best
         window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
     return best, window, level

@@ -88,6 +88,6 @@ def _bad(grid: Grid, own: Counts, drift: Drift, incident: Open, low: int, high: 
     doubt = np.minimum(0.001 + straying / grid.step * age, 0.0225 + 0.02 * np.minimum(age / 60, 6))
     # nearer to what was left than to what is ordinary
     bound = np.clip((1 + incident.left) / 2, 0.75, 0.92)
-    missing = (shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt) >= 3) & (observed <= bound * mean)
+    missing = (shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt) >= 2) & (observed <= bound * mean)
     bad: Mask = (failing | missing) & ~grid.planned[low:high]
     return bad
