@@ -26,6 +26,8 @@ from warehouse.telling import tell
 log = logging.getLogger(__name__)
 
 AWAY = "waiting: broker"
+LONGEST_CLOSE_PAUSE = 2.0
+"""Seconds: closing takes a fifth of the time at most, but does not wait longer than this."""
 
 Partition = tuple[str, int]
 """The contract's name of a topic, and the number of a partition."""
@@ -47,6 +49,7 @@ class Tending:
         self.manifest: Mapping[str, Any] | None = None
         """What was published last; None before the first time."""
         self.published_at = 0.0
+        self.close_at = 0.0
         self.took = 0.0
 
     async def once(self, consumer: ChunkConsumer) -> None:
@@ -87,8 +90,11 @@ class Tending:
         newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
         naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
         mark = watermark(partitions, newest, read_through, naive, self.lateness)
-        if mark is not None:
+        if mark is not None and time.monotonic() >= self.close_at:
+            began = time.monotonic()
             self.closing.close(mark)
+            # While a backlog is read or a scenario played, each round closes minutes, and batches wait for the same thread.
+            self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), LONGEST_CLOSE_PAUSE)
             self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
         try:
             tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None)

@@ -40,7 +40,7 @@ class Ops:
 
     def declare(self, onset: str, ended: str | None = None, **more: Any) -> str:
         self.say("incident_declared", **{"scope": "nation", "onset_at": onset, "ended_at": ended, **more})
-        return str(self.writer.connection.sql("SELECT incident_id FROM incident ORDER BY detected_at, rowid").fetchall()[-1][0])
+        return str(self.writer.connection.sql("SELECT incident_id FROM incident WHERE kind = 'declared' ORDER BY rowid").fetchall()[-1][0])
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         return frame(self.writer.connection, "SELECT * FROM incident WHERE incident_id = $id", {"id": incident_id}).row(0, named=True)

@@ -66,7 +66,7 @@ def refused(connection: duckdb.DuckDBPyConnection, alert: Alert, now: datetime, 
 
 def pause(tries: int, share: float) -> timedelta:
     """How long to wait after so many tries: doubled each time, an hour at most; ``share`` in [0, 1) spreads the second half of it (equal jitter)."""
-    longest = min(FIRST_PAUSE * 2 ** min(tries, 20), LONGEST_PAUSE)
+    longest: timedelta = min(FIRST_PAUSE * 2.0 ** min(tries, 20), LONGEST_PAUSE)
     return longest / 2 * (1 + share)
 
 

@@ -67,7 +67,7 @@ class Closing:
 
     def _detect(self, low: datetime, high: datetime) -> None:
         day = (low + SEOUL).date()
-        begin = {"low": datetime.combine(day, datetime.min.time()) - SEOUL, "high": high}
+        begin: dict[str, object] = {"low": datetime.combine(day, datetime.min.time()) - SEOUL, "high": high}
         connection = self.writer.connection
         minutes, issuers, services = (frame(connection, query_text(f"minutes_by_{what}"), begin) for what in ("market", "issuer", "service"))
         incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND kind <> 'declared'")
@@ -92,7 +92,7 @@ class Closing:
         if day not in self.usual:
             connection = self.writer.connection
             start = datetime.combine(day, datetime.min.time()) - SEOUL
-            past = {"low": start - HISTORY, "high": start}
+            past: dict[str, object] = {"low": start - HISTORY, "high": start}
             spans = frame(connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL")
             incidents = frame(
                 connection,

@@ -120,7 +120,8 @@ def _issuer_shares(known: pl.DataFrame | None, channels: list[str], issuers: lis
         if channel in channels and issuer in issuers:
             counts[channels.index(channel), issuers.index(issuer)] += approved
     total = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    shares: Array = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    return shares
 
 
 def _services(services: pl.DataFrame, maintenance: pl.DataFrame | None, first: int, last: int) -> dict[str, tuple[Array, Array]]:

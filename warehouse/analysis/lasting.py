@@ -68,10 +68,12 @@ def _ordinary(grid: Grid, own: Counts, incident: Open, low: int, high: int) -> M
     attempts, failed, approved, expected = (trailing(f, wide, own.begin, low, high)[0] for f in (own.attempts, own.failed, own.approved, own.expected))
     works: Mask = failed < 0.05 * np.maximum(attempts, 1)
     if incident.scope == "service":
-        return works & (attempts > 0)
+        works &= attempts > 0
+        return works
     mean = expected * _level(grid, incident, low, high)
     enough: Mask = np.where(mean > 0, (approved >= np.maximum(0.4 * mean, 1)) | (approved >= 10) & (mean < 5), approved >= 10)
-    return enough & works
+    works &= enough
+    return works
 
 
 def _bad(grid: Grid, own: Counts, drift: Drift, incident: Open, low: int, high: int) -> Mask:
