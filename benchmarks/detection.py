@@ -195,7 +195,7 @@ def bank(folder: Path) -> None:
                 hurt[-1, slot:] = rng.binomial(hurt[-1, slot:], 1 - share)
                 hurt[-1, slot + 12 :] = 0
                 at = frame(hurt).filter(pl.col("at") < onset + timedelta(hours=1))
-                later = detect_sales(at, calendar=calendar).filter(pl.col("detected_at") > onset)
+                later = detect_sales(at, since=onset, calendar=calendar).filter(pl.col("detected_at") > onset)
                 waited.append((later["detected_at"][0] - onset).total_seconds() / 60 if len(later) else math.inf)
             within = {minutes: np.mean([one <= minutes for one in waited]) for minutes in (5, 15, 60)}
             print(

@@ -188,6 +188,7 @@ def detect(
     calendar: Annotated[
         Path | None, typer.Option(help="Days of one kind (CSV or Parquet: date, day_type). Default: Korean workdays, Saturdays, holidays.")
     ] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="Judge from this day on; days before it are only learnt from.")] = None,
     form: FormatOption = Format.table,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: OutOption = None,
@@ -195,7 +196,7 @@ def detect(
     """Find where sales were missing, each day judged by the days before it. Example: onnuri detect --sales mine.csv --json"""
     from streams.detecting import detect_in_file  # noqa: PLC0415
 
-    show(detect_in_file(sales, calendar), Format.json if as_json else form, out)
+    show(detect_in_file(sales, calendar, since), Format.json if as_json else form, out)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Incidents in anybody's sales file, on the command line."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +23,7 @@ SHOWN = {
 }
 
 
-def detect_in_file(sales: Path, calendar: Path | None) -> pl.DataFrame:
+def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = None) -> pl.DataFrame:
     """One row an incident of a file with the columns at, market_id, sales, and optionally region and channel.
 
     ``expected`` and ``observed`` are of the steps that showed it, ``left`` is their ratio, ``statistic`` the evidence over its alarm.
@@ -34,7 +35,7 @@ def detect_in_file(sales: Path, calendar: Path | None) -> pl.DataFrame:
     frame = read_table(sales, "--sales")
     if "at" in frame.columns and frame["at"].dtype == pl.String:
         raise FrameError(f"sales: expected times in 'at', got texts such as {frame['at'][0]!r}. Write them as 2025-03-01T10:00.")
-    found = detect_sales(frame, calendar=read_table(calendar, "--calendar") if calendar else None)
+    found = detect_sales(frame, since=since, calendar=read_table(calendar, "--calendar") if calendar else None)
     rows = [{**row, **json.loads(row["evidence"])} for row in found.iter_rows(named=True)]
     return pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row")
 

@@ -1,7 +1,7 @@
 """Incidents in anybody's sales: the method of the minutes on a file of sales in steps of any uniform length."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from warehouse.analysis.errors import HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.scopes import Grid, Scopes
-from warehouse.analysis.times import DAY, date_of, spans_of
+from warehouse.analysis.times import DAY, date_of, minute_of, spans_of
 from warehouse.analysis.watching import Watch
 
 HISTORY_DAYS = 56
@@ -32,11 +32,13 @@ _SEOUL = 540
 _FOUND = {name: kind for name, kind in CHANGES.items() if name not in ("action", "peak_failure_rate", "merged_into")}
 
 
-def detect_sales(sales: pl.DataFrame, *, calendar: pl.DataFrame | None = None, exclusions: pl.DataFrame | None = None) -> pl.DataFrame:
+def detect_sales(
+    sales: pl.DataFrame, *, since: datetime | None = None, calendar: pl.DataFrame | None = None, exclusions: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Where sales were missing, each day judged by the days before it and each step by the steps up to it.
 
     ``sales``: ``at`` (start of a step; any uniform step that divides a day), ``sales``, optionally ``market_id``, ``region``, ``channel``; counts or
-    amounts, absent rows are zero. ``calendar``: ``date``, ``day_type`` (by default Korean workdays, Saturdays, holidays). ``exclusions``:
+    amounts, absent rows are zero. ``since``: days before its day are only learnt from. ``calendar``: ``date``, ``day_type`` (by default Korean workdays, Saturdays, holidays). ``exclusions``:
     ``start``, ``end``: not learnt from and not judged.
 
     Returns one row an incident in the order of detection: ``incident_id``, ``kind``, ``scope``, ``scope_name``, ``onset_at``, ``detected_at`` (the end of
@@ -58,8 +60,11 @@ def detect_sales(sales: pl.DataFrame, *, calendar: pl.DataFrame | None = None, e
     known: list[Open] = []
     found: dict[str, dict[str, Any]] = {}
     expected = np.zeros((len(of.panel.values), of.days, of.panel.values.shape[2]))
-    for day in range(LEAST_DAYS, of.days):
+    judged = max(LEAST_DAYS, minute_of(since, "since") // DAY - of.panel.first_day) if since else LEAST_DAYS
+    for day in range(max(judged - 1, LEAST_DAYS), of.days):
         expected[:, day], drift = of.learnt(day)
+        if day < judged:
+            continue
         low = max(day - max(1, -(-STEPS_BEFORE * of.step // DAY)), 0)
         watch = Watch(of.scopes(expected[:, low : day + 1], low, day + 1), drift)
         slots = of.panel.values.shape[2]
