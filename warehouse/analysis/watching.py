@@ -13,7 +13,7 @@ from warehouse.analysis.budget import Drift
 from warehouse.analysis.changes import Open
 from warehouse.analysis.evidence import Counts, evidence, ordinary
 from warehouse.analysis.lasting import closing, seen
-from warehouse.analysis.markets import MarketAlarm, Markets, market_alarms
+from warehouse.analysis.markets import BIN, MarketAlarm, Markets, market_alarms
 from warehouse.analysis.opening import identity, opened
 from warehouse.analysis.panel import Array
 from warehouse.analysis.scopes import Scopes
@@ -33,11 +33,13 @@ class Watch:
     def __init__(self, scopes: Scopes, drift: Drift, markets: Markets | None = None) -> None:
         self.scopes, self.grid, self.drift, self.markets = scopes, scopes.grid, drift, markets
         self.whole = ordinary(scopes.ordinary, drift)
-        self.alarms = market_alarms(markets, self.grid, self._regions()) if markets else []
+        self.alarms: list[MarketAlarm] = []
 
     def run(self, known: list[Open], now: int, end: int) -> tuple[list[Row], list[Open]]:
         """Walk the steps [now, end): the rows of what opened, closed and merged, and what is open then."""
         rows: list[Row] = []
+        if self.markets and end // BIN > now // BIN:
+            self.alarms = market_alarms(self.markets, self.grid, self._regions())
         while now < end:
             stop = min(now + BLOCK, end) if known else end
             owns = {one.incident_id: self._own(one) for one in known}
