@@ -247,6 +247,23 @@ def estimate(
 
 
 @app.command()
+def detect(
+    sales: Annotated[Path, typer.Option(help="Sales (CSV or Parquet: at, market_id, sales, optionally region, channel) in steps of any uniform length.")],
+    calendar: Annotated[
+        Path | None, typer.Option(help="Days of one kind (CSV or Parquet: date, day_type). Default: Korean workdays, Saturdays, holidays.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="Judge from this day on; days before it are only learnt from.")] = None,
+    form: FormatOption = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    out: OutOption = None,
+) -> None:
+    """Find where sales were missing, each day judged by the days before it. Example: onnuri detect --sales mine.csv --json"""
+    from streams.detecting import detect_in_file  # noqa: PLC0415
+
+    show(detect_in_file(sales, calendar, since), Format.json if as_json else form, out)
+
+
+@app.command()
 def say(kind: str, payload: str, actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")]) -> None:
     """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
     from streams.saying import payload_of, say_commands  # noqa: PLC0415

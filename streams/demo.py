@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
 from streams.broker import EmbeddedBroker
@@ -185,9 +186,7 @@ def _child(stack: ExitStack, name: str, command: list[str], settings: Settings, 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Settings as the environment of a child process."""
-    values = settings.model_dump()
-    if settings.user_key is not None:
-        values["user_key"] = settings.user_key.get_secret_value()
+    values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in settings.model_dump().items()}
     return {f"ONNURI_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 

@@ -20,12 +20,14 @@ from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkTransport, Start
+from streams.webhook import Webhook
 from warehouse.ingest import Writer
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 10
 TEND_SECONDS = 0.25
+ALERT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,15 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
                 continue
             if broken or any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
                 await consumer().perform_seek()
+
+    if settings.alert_url is not None:
+        webhook = Webhook(settings, writer, line)
+
+        @app.task
+        async def alert() -> None:
+            while not app.should_stop:
+                if not await webhook.once():
+                    await asyncio.sleep(ALERT_SECONDS)
 
     @app.page("/health")
     async def show_health(view: View, _request: Request) -> Response:

@@ -52,9 +52,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Spans:
     """The spans that detection ran over, in order."""
     spans: Spans = []
 
-    def detect(*frames: pl.DataFrame, since: datetime, until: datetime, maintenance: pl.DataFrame) -> pl.DataFrame:
+    def detect(*frames: pl.DataFrame, since: datetime, until: datetime, **more: pl.DataFrame) -> pl.DataFrame:
         spans.append((since, until))
-        return original(*frames, since=since, until=until, maintenance=maintenance)
+        return original(*frames, since=since, until=until, **more)
 
     original = closing.detect
     monkeypatch.setattr(closing, "detect", detect)
