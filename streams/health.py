@@ -1,7 +1,7 @@
 """What /health and /metrics say."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -29,46 +29,46 @@ def health(state: str, manifest: Mapping[str, Any] | None, committed_at: datetim
 def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> bytes:
     """Prometheus text, made from the last published state, so that it agrees with what readers see."""
     registry = CollectorRegistry()
-    Gauge("onnuri_up", "1 while batches are being committed", registry=registry).set(state == "running")
-    Gauge("onnuri_rows_waiting", "Records read but not yet committed", registry=registry).set(rows_waiting)
+
+    def gauge(name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, registry=registry)
+
+    gauge("onnuri_up", "1 while batches are being committed").set(state == "running")
+    gauge("onnuri_rows_waiting", "Records read but not yet committed").set(rows_waiting)
     if manifest:
-        for key in COUNTERS:
-            counter = Gauge(f"onnuri_records_{key}", f"Records {key} since the warehouse began", ["topic", "partition"], registry=registry)
-            for source in manifest["sources"]:
-                counter.labels(source["topic"], source["partition"]).set(source[key])
-        refusals = Gauge("onnuri_refusals", "Records refused in the days that single events are kept", ["reason"], registry=registry)
+        _sources(manifest, gauge)
+        _ages(manifest, wall, gauge)
+        refusals = gauge("onnuri_refusals", "Records refused in the days that single events are kept", "reason")
         for reason, count in manifest["refusals"].items():
             refusals.labels(reason).set(count)
-        unknown = Gauge(
-            "onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", ["kind"], registry=registry
-        )
+        unknown = gauge("onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", "kind")
         for kind in UNKNOWN_KINDS:
             unknown.labels(kind).set(manifest["unknown_names"].get(kind, 0))
-        lag = Gauge("onnuri_lag_records", "Log end minus the position of the reader", ["topic", "partition"], registry=registry)
-        for source in manifest["sources"]:
-            if source["lag"] is not None:
-                lag.labels(source["topic"], source["partition"]).set(source["lag"])
-        Gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", registry=registry).set(len(manifest["lost_ranges"]))
-        range_ = Gauge(
-            "onnuri_lost_range",
-            "One range, 'from' up to but not 'to': its records",
-            ["topic", "partition", "from", "to", "cause", "found_at"],
-            registry=registry,
-        )
-        for lost in manifest["lost_ranges"]:
-            low, high = lost["from_offset"], lost["to_offset"]
-            range_.labels(lost["topic"], lost["partition"], low, high, lost["cause"], lost["found_at"]).set(max(high - low, 0))
-        Gauge("onnuri_published_age_seconds", "Age of what readers see", registry=registry).set(
-            (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds()
-        )
-        if manifest["watermark"]:
-            Gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen", registry=registry).set(
-                datetime.fromisoformat(manifest["watermark"]).astimezone(UTC).timestamp()
-            )
-        age = data_age_seconds(manifest, wall)
-        if age is not None:
-            Gauge("onnuri_data_age_seconds", "How far the watermark lies behind the line's clock", registry=registry).set(age)
     return generate_latest(registry)
+
+
+def _sources(manifest: Mapping[str, Any], gauge: Callable[..., Gauge]) -> None:
+    counters = {key: gauge(f"onnuri_records_{key}", f"Records {key} since the warehouse began", "topic", "partition") for key in COUNTERS}
+    lag = gauge("onnuri_lag_records", "Log end minus the position of the reader", "topic", "partition")
+    for source in manifest["sources"]:
+        where = source["topic"], source["partition"]
+        for key, counter in counters.items():
+            counter.labels(*where).set(source[key])
+        if source["lag"] is not None:
+            lag.labels(*where).set(source["lag"])
+    gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read").set(len(manifest["lost_ranges"]))
+    ranges = gauge("onnuri_lost_range", "One range, 'from' up to but not 'to': its records", "topic", "partition", "from", "to", "cause", "found_at")
+    for lost in manifest["lost_ranges"]:
+        low, high = lost["from_offset"], lost["to_offset"]
+        ranges.labels(lost["topic"], lost["partition"], low, high, lost["cause"], lost["found_at"]).set(max(high - low, 0))
+
+
+def _ages(manifest: Mapping[str, Any], wall: datetime, gauge: Callable[..., Gauge]) -> None:
+    gauge("onnuri_published_age_seconds", "Age of what readers see").set((wall - datetime.fromisoformat(manifest["published_at"])).total_seconds())
+    age = data_age_seconds(manifest, wall)
+    if age is not None:
+        gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen").set(datetime.fromisoformat(manifest["watermark"]).timestamp())
+        gauge("onnuri_data_age_seconds", "How far the watermark lies behind the line's clock").set(age)
 
 
 def data_age_seconds(manifest: Mapping[str, Any], wall: datetime) -> float | None:

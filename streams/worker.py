@@ -136,6 +136,11 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
                 if not await webhook.once():
                     await asyncio.sleep(ALERT_SECONDS)
 
+    _add_pages(app, line, tending)
+    return Worker(app, line, tending, backups)
+
+
+def _add_pages(app: faust.App, line: Line, tending: Tending) -> None:
     @app.page("/health")
     async def show_health(view: View, _request: Request) -> Response:
         body = health.health(line.state, tending.manifest, line.committed_at, datetime.now(UTC))
@@ -144,8 +149,6 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
     @app.page("/metrics")
     async def show_metrics(view: View, _request: Request) -> Response:
         return view.bytes(health.metrics(line.state, tending.manifest, line.rows_waiting, datetime.now(UTC)), content_type="text/plain")
-
-    return Worker(app, line, tending, backups)
 
 
 def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
