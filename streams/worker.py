@@ -128,16 +128,17 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
                 await consumer().perform_seek()
 
     if settings.alert_url is not None:
-        webhook = Webhook(settings, writer, line)
-
-        @app.task
-        async def alert() -> None:
-            while not app.should_stop:
-                if not await webhook.once():
-                    await asyncio.sleep(ALERT_SECONDS)
-
+        _add_alerts(app, Webhook(settings, writer, line))
     _add_pages(app, line, tending)
     return Worker(app, line, tending, backups)
+
+
+def _add_alerts(app: faust.App, webhook: Webhook) -> None:
+    @app.task
+    async def alert() -> None:
+        while not app.should_stop:
+            if not await webhook.once():
+                await asyncio.sleep(ALERT_SECONDS)
 
 
 def _add_pages(app: faust.App, line: Line, tending: Tending) -> None:
