@@ -19,18 +19,42 @@ class Launch(Part, frozen=True):
     """The day on which the new platform opens, and how many ``days`` are played from then on.
 
     The first day's demand is an ordinary day's times a factor drawn between the two ``pent_up``; of what it exceeds one, each further day keeps
-    ``pent_up_kept``.
+    ``pent_up_kept``. ``visits`` is how many people come to the platform for each purchase that is wanted, to look, register or top up.
     """
 
     day: date
     days: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
     pent_up: tuple[Positive, Positive] = (2.0, 3.0)
     pent_up_kept: Share = 0.7
+    visits: NotNegative = 8.0
 
     def __post_init__(self) -> None:
         """Check the order of the two factors."""
         if self.pent_up[0] > self.pent_up[1]:
             raise ValueError(f"pent_up: expected the lower factor first, got {list(self.pent_up)}")
+
+
+SERVICES = ("login", "payment", "registration", "top_up", "refund")
+"""What stands behind the waiting room."""
+
+Rate = Annotated[float, msgspec.Meta(gt=0, le=10_000_000)]
+
+
+class Capacity(Part, frozen=True):
+    """What the platform can take from a moment on, until the next such table: requests a minute at scale 1 (none: whatever comes).
+
+    ``queue`` is how many people the waiting room lets in a minute once it is open; about every ``restart_every_minutes`` of failing the operator
+    restarts a part.
+    """
+
+    starts_at: Moment
+    queue: Rate | None = None
+    login: Rate | None = None
+    payment: Rate | None = None
+    registration: Rate | None = None
+    top_up: Rate | None = None
+    refund: Rate | None = None
+    restart_every_minutes: Positive = 80.0
 
 
 class Operator(Part, frozen=True):
@@ -61,7 +85,8 @@ class Incident(Part, frozen=True):
     Over ``climb_minutes`` the failure rate rises to ``failure_rate`` of payment attempts; then the waiting queue starts and lets the share
     ``admitted`` of buyers through (1: there is none). ``failure_rate`` may be that of some ``regions``, ``channels`` and ``issuers`` (none: all of
     them). About every ``relief_every_minutes`` it works half-way for ``relief_minutes`` (0: never), or wholly with ``relief`` 1.
-    With ``announced_at`` it is planned maintenance, announced then; ``code`` is what its failures say (none: a mixture).
+    With ``announced_at`` it is planned maintenance, announced then; ``code`` is what its failures say (none: a mixture). With ``overload`` its times only say
+    for which span the truth sums up what load and capacities make of it.
     """
 
     starts_at: Moment
@@ -78,6 +103,7 @@ class Incident(Part, frozen=True):
     relief_every_minutes: NotNegative = 0.0
     relief_minutes: NotNegative = 0.0
     relief: Share = 0.5
+    overload: bool = False
 
     def __post_init__(self) -> None:
         """Check what concerns several fields."""

@@ -41,7 +41,7 @@ class Demand(Part, frozen=True):
     ``mean_amount`` is KRW a purchase. ``noise`` is the spread of a day's level that all markets share, ``regional_noise`` of what a region's share
     (weather and the like), ``drift`` of what moves each market over months. ``growth_a_year`` counts from the last ordinary day.
     ``repeats`` is the share of purchases that the same buyer follows with another one in the same market within hours; ``anonymous_cards`` the share
-    of card purchases by cards without an account.
+    of card purchases by cards without an account; ``visits`` how many people come to the platform for each purchase, to look, register or top up.
     """
 
     purchases_a_day: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 76_000
@@ -53,18 +53,20 @@ class Demand(Part, frozen=True):
     growth_a_year: Annotated[float, msgspec.Meta(gt=-1, le=10)] = 0.30
     repeats: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.10
     anonymous_cards: Share = 0.12
+    visits: NotNegative = 1.0
 
 
 class Platform(Part, frozen=True):
     """What the platform does on an ordinary day, as shares of attempts (reversals: of approvals; late approvals: of timeouts).
 
-    A platform with ``sends_purchase_id = false`` tells neither purchase nor attempt.
+    Of late approvals ``auto_reversal_share`` is taken back by the network within a minute (망취소). A platform with ``sends_purchase_id = false`` tells neither purchase nor attempt.
     """
 
     failure_rate: Share = 0.005
     decline_rate: Share = 0.03
     reversal_rate: Share = 0.007
     late_approval_share: Share = 0.08
+    auto_reversal_share: Share = 0.6
     sends_purchase_id: bool = True
 
 
@@ -74,7 +76,9 @@ class World(Part, frozen=True):
     ``tails``: degrees of freedom of day-to-day noise (0: lognormal). ``warp_minutes``: how far the day's rhythm is shifted. ``weekday_tilt``: how
     much Saturdays gain and Mondays lose. ``drift_an_hour``: by what share demand itself changes each hour while there is an incident, in the
     world without it too. ``spillover``: how much of its neighbours' noise a market takes on. Of buyers whose try came to nothing, ``patience``
-    tries again within minutes, ``comes_back`` hours later; ``switches_channel`` is the share that changes it after a failed attempt to pay.
+    tries again within minutes, ``comes_back`` hours later; ``switches_channel`` is the share that changes it after a failed attempt to pay,
+    ``splits`` that tries two smaller payments instead, ``switches_market`` that walks to the nearest other market. Of those whom an incident left without
+    anything, ``days_later`` come back on one of the next days.
     """
 
     tails: NotNegative = 0.0
@@ -85,3 +89,6 @@ class World(Part, frozen=True):
     patience: Share = 0.68
     comes_back: Share = 0.12
     switches_channel: Share = 0.15
+    splits: Share = 0.04
+    switches_market: Share = 0.05
+    days_later: Share = 0.20

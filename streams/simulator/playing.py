@@ -10,7 +10,7 @@ import polars as pl
 
 from streams.simulator.commands import commands
 from streams.simulator.country import country
-from streams.simulator.days import play_day
+from streams.simulator.days import played
 from streams.simulator.dirt import DUPLICATE, FOREIGN, LATE, MALFORMED, OUT_OF_ORDER, soiled
 from streams.simulator.encoding import SLOWEST_SEND_MS, topics_of_day
 from streams.simulator.rhythm import national_level, promoted
@@ -84,18 +84,18 @@ def estimated_events(scenario: Scenario) -> int:
     """About how many records a scenario has, for showing progress."""
     ordinary = scenario.demand.purchases_a_day * scenario.scale * 1.045
     days = sum(national_level(scenario, day) * float(promoted(scenario, day).mean()) for day in scenario.days)
-    load = 1_440 * (scenario.hours[1] - scenario.hours[0]) * scenario.launch.days if scenario.launch else 0
-    return round(float(ordinary * days + load))
+    live = sum(scenario.opens(day) >= scenario.live_from for day in scenario.days)
+    reports = 6 * 60 * (scenario.hours[1] - scenario.hours[0]) * (6 * live + len(scenario.days) - live)
+    return round(float(ordinary * days + reports))
 
 
 def _play(scenario: Scenario, live_step: timedelta, dirty: float) -> Iterator[Slice]:
     markets = country(scenario)
     first: dict[str, pl.DataFrame] = {"commands": _command_frame(scenario)}
     reached = scenario.start
-    for date in scenario.days:
-        opens, closes = scenario.opens(date), scenario.closes(date)
+    for day in played(scenario, markets):
+        opens, closes = scenario.opens(day.date), scenario.closes(day.date)
         yield from (Slice(until.astimezone(UTC)) for until in _boundaries(reached, opens, HISTORY_SLICE))
-        day = play_day(scenario, markets, date)
         topics = {topic: soiled(scenario, day, topic, frame, dirty) for topic, frame in topics_of_day(scenario, markets, day).items()}
         step = live_step if opens >= scenario.live_from else HISTORY_SLICE
         yield from _slices({**first, **topics}, _boundaries(opens, closes, step))

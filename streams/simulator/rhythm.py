@@ -49,7 +49,8 @@ def market_levels(scenario: Scenario, markets: pl.DataFrame, day: date) -> tuple
     regional = wandering(scenario, "regional", day, 32, _DAY_MEMORY, _DAYS_KEPT)[regions_of(markets)] * demand.regional_noise
     own = wandering(scenario, "own", day, count, 0.3, 6)
     if scenario.world.spillover:
-        own = own + scenario.world.spillover * (np.roll(own, 1) + np.roll(own, -1))
+        neighbour = markets["neighbour"].to_numpy()
+        own = own + scenario.world.spillover * np.where(neighbour >= 0, own[neighbour], 0.0)
     drift = wandering(scenario, "drift", day, count, _DRIFT_MEMORY, _DRIFT_DAYS) * demand.drift
     spread = demand.noise**2 * (1 + 9) + demand.regional_noise**2 + demand.drift**2
     shared = np.exp(national + regional + 3 * demand.noise * own + drift - spread / 2)

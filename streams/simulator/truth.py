@@ -10,17 +10,22 @@ from pathlib import Path
 import polars as pl
 
 from streams.simulator.country import country
-from streams.simulator.days import play_day
+from streams.simulator.days import played
 from streams.simulator.fates import cells_of_day
 from streams.simulator.rhythm import pent_up
 from streams.simulator.scenario import Scenario
-from streams.simulator.truth_columns import COLUMNS
+from streams.simulator.truth_columns import COLUMNS, KEYS, MEASURES
 
 
 def truth(scenario: Scenario) -> pl.DataFrame:
     """The scenario's truth, columns as in COLUMNS, in the order of minute, market, channel."""
     markets = country(scenario)
-    return pl.concat([cells_of_day(scenario.seed, play_day(scenario, markets, day), markets) for day in scenario.days])
+    days = [(cells_of_day(scenario, day, markets), day.returning) for day in played(scenario, markets)]
+    cells = pl.concat([of_day for of_day, _ in days])
+    if any(returning for _, returning in days):
+        # Who comes back days later changes cells of an earlier day.
+        cells = cells.group_by(KEYS).sum().select(cells.columns).sort("minute_at", "market_id", "channel")
+    return cells
 
 
 def gross_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
@@ -30,7 +35,7 @@ def gross_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
 
 
 def net_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
-    """KRW wanted in [start, end) that were lost for good by the incident: gross less what is made up later, whenever that is. Times are aware."""
+    """KRW wanted in [start, end) that were lost by the incident: gross less what is made up later, whenever that is. Times are aware."""
     part = _within(cells, start, end)
     return int(part["lost_amount"].sum()) - int(part["ordinary_lost_amount"].sum())
 
@@ -62,7 +67,7 @@ def write_truth(scenario: Scenario, folder: Path) -> Path:
         "end": scenario.end.isoformat(),
         "pent_up": pent_up(scenario),
         "incidents": incidents,
-        "totals": {name: int(cells[name].sum()) for name in list(COLUMNS)[3:]},
+        "totals": {name: int(cells[name].sum()) for name in MEASURES},
         "columns": COLUMNS,
     }
     (folder / "truth.json").write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
