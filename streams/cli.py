@@ -72,11 +72,12 @@ def demo(
     scale: Annotated[float | None, typer.Option(help="Demand as a multiple of the real one.")] = None,
     speed: Annotated[float, typer.Option(help="How many times faster than the clock the incident is played.")] = 60,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its data; made anew at every start.")] = Path("data/demo"),
+    dirty: Annotated[float, typer.Option(min=0, max=1, help="Share of duplicates, unreadable, foreign, late and disordered records.")] = 0.0,
 ) -> None:
     """Start everything and watch the launch day of 2025-03-01. Example: onnuri demo --headless"""
     from streams.demo import play_demo  # noqa: PLC0415  # the simulator and Java are only for this
 
-    raise SystemExit(play_demo(folder, scenario, headless=headless, seed=seed, scale=scale, speed=speed))
+    raise SystemExit(play_demo(folder, scenario, headless=headless, seed=seed, scale=scale, speed=speed, dirty=dirty))
 
 
 @app.command()

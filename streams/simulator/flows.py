@@ -19,7 +19,7 @@ class Flow:
     def now(self, step: int) -> np.ndarray:
         """Who comes in a step, by generation; steps are asked for in order, each once."""
         self._evenly += self._change[:, step]
-        return np.asarray(self._at[:, step] + self._evenly)
+        return np.maximum(self._at[:, step] + self._evenly, 0.0)  # a running sum ends a hair below nothing
 
     def put(self, step: int, people: np.ndarray) -> None:
         """Let people of the same generations come in one step."""

@@ -16,7 +16,8 @@ from kafka.partitioner.default import murmur2
 from kafka.producer.future import FutureRecordMetadata
 
 from streams.events import ClockTick
-from streams.simulator.playing import Records, Slice, Tally
+from streams.simulator.playing import Records, Slice
+from streams.simulator.tally import Tally
 
 _ACKNOWLEDGED_WITHIN_SECONDS = 120
 

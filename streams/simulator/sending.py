@@ -8,8 +8,9 @@ from datetime import datetime
 
 from kafka.errors import KafkaError
 
-from streams.simulator.playing import Slice, Tally
+from streams.simulator.playing import Slice
 from streams.simulator.producing import Line, SendError
+from streams.simulator.tally import Tally
 
 __all__ = ["Progress", "SendError", "Sent", "send"]
 
