@@ -116,6 +116,7 @@ def overload(crowd: Crowd, limits: Limits, world: World, rng: np.random.Generato
     """Play a day's mean flows against the platform's limits."""
     buyers, visitors = _Buyers(crowd, world), _Visitors(crowd)
     room, operator, services = WaitingRoom(), Operator(rng), {name: Service() for name in SERVICES}
+    capacities = {name: values.tolist() for name, values in limits.services.items()}
     found = Overload.empty()
     for step in range(STEPS):
         capacity_left = operator.capacity_left()
@@ -124,7 +125,7 @@ def overload(crowd: Crowd, limits: Limits, world: World, rng: np.random.Generato
         found.queue_length[step] = room.length
 
         def ask(name: str, requests: float, step: int = step, capacity_left: float = capacity_left) -> Answers:
-            answers = services[name].serve(requests, limits.services[name][step] * capacity_left)
+            answers = services[name].serve(requests, capacities[name][step] * capacity_left)
             found.failed[name][step], found.seconds[name][step] = answers.failed, answers.seconds
             return answers
 
@@ -156,17 +157,22 @@ def _behind_the_door(found: Overload, step: int, buyers: _Buyers, visitors: _Vis
     """Let those who are in ask the services; returns the largest share of failures that makes an operator act."""
     to_pay, looking = buyers.let_in.now(step), float(visitors.let_in.now(step).sum())
     found.visitors_in[step] = looking
-    login = ask("login", to_pay.sum() + looking)
-    visitors.turned_away(looking * login.failed, step)
-    looking *= 1 - login.failed
-    registration = ask("registration", to_pay.sum() * (1 - login.failed) * REGISTERS + looking * VISITORS_USE["registration"])
+    with_account = float(to_pay.sum())
+    login = ask("login", with_account + looking)
+    if login.failed:
+        visitors.turned_away(looking * login.failed, step)
+        looking *= 1 - login.failed
+    registration = ask("registration", with_account * (1 - login.failed) * REGISTERS + looking * VISITORS_USE["registration"])
     for name in ("top_up", "refund"):
         ask(name, looking * VISITORS_USE[name])
-    ready = to_pay * (1 - login.failed) * (1 - REGISTERS * registration.failed)
-    buyers.held(to_pay - ready, step)
+    ready = to_pay
+    if login.failed or registration.failed:
+        ready = to_pay * (1 - login.failed) * (1 - REGISTERS * registration.failed)
+        buyers.held(to_pay - ready, step)
     tills = buyers.at_till.now(step)
-    payment = ask("payment", ready.sum() + tills.sum())
+    payment = ask("payment", float(ready.sum() + tills.sum()))
     found.timed_out[step] = payment.timed_out
-    buyers.failed(buyers.waiting, ready * payment.failed, step)
-    buyers.failed(buyers.at_till, tills * payment.failed, step)
+    if payment.failed:
+        buyers.failed(buyers.waiting, ready * payment.failed, step)
+        buyers.failed(buyers.at_till, tills * payment.failed, step)
     return max(payment.failed, login.failed)

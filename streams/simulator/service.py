@@ -10,6 +10,9 @@ _CALLER_WAITS_SECONDS = 30.0
 _PILE_SECONDS = 25.0
 """The most unserved requests that a service keeps, in seconds of its capacity."""
 
+_NO_WAIT = 0.3
+"""Below this share of its capacity a request waits for nobody."""
+
 _SLOWS_AT_SECONDS = 10.0
 _CONTENTION = 2.0
 
@@ -45,6 +48,8 @@ class Service:
         if isinf(a_minute):
             return Answers(0.0, 0.0, _SERVICE_SECONDS)
         a_second = a_minute / 60
+        if not self._pile and requests < _NO_WAIT * a_second * STEP_SECONDS:
+            return Answers(0.0, 0.0, _SERVICE_SECONDS)
         n = 1 + self._pile / (a_second * _SLOWS_AT_SECONDS)
         throughput = a_second * STEP_SECONDS * n * (2 + _CONTENTION) / (1 + _CONTENTION * n + n * n)
         unserved = max(0.0, self._pile + requests - throughput)
@@ -53,7 +58,7 @@ class Service:
         servers = max(1, round(a_second * _SERVICE_SECONDS))
         load = min(requests / throughput, 0.98)
         waits = _SERVICE_SECONDS * load ** (sqrt(2 * (servers + 1)) - 1) / (servers * (1 - load)) + self._pile / throughput * STEP_SECONDS
-        late = exp(-(_CALLER_WAITS_SECONDS - _SERVICE_SECONDS) / waits) if waits > 0.1 else 0.0  # e^-296
+        late = exp(-(_CALLER_WAITS_SECONDS - _SERVICE_SECONDS) / waits) if waits > 1 else 0.0  # e^-30 is nobody
         self._pile = pile
         return Answers((1 - refused) * late, refused, _SERVICE_SECONDS + waits)
 
