@@ -111,6 +111,14 @@ def test_a_service_answers_with_shares_whatever_is_asked_of_it(requests, capacit
         assert 0 < answers.seconds < 1000
 
 
+def test_a_service_with_too_much_to_do_does_less_than_it_could():
+    service, asked, capacity = Service(), 100.0, 300.0
+    answers = [service.serve(asked, capacity) for _ in range(60)][-1]
+    taken = asked * (1 - answers.refused)
+    assert 0.3 < taken / (capacity / STEPS_A_MINUTE) < 0.8
+    assert answers.timed_out > 0.1
+
+
 @pytest.mark.parametrize(("draw", "steps"), [(minutes_later, MINUTES_LATER), (hours_later, HOURS_LATER)])
 def test_flows_come_back_when_single_buyers_do(draw, steps):
     drawn = draw(np.linspace(0, 1, 10_001)) / STEP_MS
