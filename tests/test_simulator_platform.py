@@ -183,6 +183,11 @@ def test_service_load_shows_the_queue_the_waits_and_every_service():
     queue = loads.filter(service="queue")
     assert queue["queue_length"].max() == pytest.approx(0.3 * 40_000, rel=0.2)
     assert queue["wait_ms_p95"].max() > queue["wait_ms_p50"].max() > 5 * 60_000
+    # Cards without an account go past the queue.
+    tried, account = launch_day().actual, ~launch_day().wanted.anonymous
+    buyers = account[tried.purchase].sum()
+    visitors = launch_day().platform.load.visitors.sum() * 0.3
+    assert queue["attempts"].sum() == pytest.approx(buyers + visitors, rel=0.01)
     payment = loads.filter(service="payment")
     assert payment["failed"].sum() == (launch_day().actual.outcome == FAILED).sum()
 

@@ -23,17 +23,18 @@ _MEDIAN, _MOST = np.log(2), np.log(20)
 def load_frame(scenario: Scenario, day: Day) -> pl.DataFrame:
     """Reports of the day, columns as in ``ServiceLoad``: every ten seconds from ``scenario.live_from`` on, every minute in the history before.
 
-    A buyer passes queue and login, with some probability registration, and payment; visitors pass queue and login and ask for something else.
+    A buyer with an account passes queue and login, with some probability registration, and payment; one without goes straight to payment; visitors pass queue and login and ask for something else.
     Attempts and failures of ``payment`` are exactly those of the topics, the others are draws around mean flows. Waits are milliseconds. A report is stamped with
     the last millisecond of its step.
     """
     tried, load, scale = day.actual, day.platform.load, scenario.scale
     rng = draws(scenario.seed, "load", day.date.toordinal())
     came, step = tried.came_at // STEP_MS, tried.at // STEP_MS
+    has_account = ~day.wanted.anonymous[tried.purchase]
     held = [(tried.outcome == HELD) & (tried.reason == stage) for stage in range(len(HOLD_STAGES))]
     left, at_login, at_registration = (_count(step[one]) for one in held)
     paying = tried.outcome != HELD
-    registering = _count(step[paying & (rng.random(len(step)) < REGISTERS)]) + at_registration
+    registering = _count(step[paying & has_account & (rng.random(len(step)) < REGISTERS)]) + at_registration
 
     visits = scenario.launch.visits if scenario.launch and scenario.launched(day.date) else scenario.demand.visits
     flow, stays = (load.visitors * scale, load.visitors_stay) if load else (first_tries(day.wanted) * visits, np.ones(STEPS))
@@ -49,8 +50,8 @@ def load_frame(scenario: Scenario, day: Day) -> pl.DataFrame:
     refused |= {name: rng.binomial(asked, failing[name]) for name, asked in asks.items()}
 
     rows = {
-        "queue": (_count(came) + visitors, np.zeros(STEPS, np.int64), left + visitors_left),
-        "login": (_count(step) - left + let_in, at_login + refused["login"], None),
+        "queue": (_count(came[has_account]) + visitors, np.zeros(STEPS, np.int64), left + visitors_left),
+        "login": (_count(step[has_account]) - left + let_in, at_login + refused["login"], None),
         "payment": (_count(step[paying]), _count(step[tried.outcome == FAILED]), None),
         "registration": (registering + asks["registration"], at_registration + refused["registration"], None),
         "top_up": (asks["top_up"], refused["top_up"], None),
