@@ -4,6 +4,7 @@ A purchase is *wanted* in the minute of its first try; purchases that their issu
 """
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,12 +21,18 @@ from streams.simulator.truth_columns import COLUMNS, KEYS, MEASURES
 def truth(scenario: Scenario) -> pl.DataFrame:
     """The scenario's truth, columns as in COLUMNS, in the order of minute, market, channel."""
     markets = country(scenario)
-    days = [(cells_of_day(scenario, day, markets), day.returning) for day in played(scenario, markets)]
-    cells = pl.concat([of_day for of_day, _ in days])
-    if any(returning for _, returning in days):
+    days: list[tuple[int, pl.DataFrame]] = []
+    changed_from: float = math.inf
+    for day in played(scenario, markets):
+        days.append((day.midnight, cells_of_day(scenario, day, markets)))
+        if day.returning:
+            changed_from = min(changed_from, int(day.returning.midnight.min()))
+    settled, changed = ([cells for midnight, cells in days if (midnight >= changed_from) == late] for late in (False, True))
+    if changed:
         # Who comes back days later changes cells of an earlier day.
-        cells = cells.group_by(KEYS).sum().select(cells.columns).sort("minute_at", "market_id", "channel")
-    return cells
+        cells = pl.concat(changed)
+        changed = [cells.group_by(KEYS).sum().select(cells.columns).sort("minute_at", "market_id", "channel")]
+    return pl.concat([*settled, *changed])
 
 
 def gross_shortfall(cells: pl.DataFrame, start: datetime, end: datetime) -> int:
