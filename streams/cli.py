@@ -240,6 +240,7 @@ def estimate(
         show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
         if launch := frame["launch"].to_list()[0]:
             show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
+        console.print(str(frame["method"][0]), highlight=False, markup=False, soft_wrap=True)
     else:
         show(frame, form)
     for warning in warnings:
