@@ -6,7 +6,7 @@ A payload is parsed at the door, where a bad one is refused with a reason, and a
 import json
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import duckdb
 import msgspec
@@ -17,6 +17,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=4000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Krw = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000_000)]
+SignedKrw = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000_000, le=1_000_000_000_000_000)]
 Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -124,6 +125,20 @@ class IncidentMerged(msgspec.Struct, frozen=True, tag="incident_merged", tag_fie
     into: Text
 
 
+class ReportIssued(msgspec.Struct, frozen=True, tag="report_issued", tag_field="kind"):
+    """An edition of an incident's loss report as it was given out; ``inputs`` and ``document`` are SHA-256 of what it was made from and of its PDF."""
+
+    incident_id: Text
+    stage: Literal["first", "interim", "final"]
+    manifest_sequence: Annotated[int, msgspec.Meta(ge=0)]
+    inputs: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    document: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    lost: SignedKrw | None = None
+    low: SignedKrw | None = None
+    high: SignedKrw | None = None
+    note: Note = ""
+
+
 Payload = (
     MarketsImported
     | OperatorPeriod
@@ -135,6 +150,7 @@ Payload = (
     | IncidentDeclared
     | IncidentCorrected
     | IncidentMerged
+    | ReportIssued
 )
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
@@ -221,8 +237,19 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         ]
         run("INSERT INTO incident VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $6), $7, NULL, $8, $9, NULL, 1)", row)
         note(connection, row[0], "declared")
+    elif isinstance(payload, ReportIssued):
+        return _issue(connection, command_id, said_at, actor, payload)
     else:
         return _change_incident(connection, payload)
+    return "applied"
+
+
+def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at: datetime, actor: str, payload: ReportIssued) -> str:
+    if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchone():
+        return "no such incident"
+    figures = [payload.lost, payload.low, payload.high, payload.manifest_sequence, payload.inputs, payload.document, payload.note]
+    row = [command_id, payload.incident_id, payload.stage, said_at, actor, *figures]
+    connection.execute("INSERT INTO report_edition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return "applied"
 
 

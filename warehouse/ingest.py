@@ -259,7 +259,7 @@ REJECTED = {
     "detail": pl.String(),
     "rejected_at": pl.Datetime("us"),
 }
-SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "report_edition")
 """Tables that are published whole when they change. The audit log stays in the warehouse."""
 
 BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
