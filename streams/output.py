@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""A cell of a spreadsheet that begins so may run as a formula."""
+from warehouse.spreadsheets import neutralised
 
 
 class Format(StrEnum):
@@ -61,13 +60,6 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Lists and structs as JSON text: a cell of a CSV is one value."""
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(pl.Series(name, [None if value is None else _json(value) for value in frame[name].to_list()], pl.String) for name in nested)
-
-
-def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    risky = {name: pl.any_horizontal(pl.col(name).str.starts_with(mark) for mark in RISKY) for name in texts}
-    return frame.with_columns(pl.when(risky[n]).then("'" + pl.col(n)).otherwise(pl.col(n)).alias(n) for n in texts)
 
 
 def _table(frame: pl.DataFrame) -> None:
