@@ -1,0 +1,113 @@
+"""What it cost: from expected sales to merchants' loss, by every method, and what moves the figure."""
+
+from dashboard import charts
+from dashboard.figures.incidents import IncidentFigures
+from dashboard.figures.ladder import Range, Scenario
+from dashboard.formatting import SEOUL, percent
+from dashboard.report.document import Block, Cell, Notice, Section
+from dashboard.report.gathering import Report
+from dashboard.report.pictures import picture
+from dashboard.report.wording import Wording, plain
+
+SCENARIOS = (
+    ("demand_low", Scenario(demand=0.8)),
+    ("demand_high", Scenario(demand=1.2)),
+    ("unseen_half", Scenario(unseen_back=0.5)),
+    ("substituted_third", Scenario(substitution=0.3)),
+    ("substituted_most", Scenario(substitution=0.6)),
+)
+"""What the sensitivities assume, one at a time."""
+
+
+def waterfall(report: Report, words: Wording) -> Section:
+    """기대 결제액 → 결제 감소액 → 순 결제 감소액 → 가맹점 매출 손실."""
+    figures = report.figures
+    ladder = figures.ladder()
+    if ladder is None or figures.loss is None:
+        return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
+    made_up = Range(ladder.made_up, ladder.made_up, ladder.made_up)
+    steps = [
+        ("expected", Range(ladder.expected, ladder.observed + ladder.gross.low, ladder.observed + ladder.gross.high)),
+        ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
+        ("gross", ladder.gross),
+        ("made_up", made_up),
+        ("net", ladder.net),
+        ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
+        ("merchants", ladder.merchants),
+    ]
+    rows = [[plain(words(f"report_waterfall.{name}")), *_ranged(found, words), plain(words(f"report_waterfall.{name}_how"))] for name, found in steps]
+    span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
+    sentence = words(
+        "incidents.sales_sentence", lost=words.won(figures.loss.lost), expected=words.won(figures.loss.expected), observed=words.won(figures.loss.observed)
+    )
+    blocks: list[Block] = [
+        picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), sentence),
+        words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.25, 0.17, 0.26, 0.32]),
+    ]
+    if ladder.substitution is None:
+        blocks.append(Notice(words("report_waterfall.no_survey")))
+    return Section(words("report_waterfall.title"), blocks)
+
+
+def methods(report: Report, words: Wording) -> Section:
+    """Every method side by side, what outsiders claim, and what the figure is sensitive to."""
+    figures = report.figures
+    if figures.loss is None:
+        return Section(words("report_methods.title"), [_no_estimate(figures, words)])
+    rows = [
+        [
+            plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
+            plain(words(f"report_methods.about_{method.about}")),
+            words.money(method.value),
+            plain(words.interval(method.low, method.high)),
+            plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
+        ]
+        for method in figures.methods
+    ]
+    blocks: list[Block] = [
+        words.paragraph("report_methods.sentence"),
+        words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.3, 0.22, 0.15, 0.22, 0.11]),
+    ]
+    if not len(figures.claims):
+        blocks.append(words.paragraph("report_methods.no_claims"))
+    blocks += [
+        words.table("sensitivity", ["assumption", "gross", "net", "merchants"], _sensitivities(figures, words), widths=[0.37, 0.18, 0.18, 0.27]),
+        words.paragraph("report_methods.sensitivity_note"),
+    ]
+    return Section(words("report_methods.title"), blocks)
+
+
+def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]:
+    rows = []
+    for name, scenario in (("plain", Scenario()), *SCENARIOS):
+        ladder = figures.ladder(scenario)
+        assert ladder is not None
+        value = ladder.merchants
+        merchants = words.money(value.value) if value.value is not None else plain(words.interval(value.low, value.high))
+        rows.append(
+            [
+                plain(
+                    words(
+                        f"report_methods.assume_{name}",
+                        demand=percent(scenario.demand, 0),
+                        share=percent(scenario.substitution or scenario.unseen_back, 0),
+                    )
+                ),
+                words.money(ladder.gross.value),
+                words.money(ladder.net.value),
+                merchants,
+            ]
+        )
+    return rows
+
+
+def _ranged(found: Range | None, words: Wording) -> list[Cell]:
+    if found is None:
+        return [plain(words("app.not_available")), plain("")]
+    exact = found.low == found.high
+    value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
+    return [value, plain("" if exact else words.interval(found.low, found.high))]
+
+
+def _no_estimate(figures: IncidentFigures, words: Wording) -> Notice:
+    return Notice(f"{words('incidents.no_estimate')}. {words(f'incidents.{figures.why_no_loss}')}")
