@@ -18,6 +18,7 @@ class DashboardSettings:
     kafka: str = ""
     topic_prefix: str = ""
     analysts: frozenset[str] = frozenset()
+    report_files: Path | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
@@ -28,6 +29,7 @@ class DashboardSettings:
         return cls(
             published=published,
             language=language if language in ("ko", "en") else "ko",
+            report_files=Path(environment["ONNURI_REPORT_FILES"]) if environment.get("ONNURI_REPORT_FILES") else None,
             kafka=environment.get("ONNURI_KAFKA", ""),
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
             analysts=frozenset(filter(None, (address.strip().lower() for address in environment.get("ONNURI_ANALYSTS", "").split(",")))),

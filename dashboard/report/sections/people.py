@@ -2,10 +2,9 @@
 
 from dashboard import charts
 from dashboard.figures.ladder import Range
-from dashboard.formatting import SEOUL, count
+from dashboard.formatting import SEOUL, count, percent
 from dashboard.report.author import Rule
 from dashboard.report.document import Block, Cell, Notice, Section
-from dashboard.report.sections.finding import recovered
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
@@ -28,7 +27,15 @@ def harm(report: Report, words: Wording) -> Section:
         ("blocked", people.registrations_blocked, "blocked_how"),
     ]
     cells = [[plain(words(f"report_harm.{name}")), words.number(figure), plain(words(f"report_harm.{how}"))] for name, figure, how in rows]
-    blocks: list[Block] = [words.paragraph("report_harm.sentence", recovered=recovered(report, words))]
+    blocks: list[Block] = [
+        words.paragraph(
+            "report_harm.sentence",
+            purchases=count(bought.purchases),
+            recovered=count(bought.recovered),
+            share=percent(bought.recovered_share),
+            hours=words.number(people.hours_waited).text,
+        )
+    ]
     if len(report.queue):
         peak = report.queue.sort("queue_length", descending=True, maintain_order=True).row(0, named=True)
         sentence = words("report_harm.queue_sentence", time=words.moment(peak["at"]), number=count(int(peak["queue_length"])))
