@@ -19,6 +19,7 @@ class DashboardSettings:
     topic_prefix: str = ""
     analysts: frozenset[str] = frozenset()
     report_files: Path | None = None
+    api_token: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
@@ -30,6 +31,7 @@ class DashboardSettings:
             published=published,
             language=language if language in ("ko", "en") else "ko",
             report_files=Path(environment["ONNURI_REPORT_FILES"]) if environment.get("ONNURI_REPORT_FILES") else None,
+            api_token=environment.get("ONNURI_API_TOKEN", ""),
             kafka=environment.get("ONNURI_KAFKA", ""),
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
             analysts=frozenset(filter(None, (address.strip().lower() for address in environment.get("ONNURI_ANALYSTS", "").split(",")))),
