@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import access
 from dashboard.frame import chosen_texts, top
 from dashboard.settings import DashboardSettings
-from dashboard.views import data, failures, incidents, live, markets
+from dashboard.views import data, failures, incidents, live, markets, report
 
 _ICON = Path(__file__).with_name("icon.svg")
 
@@ -17,6 +17,7 @@ _PAGES = {
     "incidents": ("incidents.nav", incidents.page),
     "markets": ("markets.nav", markets.page),
     "failures": ("failures.nav", failures.page),
+    "report": ("report.nav", report.page),
     "data": ("data.nav", data.page),
 }
 """A page's path in the address, the text that names it, and what shows it."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -33,6 +34,23 @@ console = Console(stderr=True)
 FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead.")]
 
+
+class Language(StrEnum):
+    """Languages of the report."""
+
+    ko = "ko"
+    en = "en"
+
+
+class Stage(StrEnum):
+    """Stages of a report: a draft, and the editions that are issued."""
+
+    draft = "draft"
+    first = "first"
+    interim = "interim"
+    final = "final"
+
+
 EXPECTED_ERRORS = (
     SettingError,
     NothingPublishedError,
@@ -53,12 +71,13 @@ def main() -> NoReturn:
     """Entry point: errors of use end in one message and exit code 1."""
     from streams.broker import BrokerError  # noqa: PLC0415  # the simulator and Java are only for some commands
     from streams.demo import DemoError  # noqa: PLC0415
+    from streams.reporting import ReportError  # noqa: PLC0415
     from streams.simulator.scenario import ScenarioError  # noqa: PLC0415
     from streams.simulator.sending import SendError  # noqa: PLC0415
 
     try:
         app()
-    except (*EXPECTED_ERRORS, BrokerError, DemoError, ScenarioError, SendError) as error:
+    except (*EXPECTED_ERRORS, BrokerError, DemoError, ReportError, ScenarioError, SendError) as error:
         console.print(f"[bold red]onnuri:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
@@ -143,16 +162,40 @@ def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> 
 
 
 @app.command()
-def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet.")]) -> None:
+def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet, .xlsx.")]) -> None:
     """Write one published table into a file. Example: onnuri export market_minute --out minutes.csv"""
     ending = out.suffix.removeprefix(".")
-    if ending not in ("csv", "json", "parquet"):
-        raise typer.BadParameter(f"{out} should end in .csv, .json or .parquet")
+    if ending not in ("csv", "json", "parquet", "xlsx"):
+        raise typer.BadParameter(f"{out} should end in .csv, .json, .parquet or .xlsx")
     with _snapshot() as snapshot:
         known = snapshot.connection.execute("SELECT table_name FROM information_schema.tables WHERE table_name <> 'migration' ORDER BY 1").fetchall()
         if (table,) not in known:
             raise typer.BadParameter(f"There is no table {table!r}. There are: {', '.join(name for (name,) in known)}")
         show(snapshot.sql(f'SELECT * FROM "{table}"'), Format(ending), out)  # noqa: S608  # one of the names just listed
+
+
+@app.command()
+def report(
+    incident: Annotated[str, typer.Argument(help="Id of an incident, from: onnuri incidents.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the PDF, HTML and XLSX.")],
+    lang: Annotated[Language | None, typer.Option(help="Language; by default ONNURI_LANGUAGE.")] = None,
+    stage: Annotated[Stage, typer.Option(help="Stage of this edition.")] = Stage.draft,
+    author: Annotated[
+        Path | None, typer.Option(help="Folder of causes.toml, measures.csv, moments.csv, compensation.toml; by default ONNURI_REPORT_FILES.")
+    ] = None,
+    issue: Annotated[str | None, typer.Option(help="Issue this edition under this name: it goes into the revision log.")] = None,
+    note: Annotated[str, typer.Option(help="A note for the revision log.")] = "",
+) -> None:
+    """Write the loss report on an incident. Example: onnuri report 20250301-0102-nation-baf589 --out reports --lang ko"""
+    from streams.reporting import write_report  # noqa: PLC0415
+
+    settings = Settings.read() if issue is None else _with_kafka()
+    if issue is not None and stage is Stage.draft:
+        raise typer.BadParameter("A draft is not issued: name the stage with --stage first, interim or final.")
+    for file in write_report(settings, incident, out, language=lang or settings.language, stage=stage, author=author, note=note, issued_by=issue):
+        typer.echo(file)
+    if issue is not None:
+        console.print("Issued. It appears in the revision log when the worker has applied it.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How commands print results: a table for people, JSON or CSV for programs, Parquet into a file."""
+"""How commands print results: a table for people, JSON or CSV for programs, Parquet and XLSX into a file."""
 
 import json
 from decimal import Decimal
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from warehouse.spreadsheets import neutralised
+from warehouse.spreadsheets import neutralised, workbook
 
 
 class Format(StrEnum):
@@ -20,6 +20,7 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     parquet = "parquet"
+    xlsx = "xlsx"
 
 
 class OutputError(Exception):
@@ -41,10 +42,10 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
 
 
 def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
-    if form is Format.parquet:
+    if form in {Format.parquet, Format.xlsx}:
         if out is None:
-            raise typer.BadParameter("--format parquet needs a file: --out FILE.parquet")
-        frame.write_parquet(out)
+            raise typer.BadParameter(f"--format {form} needs a file: --out FILE.{form}")
+        out.write_bytes(_workbook(frame)) if form is Format.xlsx else frame.write_parquet(out)
         return
     if form is Format.table and out is None:
         _table(frame)
@@ -54,6 +55,13 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     else:
         typer.echo(text, nl=False)
+
+
+def _workbook(frame: pl.DataFrame) -> bytes:
+    try:
+        return workbook(flat(frame))
+    except ValueError as error:
+        raise OutputError(f"{error} Write .csv or .parquet instead, or ask for fewer rows with: onnuri sql.") from None
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     dashboard_host: str = Field("127.0.0.1", description="Address of the dashboard.")
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
     analysts: str = Field("", description="Where people sign in to the dashboard: addresses of those who may enter something, with commas between.")
+    report_files: Path | None = Field(None, description="Folder of what the author of reports keeps: causes, measures, moments, rules for compensation.")
+    api_token: SecretStr | None = Field(
+        None, description="Token that the dashboard's HTTP API asks for. Default: none is asked, but where people sign in it is closed."
+    )
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 

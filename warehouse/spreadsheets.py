@@ -1,5 +1,7 @@
 """Frames as spreadsheets may have them: no cell and no head that a program would run as a formula (CWE-1236)."""
 
+import io
+
 import polars as pl
 import polars.selectors as cs
 
@@ -15,3 +17,21 @@ def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
     heads = pl.Series(frame.columns, dtype=pl.String).str.replace(RISKY, "'$0")
     texts = cs.by_dtype(pl.String, pl.Categorical, pl.Enum)
     return frame.with_columns(texts.cast(pl.String).str.replace(RISKY, "'$0")).rename(dict(zip(frame.columns, heads, strict=True)))
+
+
+MOST_ROWS = 1_048_575
+"""Rows that a sheet holds beside its head."""
+
+
+def workbook(frame: pl.DataFrame) -> bytes:
+    """``frame`` as XLSX, its texts neutralised. Lists and structs are to be made text before; times are written as they stand, without their zone.
+
+    Raises:
+        ValueError: it has more rows than a sheet holds.
+    """
+    if len(frame) > MOST_ROWS:
+        raise ValueError(f"A sheet holds {MOST_ROWS:,} rows, got {len(frame):,}.")
+    buffer = io.BytesIO()
+    odd = cs.duration() | cs.binary()
+    neutralised(frame.with_columns(odd.cast(pl.String, strict=False))).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
+    return buffer.getvalue()

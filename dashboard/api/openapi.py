@@ -53,13 +53,21 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     forms = {"application/json": {"schema": page}, CSV: {"schema": {"type": "string"}}, PARQUET: {"schema": {"type": "string", "format": "binary"}}}
-    problems = {"400": "A parameter cannot be used.", "401": "The token is missing or wrong.", "404": "There is no such incident.", "503": "Nothing is published yet."}
+    problems = {
+        "400": "A parameter cannot be used.",
+        "401": "The token is missing or wrong.",
+        "404": "There is no such incident.",
+        "503": "Nothing is published yet.",
+    }
     wrong = {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}
     return {
         "operationId": endpoint.path.strip("/"),
         "summary": endpoint.about,
         "parameters": [_parameter(parameter) for parameter in (*endpoint.parameters, *PAGING)],
-        "responses": {"200": {"description": endpoint.about, "content": forms}, **{code: {"description": about, "content": wrong} for code, about in problems.items()}},
+        "responses": {
+            "200": {"description": endpoint.about, "content": forms},
+            **{code: {"description": about, "content": wrong} for code, about in problems.items()},
+        },
     }
 
 

@@ -51,18 +51,27 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
             limit, offset = asked.pop("limit"), asked.pop("offset")
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
-        except NotAcceptableError as error:
-            return failure(406, "not_acceptable", str(error))
-        except BadParameterError as error:
-            return failure(400, "bad_parameter", str(error), error.name)
-        except AnalysisError as error:
-            return failure(400, "no_estimate", str(error))
-        except LookupError as error:
-            return failure(404, "not_found", str(error.args[0]))
-        except (NothingPublishedError, OSError, duckdb.IOException) as error:
-            return failure(503, "nothing_published", str(error))
+        except tuple(PROBLEMS) as error:
+            return _problem(error)
 
     return serve
+
+
+PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    NotAcceptableError: (406, "not_acceptable"),
+    BadParameterError: (400, "bad_parameter"),
+    AnalysisError: (400, "no_estimate"),
+    LookupError: (404, "not_found"),
+    NothingPublishedError: (503, "nothing_published"),
+    OSError: (503, "unreadable"),
+    duckdb.IOException: (503, "unreadable"),
+}
+"""What may go wrong, with its status and code; anything else is a bug."""
+
+
+def _problem(error: Exception) -> Response:
+    status, code = next(found for kind, found in PROBLEMS.items() if isinstance(error, kind))
+    return failure(status, code, str(error.args[0]) if error.args else str(error), error.name if isinstance(error, BadParameterError) else None)
 
 
 class _Answers:

@@ -16,7 +16,7 @@ from dashboard.formatting import SEOUL
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Basis = Literal["measured", "reported", "estimated"]
-Kind = TypeVar("Kind")
+Kind = TypeVar("Kind", bound=msgspec.Struct)
 Base = Literal["gross", "net", "merchants_loss", "failed_amount", "failed_purchases", "given_up", "buyers", "hours_waited"]
 
 

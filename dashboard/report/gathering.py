@@ -1,7 +1,6 @@
 """Everything a report says, as figures without words: from one snapshot, and from what the author keeps."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -106,7 +105,6 @@ def _shared(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _provenance(manifest: Manifest, published: Path, author: AuthorFiles) -> Provenance:
     named = sorted(file for files in manifest.files.values() for file in files)
-    content: Mapping[str, bytes] = author.raw
     total = hashlib.sha256()
     size = 0
     for name, state in (
@@ -121,8 +119,8 @@ def _provenance(manifest: Manifest, published: Path, author: AuthorFiles) -> Pro
             digest = hashlib.file_digest(file, "sha256")
             size += file.tell()
         total.update(f"{name} {digest.hexdigest()}\n".encode())
-    for name in sorted(content):
-        total.update(f"{name} {hashlib.sha256(content[name]).hexdigest()}\n".encode())
+    for name, content in sorted(author.raw.items()):
+        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     return Provenance(version("onnuri"), manifest, total.hexdigest(), len(named), size)
 
 

@@ -6,6 +6,9 @@ from importlib import resources
 from dashboard.report.document import Block, Bullets, Code, Document, Figures, Notice, Paragraph, Picture, Section, Table
 from dashboard.report.pictures import FAMILY
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""No script, and nothing fetched, whatever a text holds."""
+
 STACK = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
 
 
@@ -19,6 +22,7 @@ def write_html(document: Document) -> bytes:
     title = f"{document.title} – {document.subtitle}"
     page = (
         f'<!DOCTYPE html>\n<html lang="{document.language}">\n<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n"
         f'<header><h1>{escape(document.title)}</h1><p class="subtitle">{escape(document.subtitle)}</p><dl class="head">{head}</dl></header>\n'
         f'<nav aria-label="{escape(document.words["contents"])}"><h2>{escape(document.words["contents"])}</h2><ol>{contents}</ol></nav>\n'
@@ -38,30 +42,35 @@ def _section(name: str, label: str, part: Section) -> str:
 def _block(block: Block) -> str:
     match block:
         case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
+            html = f"<p>{escape(text)}</p>"
         case Bullets(texts):
-            return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+            html = "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
         case Notice(text, tone):
-            return f'<p class="notice {tone}" role="note">{escape(text)}</p>'
+            html = f'<p class="notice {tone}" role="note">{escape(text)}</p>'
         case Figures(shown):
-            cells = "".join(
-                f'<div><dt>{escape(what)}</dt><dd class="value">{escape(value)}</dd><dd class="about">{escape(about)}</dd></div>' for what, value, about in shown
-            )
-            return f'<dl class="figures">{cells}</dl>'
+            html = f'<dl class="figures">{"".join(_figure(*figure) for figure in shown)}</dl>'
         case Picture(svg, title, sentence):
-            drawn = svg.replace(f'font-family="{FAMILY}"', f'font-family="{escape(STACK)}"').replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
-            return f"<figure>{drawn}<figcaption><strong>{escape(title)}.</strong> {escape(sentence)}</figcaption></figure>"
+            drawn = svg.replace(f'font-family="{FAMILY}"', f'font-family="{escape(STACK)}"').replace(
+                "<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1
+            )
+            html = f"<figure>{drawn}<figcaption><strong>{escape(title)}.</strong> {escape(sentence)}</figcaption></figure>"
         case Code(title, text):
-            return f'<h3>{escape(title)}</h3><pre tabindex="0">{escape(text)}</pre>'
+            html = f'<h3>{escape(title)}</h3><pre tabindex="0">{escape(text)}</pre>'
         case Table():
-            return _table(block)
+            html = _table(block)
+    return html
+
+
+def _figure(what: str, value: str, about: str) -> str:
+    return f'<div><dt>{escape(what)}</dt><dd class="value">{escape(value)}</dd><dd class="about">{escape(about)}</dd></div>'
 
 
 def _table(table: Table) -> str:
     aligned = [' class="number"' if place in table.numbers else "" for place in range(len(table.columns))]
     head = "".join(f'<th scope="col"{align}>{escape(name)}</th>' for align, name in zip(aligned, table.columns, strict=True))
     rows = "".join(
-        "<tr>" + "".join(f"<td{align}>{escape(cell.text)}</td>" for align, cell in zip(aligned, row, strict=True)) + "</tr>" for row in table.rows[: table.printed]
+        "<tr>" + "".join(f"<td{align}>{escape(cell.text)}</td>" for align, cell in zip(aligned, row, strict=True)) + "</tr>"
+        for row in table.rows[: table.printed]
     )
     note = f'<p class="table-note">{escape(table.note)}</p>' if table.note else ""
     body = f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,6 +1,6 @@
 """What it cost: from expected sales to merchants' loss, by every method, and what moves the figure."""
 
-from dashboard import charts
+from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.figures.ladder import Range, Scenario
 from dashboard.formatting import SEOUL, percent
@@ -42,6 +42,16 @@ def waterfall(report: Report, words: Wording) -> Section:
     )
     blocks: list[Block] = [
         picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), sentence),
+        picture(
+            bars.ladder_chart(ladder, words.texts),
+            words("report_table.waterfall"),
+            words(
+                "report_waterfall.chart_sentence",
+                gross=words.won(ladder.gross.value),
+                net=words.won(ladder.net.value),
+                merchants=_said(ladder.merchants, words),
+            ),
+        ),
         words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.25, 0.17, 0.26, 0.32]),
     ]
     if ladder.substitution is None:
@@ -64,8 +74,10 @@ def methods(report: Report, words: Wording) -> Section:
         ]
         for method in figures.methods
     ]
+    names = [row[0].text for row in rows]
     blocks: list[Block] = [
         words.paragraph("report_methods.sentence"),
+        picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
         words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.3, 0.22, 0.15, 0.22, 0.11]),
     ]
     if not len(figures.claims):
@@ -99,6 +111,10 @@ def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]
             ]
         )
     return rows
+
+
+def _said(found: Range, words: Wording) -> str:
+    return words.interval(found.low, found.high) if found.value is None else words.won(found.value)
 
 
 def _ranged(found: Range | None, words: Wording) -> list[Cell]:

@@ -94,7 +94,9 @@ def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
     rate = f"{rule.rate:.0%}" if of_money else words.won(rule.rate)
     amount, interval = plain(words("app.not_available")), plain("")
     if base is not None:
-        value, low, high = (None if figure is None else min(max(figure, 0) * rule.rate, rule.cap or float("inf")) for figure in (base.value, base.low, base.high))
+        value, low, high = (
+            None if figure is None else min(max(figure, 0) * rule.rate, rule.cap or float("inf")) for figure in (base.value, base.low, base.high)
+        )
         amount = words.money(value) if value is not None else plain(words("report_waterfall.interval_only"))
         interval = plain("" if low == high else words.interval(low, high))
     return [
