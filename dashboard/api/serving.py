@@ -51,6 +51,8 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
             limit, offset = asked.pop("limit"), asked.pop("offset")
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
+        except (KeyError, IndexError):
+            raise  # a bug, and no answer
         except tuple(PROBLEMS) as error:
             return _problem(error)
 

@@ -133,11 +133,19 @@ def _csv(path: Path, raw: dict[str, bytes], kind: type[Kind]) -> list[Kind]:
     entries = []
     for row in rows:
         try:
-            entries.append(msgspec.convert({name: value.strip() for name, value in row.items() if value}, kind, strict=False))
+            entries.append(msgspec.convert({name: _written_out(name, value.strip()) for name, value in row.items() if value}, kind, strict=False))
         except (msgspec.ValidationError, AttributeError) as error:
             said = "more cells than columns" if isinstance(error, AttributeError) else error
             raise AuthorError(f"{path}, line {rows.line_num}: {said}. docs/report.md has an example.") from None
     return entries
+
+
+def _written_out(name: str, value: str) -> str:
+    """A time as people write it, without its seconds, as RFC 3339 wants it; anything else as it is."""
+    try:
+        return datetime.fromisoformat(value).isoformat() if name == "at" else value
+    except ValueError:
+        return value
 
 
 def _text(path: Path, raw: dict[str, bytes]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.formatting import MISSING, clock, count, day_name, duration, percent, seoul, won
+from dashboard.formatting import MISSING, clock, count, day_name, duration, percent, seoul, unbroken, won
 from dashboard.report.document import Cell, Paragraph, Table
 from dashboard.texts import Texts
 
@@ -28,7 +28,7 @@ class Wording:
             return MISSING
         if high is None:
             return self("report.at_least", amount=self.won(low))
-        return f"{self.won(low)} ~ {self.won(high)}"
+        return f"{unbroken(self.won(low))} ~ {unbroken(self.won(high))}"
 
     def moment(self, at: datetime | None) -> str:
         """Day with its year, and time in Seoul."""
@@ -40,7 +40,7 @@ class Wording:
 
     def money(self, amount: float | None) -> Cell:
         """An amount in a table."""
-        return Cell(self.won(amount), None if amount is None else round(amount), "krw")
+        return Cell(unbroken(self.won(amount)), None if amount is None else round(amount), "krw")
 
     def number(self, figure: float | None) -> Cell:
         """A count in a table; unknown is said so, never zero."""

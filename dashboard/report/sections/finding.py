@@ -74,7 +74,7 @@ def course(report: Report, words: Wording) -> Section:
         for rule in figures.rules
     ]
     blocks: list[Block] = [
-        words.table("course", ["when", "what", "after", "basis", "source"], cells, widths=[0.24, 0.26, 0.14, 0.09, 0.27]),
+        words.table("course", ["when", "what", "after", "basis", "source"], cells, widths=[0.24, 0.23, 0.17, 0.11, 0.25]),
         words.table("limits", ["limit", "reached", "result"], limits, note=words("report_course.rules_note"), widths=[0.42, 0.33, 0.25]),
     ]
     return Section(words("report_course.title"), blocks)

@@ -52,7 +52,7 @@ def waterfall(report: Report, words: Wording) -> Section:
                 merchants=_said(ladder.merchants, words),
             ),
         ),
-        words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.25, 0.17, 0.26, 0.32]),
+        words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
     ]
     if ladder.substitution is None:
         blocks.append(Notice(words("report_waterfall.no_survey")))
@@ -78,7 +78,7 @@ def methods(report: Report, words: Wording) -> Section:
     blocks: list[Block] = [
         words.paragraph("report_methods.sentence"),
         picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
-        words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.3, 0.22, 0.15, 0.22, 0.11]),
+        words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.25, 0.2, 0.15, 0.3, 0.1]),
     ]
     if not len(figures.claims):
         blocks.append(words.paragraph("report_methods.no_claims"))
