@@ -122,7 +122,9 @@ def scope(report: Report, words: Wording) -> Section:
             ]
             for row in found.iter_rows(named=True)
         ]
-        blocks.append(words.table(f"attempts_by_{name}", [name, "attempts", "failed", "failure_rate", "decline_rate"], rows))
+        blocks.append(
+            words.table(f"attempts_by_{name}", [name, "attempts", "failed", "failure_rate", "decline_rate"], rows, widths=[0.36, 0.16, 0.16, 0.16, 0.16])
+        )
     return Section(words("report_scope.title"), blocks)
 
 

@@ -10,6 +10,7 @@ from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
 
 PRINTED = 20
+PARTS = [0.18, 0.16, 0.24, 0.165, 0.155, 0.1]
 
 
 def places(report: Report, words: Wording) -> Section:
@@ -25,19 +26,23 @@ def places(report: Report, words: Wording) -> Section:
             sentence = words("incidents.hardest_sentence", name=figures.regions["name"][0], lost=words.won(figures.regions["lost"][0]))
             blocks.append(picture(charts.hardest_chart(figures.regions, words.texts), words("incidents.regions"), sentence))
         blocks += [
-            words.table("loss_by_region", ["region", "lost", "interval", "expected", "observed", "lost_share"], _rows(report.regions, words)),
-            words.table("loss_by_channel", ["channel", "lost", "interval", "expected", "observed", "lost_share"], _rows(_channels(report, words), words)),
+            words.table("loss_by_region", ["region", "lost", "interval", "expected", "observed", "lost_share"], _rows(report.regions, words), widths=PARTS),
+            words.table(
+                "loss_by_channel", ["channel", "lost", "interval", "expected", "observed", "lost_share"], _rows(_channels(report, words), words), widths=PARTS
+            ),
             words.table(
                 "loss_by_market",
                 ["market", "region", "lost", "interval", "expected", "observed", "lost_share"],
                 _rows(report.markets, words, "region"),
                 printed=PRINTED,
                 note=words("report_places.intervals_note"),
+                widths=[0.15, 0.12, 0.15, 0.2, 0.155, 0.145, 0.08],
             ),
             words.table(
                 "loss_by_size",
                 ["size", "markets", "lost", "expected", "observed", "lost_share"],
                 [_size(row, words) for row in report.sizes.iter_rows(named=True)],
+                widths=[0.22, 0.12, 0.18, 0.18, 0.18, 0.12],
             ),
         ]
     merchants = [
@@ -52,7 +57,9 @@ def places(report: Report, words: Wording) -> Section:
         for row in figures.merchants.iter_rows(named=True)
     ]
     columns = ["merchant", "market", "region", "failed_amount", "failed", "sales"]
-    blocks.append(words.table("merchants", columns, merchants, printed=PRINTED, note=words("report_places.merchants_note")))
+    blocks.append(
+        words.table("merchants", columns, merchants, printed=PRINTED, note=words("report_places.merchants_note"), widths=[0.16, 0.24, 0.18, 0.16, 0.1, 0.16])
+    )
     return Section(words("report_places.title"), blocks)
 
 
