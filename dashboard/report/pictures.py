@@ -1,5 +1,6 @@
 """The dashboard's charts as SVG, drawn without a browser, a network or the fonts of the machine."""
 
+import hashlib
 import re
 from functools import cache
 from importlib import resources
@@ -29,7 +30,16 @@ def svg_of(drawing: Drawing) -> str:
     spec = {**_refonted(drawing.spec), "width": WIDTH, "datasets": {name: frame.to_dicts() for name, frame in drawing.data.items()}}
     # What tooltips would say is in the sentence.
     svg: str = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
-    return re.sub(r' aria-[a-z]+="[^"]*"| role="[^"]*"', "", svg)
+    return _named(re.sub(r' aria-[a-z]+="[^"]*"| role="[^"]*"', "", svg))
+
+
+def _named(svg: str) -> str:
+    """The ids inside, which the drawing counts on and on in a process, by the picture's own content: the same each time, and another in each picture."""
+    ids = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    for number, name in enumerate(ids):
+        svg = re.sub(rf'(\bid="|url\(#|href="#){re.escape(name)}(?=["\)])', rf"\g<1>@{number}", svg)
+    mark = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    return re.sub(r'(\bid="|url\(#|href="#)@(\d+)(?=["\)])', rf"\g<1>p{mark}-\2", svg)
 
 
 def fonts() -> Path:
