@@ -20,6 +20,9 @@ DASHBOARD = Path(__file__).parents[1] / "dashboard"
 FROM_DATA = {"kind", "scope", "remark", "service", "channel", "code", "dictionary", "column"}
 """Groups that are looked up by a name from data."""
 
+ASKING = {"texts", "words", "self", "paragraph"}
+"""What texts are asked of by their keys: pages have ``texts``, the report's sections ``words``."""
+
 
 def asked_keys() -> set[str]:
     """Every literal that looks like a text's key in the dashboard's code, and every f-string's possible keys."""
@@ -27,9 +30,9 @@ def asked_keys() -> set[str]:
     found: set[str] = set()
     for file in DASHBOARD.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "texts" and node.args:
+            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", getattr(node.func, "attr", "")) in ASKING:
                 found |= keys_of(node.args[0])
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(rf"({'|'.join(groups)})\.(?!py$)[a-z_]+", node.value):
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(rf"({'|'.join(groups)})\.(?!py$)[a-z_]*[a-z]", node.value):
                 found.add(node.value)
     return found
 

@@ -114,7 +114,7 @@ def scope(report: Report, words: Wording) -> Section:
         found = report.outcomes.group_by(name).agg(pl.col("approved", "declined", "failed").sum()).sort("failed", name, descending=[True, False])
         rows = [
             [
-                plain(words.texts.named("report_channel", row[name]) if name == "channel" else row[name]),
+                plain(words.texts.named("channel", row[name]) if name == "channel" else row[name]),
                 words.number(attempts := row["approved"] + row["declined"] + row["failed"]),
                 words.number(row["failed"]),
                 words.share(row["failed"] / attempts if attempts else None),

@@ -64,7 +64,7 @@ def places(report: Report, words: Wording) -> Section:
 
 
 def _channels(report: Report, words: Wording) -> pl.DataFrame:
-    return report.channels.with_columns(name=pl.Series([words.texts.named("report_channel", name) for name in report.channels["name"]], dtype=pl.String))
+    return report.channels.with_columns(name=pl.Series([words.texts.named("channel", name) for name in report.channels["name"]], dtype=pl.String))
 
 
 def _rows(frame: pl.DataFrame, words: Wording, place: str = "") -> list[list[Cell]]:
