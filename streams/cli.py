@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
 
-from streams.markets import MarketListError, read_markets
+from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
 from warehouse.analysis import AnalysisError
@@ -251,8 +251,12 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
     found = read_markets(file)
     for problem in found.problems:
         _remark(problem)
-    say_commands(_with_kafka(), actor, market_commands(found.markets))
-    typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks.")
+    settings = _with_kafka()
+    say_commands(settings, actor, market_commands(found.markets))
+    missing = unmatched(settings.published_folder, found.markets)
+    if missing:
+        _remark(f"{len(missing)} market ids have attempts but are in no list: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}. Add them under these ids.")
+    typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks, {len(missing)} ids with attempts in no list.")
 
 
 @app.command()

@@ -134,7 +134,7 @@ def test_the_wheel_carries_every_file_that_is_read_at_run_time(tmp_path):
         path.relative_to(ROOT).as_posix()
         for package in ("streams", "warehouse", "dashboard")
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".sql", ".toml", ".css"}
+        if path.suffix in {".sql", ".toml", ".css", ".typ"}
     }
     program = "from setuptools import setup; setup()"
     for name in ("pyproject.toml", "LICENSE", "streams", "warehouse", "dashboard"):
