@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -201,6 +202,15 @@ def test_a_table_shows_brackets_as_they_are(onnuri, published):
 def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
     assert onnuri("export", "market_minute", "--out", tmp_path / f"m.{ending}", published=published).code == 0
     assert read(tmp_path / f"m.{ending}")["approved_amount"].to_list() == [25_000, 25_000]
+
+
+def test_a_workbook_is_exported_with_names_that_no_spreadsheet_runs(onnuri, published, tmp_path):
+    assert onnuri("export", "market", "--out", tmp_path / "m.xlsx", published=published).code == 0
+    with zipfile.ZipFile(tmp_path / "m.xlsx") as book:
+        sheet, strings = (book.read(f"xl/{name}.xml").decode() for name in ("worksheets/sheet1", "sharedStrings"))
+    assert "<f>" not in sheet
+    assert "'=HYPERLINK" in strings
+    assert "'+82" in strings
 
 
 def test_sql_cannot_change_what_is_published(onnuri, published):
