@@ -5,6 +5,7 @@ import sys
 
 MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
+    "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
     "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
     "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",
