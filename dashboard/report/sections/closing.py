@@ -7,7 +7,7 @@ from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
 from warehouse.connection import query_text
 
-QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "load_in_span", "outcomes_by_place")
+QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "services_in_span", "outcomes_by_place")
 """The queries that the figures rest on."""
 
 
@@ -28,8 +28,9 @@ def unknown(report: Report, words: Wording) -> Section:
         open_questions.append(words("report_unknown.causes"))
     if report.provenance.manifest.totals.get("lost"):
         open_questions.append(words("report_unknown.lost", number=count(report.provenance.manifest.totals["lost"])))
-    warnings = [sentence(warning, words.texts) for warning in figures.loss.warnings] if figures.loss else []
-    return Section(words("report_unknown.title"), [Bullets(open_questions + warnings)])
+    remarks = [*(figures.loss.warnings if figures.loss else ()), *(remark for method in figures.methods for remark in method.remarks)]
+    said = dict.fromkeys(sentence(remark, words.texts) for remark in remarks)
+    return Section(words("report_unknown.title"), [Bullets([*open_questions, *said])])
 
 
 def revisions(report: Report, words: Wording) -> Section:

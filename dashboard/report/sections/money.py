@@ -4,6 +4,7 @@ from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.figures.ladder import Range, Scenario
 from dashboard.formatting import SEOUL, percent
+from dashboard.remarks import sentence
 from dashboard.report.document import Block, Cell, Notice, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
@@ -25,7 +26,7 @@ def waterfall(report: Report, words: Wording) -> Section:
     ladder = figures.ladder()
     if ladder is None or figures.loss is None:
         return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
-    made_up = Range(ladder.made_up, ladder.made_up, ladder.made_up)
+    made_up = None if ladder.back is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
     steps = [
         ("expected", Range(ladder.expected, ladder.observed + ladder.gross.low, ladder.observed + ladder.gross.high)),
         ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
@@ -37,11 +38,11 @@ def waterfall(report: Report, words: Wording) -> Section:
     ]
     rows = [[plain(words(f"report_waterfall.{name}")), *_ranged(found, words), plain(words(f"report_waterfall.{name}_how"))] for name, found in steps]
     span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
-    sentence = words(
+    told = words(
         "incidents.sales_sentence", lost=words.won(figures.loss.lost), expected=words.won(figures.loss.expected), observed=words.won(figures.loss.observed)
     )
     blocks: list[Block] = [
-        picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), sentence),
+        picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), told),
         picture(
             bars.ladder_chart(ladder, words.texts),
             words("report_table.waterfall"),
@@ -80,6 +81,7 @@ def methods(report: Report, words: Wording) -> Section:
         picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
         words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.25, 0.2, 0.15, 0.3, 0.1]),
     ]
+    blocks += [Notice(sentence(remark, words.texts)) for remark in figures.disagreements]
     if not len(figures.claims):
         blocks.append(words.paragraph("report_methods.no_claims"))
     blocks += [
