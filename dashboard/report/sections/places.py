@@ -10,7 +10,7 @@ from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
 
 PRINTED = 20
-PARTS = [0.18, 0.16, 0.24, 0.165, 0.155, 0.1]
+PARTS = [0.17, 0.16, 0.28, 0.15, 0.14, 0.1]
 
 
 def places(report: Report, words: Wording) -> Section:
@@ -36,7 +36,7 @@ def places(report: Report, words: Wording) -> Section:
                 _rows(report.markets, words, "region"),
                 printed=PRINTED,
                 note=words("report_places.intervals_note"),
-                widths=[0.15, 0.12, 0.15, 0.2, 0.155, 0.145, 0.08],
+                widths=[0.15, 0.12, 0.145, 0.23, 0.145, 0.135, 0.075],
             ),
             words.table(
                 "loss_by_size",
