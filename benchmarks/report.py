@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,9 @@ Made = TypeVar("Made")
 def main(arguments: list[str]) -> int:
     """Write one report and print what each step took."""
     options = argparse.ArgumentParser(prog="python -m benchmarks report", description=__doc__)
-    options.add_argument("--published", type=Path, default=Path("data/demo/published"), help="a published state, e.g. of onnuri demo --headless (default: %(default)s)")
+    options.add_argument(
+        "--published", type=Path, default=Path("data/demo/published"), help="a published state, e.g. of onnuri demo --headless (default: %(default)s)"
+    )
     options.add_argument("--lang", default="ko", choices=("ko", "en"))
     given = options.parse_args(arguments)
     began, worked = time.monotonic(), time.process_time()
@@ -29,7 +32,7 @@ def main(arguments: list[str]) -> int:
         report = timed("figures", lambda: gather(snapshot, given.published, incident, AuthorFiles()))
     document = timed("document", lambda: compose(report, given.lang))
     for form, write in WRITERS.items():
-        content = timed(form, lambda write=write: write(document))  # type: ignore[misc]
+        content = timed(form, partial(write, document))
         print(f"{'':10} {len(content) / 1000:8,.0f} kB")
     print(f"{'all':10} {time.monotonic() - began:8.2f} s {time.process_time() - worked:8.2f} s of the processor")
     return 0

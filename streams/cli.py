@@ -255,7 +255,9 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
     say_commands(settings, actor, market_commands(found.markets))
     missing = unmatched(settings.published_folder, found.markets)
     if missing:
-        _remark(f"{len(missing)} market ids have attempts but are in no list: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}. Add them under these ids.")
+        _remark(
+            f"{len(missing)} market ids have attempts but are in no list: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}. Add them under these ids."
+        )
     typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks, {len(missing)} ids with attempts in no list.")
 
 
