@@ -175,7 +175,7 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
 
 def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
     """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known."""
-    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start, pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
+    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start.astimezone(UTC), pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
     return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
 
 
@@ -222,7 +222,7 @@ def _fine_hours(start: datetime, end: datetime) -> list[int]:
 def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFrame:
     """Spans that are no example of ordinary sales, aware; only those that began before a moment."""
     found = _aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
-    return found if before is None else found.filter(pl.col("starts_at") < before)
+    return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
 
 
 def _aware(frame: pl.DataFrame) -> pl.DataFrame:
