@@ -35,7 +35,7 @@ def waterfall(report: Report, words: Wording) -> Section:
         ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
         ("gross", ladder.gross),
         ("made_up", made_up),
-        ("net", ladder.net),
+        ("net", None if ladder.back is None else ladder.net),
         ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
         ("merchants", ladder.merchants),
     ]
@@ -50,7 +50,7 @@ def waterfall(report: Report, words: Wording) -> Section:
             bars.ladder_chart(ladder, words.texts),
             words("report_table.waterfall"),
             words(
-                "report_waterfall.chart_sentence",
+                "report_waterfall.chart_sentence" if made_up else "report_waterfall.chart_sentence_open",
                 gross=words.won(ladder.gross.value),
                 net=words.won(ladder.net.value),
                 merchants=_said(ladder.merchants, words),
