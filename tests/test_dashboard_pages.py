@@ -251,7 +251,7 @@ def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_whole_app_starts_on_the_live_page(published: Path) -> None:
-    app = AppTest.from_file(str(Path(command()[4])), default_timeout=60).run()
+    app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60).run()
     assert not app.exception
     assert "오늘 결제액" in words(app)
     assert published.exists()

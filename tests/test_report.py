@@ -14,7 +14,7 @@ from pypdf import PdfReader
 
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
-from dashboard.report.author import NAMES, AuthorError, AuthorFiles, read_author
+from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
@@ -138,13 +138,20 @@ def test_what_the_author_keeps_is_in_the_report_with_how_it_is_known(written):
 
 
 def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(report):
-    table = next(table for table in compose(report, "ko").tables if table.name == "compensation")
-    amounts = [row[4].value for row in table.rows]
-    ladder = report.figures.ladder()
+    def paid(base: str, rate: float, cap: int | None = None) -> list[object]:
+        author = AuthorFiles(rules=[Rule("rule", "merchants", base, rate, "source", cap)])
+        table = next(table for table in compose(Report(**{**report.__dict__, "author": author}), "ko").tables if table.name == "compensation")
+        return [table.rows[0][4].value, table.rows[0][4].text]
+
+    people, loss, ladder = report.figures.people, report.figures.loss, report.figures.ladder()
+    assert loss is not None
     assert ladder is not None
-    assert ladder.net.value is not None
-    assert amounts[0] == round(ladder.net.value * 0.1)
-    assert amounts[1] == min(report.figures.people.given_up * 3000, 100_000_000)
+    assert paid("gross", 0.5)[0] == round(loss.lost * 0.5)
+    assert paid("given_up", 3_000)[0] == people.given_up * 3_000
+    assert paid("given_up", 3_000, 5_000_000)[0] == 5_000_000
+    # Nobody knows the buyers of the test's data, so nothing is known of what they made up later.
+    assert ladder.back is None
+    assert paid("net", 0.1) == [None, "산출 불가"]
 
 
 def test_parts_add_up_to_the_whole(report):

@@ -1,7 +1,7 @@
 """What the incident page shows: the list, and one incident with what it cost."""
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, Self
 
 import polars as pl
@@ -210,7 +210,9 @@ def _account(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str
     if end <= start:
         return None
     try:
-        return account_between(snapshot, start, end, scope=scope["scope"], scope_name=scope["scope_name"], incident_id=incident_id)
+        return account_between(
+            snapshot, start.astimezone(UTC), end.astimezone(UTC), scope=scope["scope"], scope_name=scope["scope_name"], incident_id=incident_id
+        )
     except HistoryError:
         return None
 

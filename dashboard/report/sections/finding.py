@@ -36,9 +36,19 @@ def finding(report: Report, words: Wording) -> Section:
     blocks: list[Block] = [
         words.paragraph("report_finding.sentence", **place, **money, status=status),
         Figures(shown),
+        *launch_notice(report, words),
         Notice(words("report_finding.gross_only")),
     ]
     return Section(words("report_finding.title"), blocks)
+
+
+def launch_notice(report: Report, words: Wording) -> list[Block]:
+    """On a launch demand is not known, and the figure stands for one that went on as before; empty for any other outage."""
+    launch = report.figures.account.launch if report.figures.account else None
+    if launch is None:
+        return []
+    amounts = {"low": words.won(launch.low), "high": words.won(launch.high)}
+    return [Notice(words("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}"))]
 
 
 def recovered(report: Report, words: Wording) -> str:

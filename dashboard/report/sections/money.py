@@ -10,6 +10,9 @@ from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
 
+FACTORS = (1.0, 1.5, 2.0, 3.0)
+"""Demand over that of an ordinary day, in the table of a launch."""
+
 SCENARIOS = (
     ("demand_low", Scenario(demand=0.8)),
     ("demand_high", Scenario(demand=1.2)),
@@ -32,7 +35,7 @@ def waterfall(report: Report, words: Wording) -> Section:
         ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
         ("gross", ladder.gross),
         ("made_up", made_up),
-        ("net", ladder.net),
+        ("net", None if ladder.back is None else ladder.net),
         ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
         ("merchants", ladder.merchants),
     ]
@@ -47,7 +50,7 @@ def waterfall(report: Report, words: Wording) -> Section:
             bars.ladder_chart(ladder, words.texts),
             words("report_table.waterfall"),
             words(
-                "report_waterfall.chart_sentence",
+                "report_waterfall.chart_sentence" if made_up else "report_waterfall.chart_sentence_open",
                 gross=words.won(ladder.gross.value),
                 net=words.won(ladder.net.value),
                 merchants=_said(ladder.merchants, words),
@@ -87,8 +90,23 @@ def methods(report: Report, words: Wording) -> Section:
     blocks += [
         words.table("sensitivity", ["assumption", "gross", "net", "merchants"], _sensitivities(figures, words), widths=[0.37, 0.18, 0.18, 0.27]),
         words.paragraph("report_methods.sensitivity_note"),
+        *_launch(figures, words),
     ]
     return Section(words("report_methods.title"), blocks)
+
+
+def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
+    """The loss of a launch by the demand that nobody knows."""
+    launch = figures.account.launch if figures.account else None
+    if launch is None:
+        return []
+    factors = sorted({launch.factor_low, *(factor for factor in FACTORS if launch.factor_low < factor < launch.factor_high), launch.factor_high})
+    rows = [
+        [plain(f"{factor:g}×"), words.money(factor * launch.ordinary), words.money(lost), plain(words.interval(low, high))]
+        for factor, (lost, low, high) in ((factor, launch.at(factor)) for factor in factors)
+    ]
+    table = words.table("launch", ["factor", "expected", "lost", "interval"], rows, note=words("report_methods.launch_note"), widths=[0.16, 0.24, 0.24, 0.36])
+    return [table]
 
 
 def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]:
