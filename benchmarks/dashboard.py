@@ -112,7 +112,9 @@ class World:
 
 async def view(address: str, viewer: Viewer, seconds: float) -> None:
     """Keep the live page open and refresh it as it asks for, for ``seconds``."""
-    async with connect(f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, subprotocols=["streamlit"], origin=address) as socket_:  # type: ignore[list-item]
+    async with connect(
+        f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"], origin=address
+    ) as socket_:  # type: ignore[list-item]
         fragment, interval, _ = await _run(socket_, viewer, "")
         if not fragment:
             raise RuntimeError("The live page asked for no refresh. Does it still show the benchmark's data?")
@@ -181,7 +183,10 @@ def main(arguments: list[str]) -> int:
             used = server.cpu_times()
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
     times = sorted(took for viewer in viewers for took in viewer.refreshes)
     errors = sum(viewer.errors for viewer in viewers)
     cuts = quantiles(times, n=20) if len(times) > 1 else [0.0] * 19

@@ -1,5 +1,7 @@
 """What pages have been given already: every published state is worked out once, for all viewers together."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +54,8 @@ def live_page(published: Path) -> LivePage:
     """
     manifest = _manifest(published)
     with _readable(published):
-        live = _live(str(published), manifest.warehouse_id, manifest.sequence)
-    return LivePage(freshness_of(manifest, datetime.now(UTC)), live)
+        shown, live = _newest(str(published), manifest.warehouse_id).figures(manifest, lambda: _live(published, manifest.warehouse_id))
+    return LivePage(freshness_of(shown, datetime.now(UTC)), live)
 
 
 def incident_list(published: Path) -> IncidentList:
@@ -156,12 +158,41 @@ def _manifest(published: Path) -> Manifest:
 # The arguments below are what a cached answer is known by; those that Streamlit shall not look at begin with an underscore.
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _live(published: str, warehouse_id: str, sequence: int) -> Live:  # noqa: ARG001
-    with open_snapshot(Path(published)) as snapshot:
+class _Newest:
+    """The newest live figures. One viewer at a time works out a new state; the others see the one before it meanwhile.
+
+    If each waited for the newest, ten viewers on a slow machine would wait for ten states in turn.
+    """
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.known: tuple[Manifest, Live] | None = None
+
+    def figures(self, manifest: Manifest, work: Callable[[], Live]) -> tuple[Manifest, Live]:
+        known = self.known
+        if known is not None and known[0].sequence == manifest.sequence:
+            return known
+        if not self.turn.acquire(blocking=known is None) and known is not None:
+            return known
+        try:
+            # The one who had the turn before may have brought it already.
+            if self.known is None or self.known[0].sequence != manifest.sequence:
+                self.known = (manifest, work())
+            return self.known
+        finally:
+            self.turn.release()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _newest(published: str, warehouse_id: str) -> _Newest:  # noqa: ARG001
+    return _Newest()
+
+
+def _live(published: Path, warehouse_id: str) -> Live:
+    with open_snapshot(published) as snapshot:
         start = day_start_of(snapshot.manifest)
         as_of = known_until(incidents_of_the_day(snapshot, start), start)
-        return live_figures(snapshot, _band(published, warehouse_id, start, as_of, _snapshot=snapshot))
+        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot))
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
