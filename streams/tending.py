@@ -80,7 +80,8 @@ class Tending:
         return reaches
 
     def close(self) -> None:
-        """Finish what is being published."""
+        """End publishing with the file that is being written: in a backlog a state can have thousands, and the next worker writes what is missing."""
+        self.publisher.ending = True
         self.publishing.shutdown(wait=True)
 
     def _partition(self, tp: TP) -> Partition:

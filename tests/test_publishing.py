@@ -14,7 +14,7 @@ from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import published_cells, recount
 from warehouse import publishing
 from warehouse.ingest import Writer
-from warehouse.publishing import HOURLY, KEEP_SECONDS, Publisher, wanted_files
+from warehouse.publishing import HOURLY, KEEP_SECONDS, Publisher, PublishingEndedError, wanted_files
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
 HOUR = timedelta(hours=1)
@@ -199,6 +199,18 @@ def test_a_crash_between_the_files_and_the_manifest_leaves_the_old_state_readabl
     publish(Publisher(writer.connection, folder))
     assert cells(folder) == recount([payment(1), payment(2)], [])
     assert parquet(folder) == written, "files that are whole are not written again"
+
+
+def test_a_worker_that_ends_writes_no_further_file_and_the_next_one_does(writer: Writer, folder: Path):
+    publisher = Publisher(writer.connection, folder)
+    publish(publisher)
+    write(writer, payment(1))
+    publisher.ending = True
+    with pytest.raises(PublishingEndedError):
+        publish(publisher)
+    assert cells(folder) == {}
+    publish(Publisher(writer.connection, folder))
+    assert cells(folder) == recount([payment(1)], [])
 
 
 def test_a_manifest_is_never_half_written(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):

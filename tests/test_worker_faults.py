@@ -48,9 +48,11 @@ def killed_in_turn(worker: WorkerProcess, steps: list[str], chance: random.Rando
             # Reading a manifest of a thousand files is work that the worker would wait for.
             time.sleep(0.3)
         died[step] += worker.kill() == -signal.SIGKILL and counted(worker) < total
-    worker.fault = ""
+    worker.fault, worker.settings = "", worker.settings.model_copy(update={"batch_rows": 50_000})
     worker.start()
-    worker.wait(lambda: counted(worker) == total and worker.manifest()["lag"] == 0, 300)
+    while not (counted(worker) == total and worker.manifest()["lag"] == 0):
+        before = worker.health().get("committed_at"), worker.manifest().get("sequence")
+        worker.wait(lambda: (worker.health().get("committed_at"), worker.manifest().get("sequence")) != before)  # noqa: B023  # called within this turn
     return died
 
 

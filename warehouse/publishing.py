@@ -40,6 +40,10 @@ BACKLOG = 100_000
 SEOUL = timedelta(hours=9)
 
 
+class PublishingEndedError(Exception):
+    """The worker ends; the next one publishes the rest."""
+
+
 @dataclass(frozen=True)
 class File:
     """One file that should be published: its path in the folder, and the query that fills it."""
@@ -78,6 +82,8 @@ class Publisher:
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
         self.written: dict[str, bool] = {}
         self.unnamed: dict[str, float] = {}
+        self.ending = False
+        """Set from another thread: no further file is written."""
         for part in folder.glob("*/*.part"):
             part.unlink()
         for file in folder.glob("*/*.parquet"):
@@ -149,6 +155,8 @@ class Publisher:
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, file: File) -> bool:
         """Make sure that the file is there; false where it would be empty."""
+        if self.ending:
+            raise PublishingEndedError
         if file.path not in self.written:
             target = self.folder / file.path
             if target.exists():
