@@ -227,7 +227,7 @@ def test_false_alarms_stay_below_one_a_week_over_all_streams() -> None:
     assert opened <= 1
 
 
-@pytest.mark.parametrize("drift", [0.03, 0.12])
+@pytest.mark.parametrize("drift", [0.06, 0.12])
 def test_the_drift_of_ordinary_days_is_learnt_from_them(drift: float) -> None:
     learnt = usual_day(minutes_of(counts(days=21, seed=8, drift=drift, of_region=0.01)), date(2025, 2, 24)).drift
     # a level that forgets itself in an hour moves by this much in a minute, at first
