@@ -11,7 +11,7 @@ SHARES = {"nation": 0.5, "region": 0.15, "channel": 0.1, "issuer": 0.1, "service
 """False alarms a week that each kind of stream may raise, one in all: the union bound with weights (Genovese, Roeder, Wasserman 2006)."""
 
 INDEPENDENT = 0.5
-"""Alarms of a stream in a step over exp(-alarm): windows overlap from step to step, and Chernoff's bound is not met. Measured on made worlds (docs/detection.md)."""
+"""Alarms of a stream in a step over exp(-alarm): windows overlap from step to step, and Chernoff's bound is not met."""
 
 WEEK = 10_080
 

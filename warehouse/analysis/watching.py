@@ -4,7 +4,6 @@ Between two changes every step is tested at once. The state is the open incident
 """
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,22 +73,7 @@ class Watch:
             return market.at, self._of_market(market)
         if at == stop:
             return stop, None
-        return at, self._narrowed(opened(counts, found, self.drift, at, self.grid.minute(at), self.grid.step, self.scopes.names), at)
-
-    def _narrowed(self, new: Open, at: int) -> Open:
-        """The incident of a region, or of its one market without which the region's failures are ordinary."""
-        if self.markets is None or new.scope != "region" or new.kind != "failure_rate":
-            return new
-        paid, width = self.markets.paid, json.loads(new.evidence)["window_minutes"]
-        here = (paid.axes["region"] == self.scopes.axes["region"].index(new.scope_name)) & (paid.at > at - width) & (paid.at <= at)
-        count = len(self.markets.names)
-        failed, attempts = (np.bincount(paid.axes["market_id"][here], paid.figures[name][here], count) for name in ("failed", "attempts"))
-        worst = int(np.argmax(failed))
-        rest_failed, rest = failed.sum() - failed[worst], attempts.sum() - attempts[worst]
-        if rest < attempts[worst] or (rest_failed >= 3 and rest_failed >= 0.03 * rest):
-            return new
-        name = self.markets.names[worst]
-        return replace(new, incident_id=identity(new.detected, "market", name), scope="market", scope_name=name)
+        return at, opened(counts, found, self.drift, at, self.grid.minute(at), self.grid.step, self.scopes.names)
 
     def _own(self, incident: Open) -> Counts | None:
         if incident.scope != "market":
