@@ -15,6 +15,7 @@ from dashboard.settings import DashboardSettings
 from dashboard.store import table_list
 from dashboard.texts import Texts
 from warehouse.questions import Answer, QuestionError, answered
+from warehouse.spreadsheets import neutralised
 
 PARTS = ("tables", "sql", "method")
 ROWS = 10_000
@@ -89,7 +90,8 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
         st.html(cards.banner("warning", texts("data.cut"), texts("data.cut_detail", rows=count(ROWS))))
     st.html(cards.section(texts("data.answer", rows=count(len(answer.frame)), columns=count(answer.frame.width))))
     numbers = {name: st.column_config.NumberColumn(format="localized") for name, kind in answer.frame.schema.items() if kind.is_numeric()}
-    st.dataframe(answer.frame.head(SHOWN), key="answer_table", hide_index=True, alt=texts("data.answer_alt"), column_config=numbers)
+    # Its toolbar offers the table as CSV.
+    st.dataframe(neutralised(answer.frame.head(SHOWN)), key="answer_table", hide_index=True, alt=texts("data.answer_alt"), column_config=numbers)
     if len(answer.frame) > SHOWN:
         st.html(cards.caption(texts("data.shown", rows=count(SHOWN))))
     with st.container(horizontal=True):
