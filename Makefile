@@ -9,7 +9,7 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test check bench bench-peers bench-accuracy lint types format clean
+.PHONY: help demo test test-faults check bench bench-peers bench-accuracy lint types format clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -17,8 +17,11 @@ help: ## Show this list
 demo: $(VENV)/ready ## Start everything and watch the launch day of 2025-03-01 (ARGS=--headless: without pages, checked to the won)
 	$(BIN)/onnuri demo $(ARGS)
 
-test: $(VENV)/ready-to-test ## Run the tests (ARGS: what pytest takes)
+test: $(VENV)/ready-to-test ## Run the tests but the long ones (ARGS: what pytest takes)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
+	$(BIN)/python -m pytest -m faults $(ARGS)
 
 check: lint types test ## Lint, types, tests
 

@@ -6,8 +6,15 @@ import sys
 MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
     "peers": "how others do on the same topic in the same run (make bench-peers)",
+    "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",
+    "poison": "how much of that speed is left while every tenth message is refused (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
+    "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
+    "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",
+    "net": "how far off the net shortfall is, in a simulated world that no method knows (some minutes)",
+    "estimate": "how long an estimate of all 1,400 markets takes, with its intervals",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",
+    "detection": "how soon incidents are found and how often falsely (with --data also on bank calls and taxi rides; half an hour)",
 }
 
 

@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 import polars as pl
 
+from benchmarks._rivals import followed_median, structural
 from warehouse.analysis import estimate_loss
 
 FILE = "public_even_stores_60d.parquet"
@@ -63,8 +64,13 @@ def incidents(sales: pl.DataFrame, draw: Draw, seed: int) -> Iterator[Incident]:
         yield scope, start, start + timedelta(hours=hours), share, hit
 
 
-def measure(sales: pl.DataFrame, calendar: pl.DataFrame, history: int, given: Iterator[Incident]) -> pl.DataFrame:
-    """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median."""
+def measure(
+    sales: pl.DataFrame, calendar: pl.DataFrame, history: int, given: Iterator[Incident], cycles: pl.DataFrame | None = None, *, model: bool = False
+) -> pl.DataFrame:
+    """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median.
+
+    Also that median at today's level, and, where ``model`` is asked for, a structural model.
+    """
     kinds = dict(calendar.iter_rows())
     found = []
     for scope, start, end, share, hit in given:
@@ -82,10 +88,14 @@ def measure(sales: pl.DataFrame, calendar: pl.DataFrame, history: int, given: It
         median = sum(float(np.median([sold.get(datetime.combine(day, hour.time()), 0.0) for day in alike[kinds[hour.date()]]])) for hour in hours)
         inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit))
         hurt = known.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales"))
-        ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar)
+        ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar, cycles=cycles)
         left = (1 - share) * full
-        found.append((scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left))
-    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median"]
+        followed = followed_median(sold, hours, alike[kinds[start.date()]])
+        free = {datetime.combine(day, time()): kind != "0" for day, kind in kinds.items()}
+        told = structural(sold, past[-1], hours, free) if model else None
+        row = (scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
+        found.append((*row, followed - left, None if told is None else told - left))
+    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "structural"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -163,6 +173,8 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
         error_of_expected=100 * (error.abs() / pl.col("full")).mean(),
         week_before_error=100 * ((pl.col("week_before") - pl.col("true")).abs() / pl.col("full")).mean(),
         median_error=100 * ((pl.col("median") - pl.col("true")).abs() / pl.col("full")).mean(),
+        followed_error=100 * ((pl.col("followed") - pl.col("true")).abs() / pl.col("full")).mean(),
+        structural_error=100 * ((pl.col("structural").cast(pl.Float64) - pl.col("true")).abs() / pl.col("full")).mean(),
         coverage=100 * covered.mean(),
         winkler=100 * ((pl.col("high") - pl.col("low") + 20 * beyond) / pl.col("full")).mean(),
     )
@@ -178,6 +190,16 @@ def _coverage_span(found: pl.DataFrame) -> tuple[float, float]:
     drawn = rng.integers(0, len(days), (2000, len(days)))
     low, high = np.quantile(100 * hits[drawn].sum(axis=1) / of[drawn].sum(axis=1), [0.05, 0.95])
     return float(low), float(high)
+
+
+def with_cycles(sales: pl.DataFrame, factor: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The sales with a 5-day cycle imposed on every third store, whose market days carry ``factor`` times another day; and the cycles."""
+    stores = sales["market_id"].unique().sort().to_list()[::3]
+    digits = {store: (number % 5, number % 5 + 5) for number, store in enumerate(stores)}
+    last_digit = pl.col("at").dt.day().cast(pl.Int64) % 10
+    held = pl.any_horizontal(pl.col("market_id").is_in([s for s, d in digits.items() if digit in d]) & (last_digit == digit) for digit in range(10))
+    cycles = pl.DataFrame({"market_id": stores, "days": [f"{low},{high}" for low, high in digits.values()]})
+    return sales.with_columns(sales=pl.when(held).then(pl.col("sales") * factor).otherwise("sales")), cycles
 
 
 def half_of(panel: pl.DataFrame, stores: str) -> pl.DataFrame:
@@ -209,6 +231,8 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--stores", choices=["all", "even", "odd"], default="all", help="every second store of each city, and nothing of the others")
     options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
     options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
+    options.add_argument("--cycles", type=float, help="impose 5-day cycles on a third of the stores, whose market days carry so many times another day")
+    options.add_argument("--structural", action="store_true", help="a structural model (statsmodels) on the same incidents too: about a second each")
     options.add_argument("--yardstick", type=Path, help="a program to compare with on the same incidents")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     given = options.parse_args(arguments)
@@ -220,12 +244,15 @@ def main(arguments: list[str] | None = None) -> None:
     panel = half_of(pl.read_parquet(path), given.stores)
     at = pl.col("dt").cast(pl.Datetime("us")) + pl.duration(hours="hour")
     sales = panel.select(at=at, market_id=pl.col("store_id").cast(pl.String), region=pl.col("city_id").cast(pl.String), sales=pl.col("sales").cast(pl.Float64))
+    sales, cycles = (sales, None) if given.cycles is None else with_cycles(sales, given.cycles)
     calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
     days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
     draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
     every = [one for seed in given.seeds for one in incidents(sales, draw, seed)]
-    found = measure(sales, calendar, given.history, iter(every))
+    found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural)
     paired = None
+    if given.yardstick and given.cycles is not None:
+        sys.exit("Expected --cycles without --yardstick: the other program reads the file as it is.")
     if given.yardstick:
         if not draw.within_a_day:
             sys.exit(f"Expected --hours below {LAST_HOUR - FIRST_HOUR} with --yardstick, which estimates within a day; got {given.hours}.")

@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -55,10 +55,11 @@ class TotalsError(Exception):
 
 @dataclass(frozen=True)
 class Filled:
-    """What the topic holds: records, and KRW by status."""
+    """What the topic holds: sound records, KRW by status, and records that are to be refused."""
 
     events: int
     krw: Mapping[str, int]
+    refused: int = 0
 
 
 def payments(events: int, scale: float = 1.0) -> Iterator[Record]:
@@ -80,18 +81,21 @@ def _records(found: object) -> Iterator[Record]:
     return zip(found.keys, found.values, found.send_times_ms, strict=True)  # type: ignore[attr-defined]
 
 
-async def fill(settings: Settings, events: int) -> Filled:
-    """Send so many payments in large lz4 batches, each to the partition of its key, and count them from their own JSON."""
-    topic, krw = settings.topic("payments"), Counter[str]()
+async def fill(settings: Settings, records: Iterable[Record], *, poison_every: int = 0) -> Filled:
+    """Send payments in large lz4 batches, each to the partition of its key, and count them from their own JSON; one in so many is none."""
+    topic, krw, counted = settings.topic("payments"), Counter[str](), Counter[bool]()
     decoder = msgspec.json.Decoder(Payment)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks="all")
     await producer.start()
     try:
         batches = {partition: producer.create_batch() for partition in range(settings.partitions)}
         sent = []
-        for key, value, at in payments(events):
-            payment = decoder.decode(value)
-            krw[payment.status] += payment.amount
+        for number, (key, value, at) in enumerate(records):
+            sound = not poison_every or number % poison_every > 0
+            counted[sound] += 1
+            if sound:
+                payment = decoder.decode(value)
+                krw[payment.status] += payment.amount
             partition = _hash(key) % settings.partitions
             if batches[partition].append(key=key, value=value, timestamp=at) is None:
                 sent.append(await producer.send_batch(batches[partition], topic, partition=partition))
@@ -101,7 +105,7 @@ async def fill(settings: Settings, events: int) -> Filled:
         await asyncio.gather(*sent)
     finally:
         await producer.stop()
-    return Filled(events, krw)
+    return Filled(counted[True], krw, counted[False])
 
 
 @lru_cache(maxsize=65_536)
@@ -193,7 +197,7 @@ def _check(published: Path, filled: Filled) -> None:
         totals = snapshot.manifest.totals
     krw = {status: int(stored[f"{status}_amount"]) for status in ("approved", "declined", "reversed")}
     sent = {status: filled.krw.get(status, 0) for status in krw}
-    if krw != sent or totals["accepted"] != filled.events or totals["duplicate"] or totals["refused"]:
+    if krw != sent or totals["accepted"] != filled.events or totals["duplicate"] or totals["refused"] != filled.refused:
         raise TotalsError(f"Sent {filled.events} events with KRW {sent}; published KRW {krw}, and counted {dict(totals)}.")
 
 
@@ -209,7 +213,7 @@ def measure(events: int, turns: int) -> dict[str, object]:
         # The replayed clock never ticks here: nothing is too old, and no minute closes.
         settings = Settings.read(kafka=broker.bootstrap, clock="replay")
         ensure_topics(settings)
-        filled = asyncio.run(fill(settings, events))
+        filled = asyncio.run(fill(settings, payments(events)))
         read, worked, from_start = [], [], []
         for turn in range(turns):
             read.append(asyncio.run(read_and_throw_away(settings, filled)))

@@ -5,11 +5,22 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import access
 from dashboard.frame import chosen_texts, top
 from dashboard.settings import DashboardSettings
-from dashboard.views import incidents, live
+from dashboard.views import data, failures, incidents, live, markets, report
 
 _ICON = Path(__file__).with_name("icon.svg")
+
+_PAGES = {
+    "live": ("live.nav", live.page),
+    "incidents": ("incidents.nav", incidents.page),
+    "markets": ("markets.nav", markets.page),
+    "failures": ("failures.nav", failures.page),
+    "report": ("report.nav", report.page),
+    "data": ("data.nav", data.page),
+}
+"""A page's path in the address, the text that names it, and what shows it."""
 
 
 def main() -> None:
@@ -17,13 +28,11 @@ def main() -> None:
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
     st.set_page_config(page_title=texts("app.name"), page_icon=str(_ICON), layout="wide", initial_sidebar_state="collapsed")
-    pages = [
-        st.Page(partial(live.page, settings, texts), title=texts("live.nav"), url_path="live", default=True),
-        st.Page(partial(incidents.page, settings, texts), title=texts("incidents.nav"), url_path="incidents"),
-    ]
-    current = st.navigation(pages, position="top")
+    pages = {path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()}
+    current = st.navigation(list(pages.values()), position="top")
     top(texts)
-    current.run()
+    if access.admitted(texts):
+        current.run()
 
 
 main()

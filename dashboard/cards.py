@@ -1,11 +1,18 @@
 """Pieces of a page as HTML: figures, badges, banners, lines of facts. Text from data is escaped here and nowhere else."""
 
 from dataclasses import dataclass
-from html import escape
+from html import escape as as_html
 from typing import Literal
 
 Tone = Literal["plain", "danger", "warning", "good", "muted"]
+_TURNING = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""Marks that turn the direction of what is written, also of what stands behind them."""
 _SIGNS: dict[Tone, str] = {"danger": "▲", "warning": "!", "good": "✓", "plain": "", "muted": ""}
+
+
+def escape(text: str) -> str:
+    """Text from data as HTML that does nothing but stand there."""
+    return as_html(text.translate(_TURNING))
 
 
 @dataclass(frozen=True)
@@ -20,9 +27,9 @@ class Figure:
     """A stable name for tests and styles."""
 
 
-def figures(shown: list[Figure], *, lead: bool = False) -> str:
-    """Figures side by side; on a phone below each other. With ``lead`` the first is the largest."""
-    return f'<dl class="on-figures{" on-lead" if lead else ""}">{"".join(_figure(figure) for figure in shown)}</dl>'
+def figures(shown: list[Figure], *, lead: bool = False, thirds: bool = False) -> str:
+    """Figures side by side; on a phone below each other. With ``lead`` the first is the largest, with ``thirds`` three make a row."""
+    return f'<dl class="on-figures{" on-lead" if lead else ""}{" on-thirds" if thirds else ""}">{"".join(_figure(figure) for figure in shown)}</dl>'
 
 
 def _figure(figure: Figure) -> str:
@@ -85,6 +92,16 @@ def table(columns: list[str], rows: list[list[str]], *, numbers: set[int]) -> st
 
 def _aligned(place: int, numbers: set[int]) -> str:
     return ' class="on-number"' if place in numbers else ""
+
+
+def funnel(stages: list[tuple[str, str, int | None, int]]) -> str:
+    """Stages below each other: name, sentence, how many, and how many the widest has. The bar only repeats the sentence."""
+    rows = "".join(
+        f'<li><span class="on-stage">{escape(name)}</span><span class="on-bar" aria-hidden="true">'
+        f'<i style="width:{100 * (number or 0) / max(widest, 1):.1f}%"></i></span><span class="on-says">{escape(sentence)}</span></li>'
+        for name, sentence, number, widest in stages
+    )
+    return f'<ol class="on-funnel">{rows}</ol>'
 
 
 def state(title: str, sentences: list[str], code: str = "") -> str:

@@ -24,7 +24,7 @@ REMEMBERED = 32
 
 _AXIS_TEXT = "#58616a"
 _FONT = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
-_WON = {
+WON_AXIS = {
     "ko": "datum.value >= 1e8 ? format(datum.value / 1e8, ',.2~f') + '억' : datum.value >= 1e4 ? format(datum.value / 1e4, ',.1~f') + '만' : format(datum.value, ',')",
     "en": "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, ',.2~f') + 'M' : datum.value >= 1e3 ? format(datum.value / 1e3, ',.1~f') + 'K' : format(datum.value, ',')",
 }
@@ -47,11 +47,11 @@ def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, st
     drawn = steps.select("at", "sales").join(band.select("at", "expected"), on="at", how="left", maintain_order="left")
     data = {
         "sales": _readable(drawn, texts, money=("sales", "expected")),
-        "band": _clocked(band.select("at", "expected", "low", "high").drop_nulls()),
+        "band": clocked(band.select("at", "expected", "low", "high").drop_nulls()),
         "spans": _shaded(spans, start, end, texts),
     }
     if loss:
-        data["gap"] = _clocked(steps.filter("inside").select("at", "sales", "expected").drop_nulls())
+        data["gap"] = clocked(steps.filter("inside").select("at", "sales", "expected").drop_nulls())
     return Drawing(json.loads(_sales_spec(start, end, texts.language, loss=loss)), data)
 
 
@@ -63,7 +63,7 @@ def _sales_spec(start: datetime, end: datetime, language: str, *, loss: bool) ->
     kind = alt.Scale(domain=names, range=colours)
     legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, symbolOpacity=1, columns=2)
     x = _time_axis(start, end)
-    money = alt.Axis(title=None, labelExpr=_WON[texts.language], tickCount=5)
+    money = alt.Axis(title=None, labelExpr=WON_AXIS[texts.language], tickCount=5)
 
     def layer(data: str, name: str) -> alt.Chart:
         quoted = name.replace("'", "\\'")
@@ -77,7 +77,7 @@ def _sales_spec(start: datetime, end: datetime, language: str, *, loss: bool) ->
         layer("sales", names[0]).mark_line(strokeWidth=2.2).encode(y=alt.Y("sales:Q", axis=money)),
         _hover("sales", "sales", x, [("time", "chart.time"), ("sales_text", "chart.observed"), ("expected_text", "chart.expected")], texts),
     ]
-    return _finished(layers, 300)
+    return finished(layers, 300)
 
 
 def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
@@ -92,11 +92,11 @@ def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
     hover = steps.select(
         "at",
         "failure_rate",
-        time=_texted("at", moment, texts.language),
+        time=texted("at", moment, texts.language),
         failure_text=pl.col("failure_rate").map_elements(percent, pl.String, skip_nulls=False),
         decline_text=pl.col("decline_rate").map_elements(percent, pl.String, skip_nulls=False),
     )
-    data = {"rates": _clocked(long), "hover": _clocked(hover), "spans": _shaded(spans, start, end, texts)}
+    data = {"rates": clocked(long), "hover": clocked(hover), "spans": _shaded(spans, start, end, texts)}
     return Drawing(json.loads(_rates_spec(start, end, texts.language)), data)
 
 
@@ -115,14 +115,14 @@ def _rates_spec(start: datetime, end: datetime, language: str) -> str:
         .encode(x=x, y=y, color=alt.Color("kind:N", scale=kind, legend=legend), strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=legend))
     )
     layers = [_spans(), lines, _hover("hover", "failure_rate", x, [("time", "chart.time"), ("failure_text", names[0]), ("decline_text", names[1])], texts)]
-    return _finished(layers, 220)
+    return finished(layers, 220)
 
 
 def queue_chart(queue: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
     """Buyers in the waiting queue by minute."""
     counted = {f"{name}_text": pl.col(name).map_elements(count, pl.String) for name in ("queue_length", "abandoned")}
-    shown = queue.select("at", "queue_length", time=_texted("at", moment, texts.language), **counted)
-    data = {"queue": _clocked(shown), "spans": _shaded(spans, start, end, texts)}
+    shown = queue.select("at", "queue_length", time=texted("at", moment, texts.language), **counted)
+    data = {"queue": clocked(shown), "spans": _shaded(spans, start, end, texts)}
     return Drawing(json.loads(_queue_spec(start, end, texts.language)), data)
 
 
@@ -136,7 +136,7 @@ def _queue_spec(start: datetime, end: datetime, language: str) -> str:
         alt.Chart(alt.NamedData("queue")).mark_area(color=BLUE, opacity=0.18, line={"color": BLUE, "strokeWidth": 1.8}).encode(x=x, y=y),
         _hover("queue", "queue_length", x, [("time", "chart.time"), ("queue_length_text", "chart.queue"), ("abandoned_text", "chart.abandoned")], texts),
     ]
-    return _finished(layers, 220)
+    return finished(layers, 220)
 
 
 def cumulative_chart(steps: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
@@ -149,12 +149,12 @@ def cumulative_chart(steps: pl.DataFrame, start: datetime, end: datetime, texts:
 def _cumulative_spec(start: datetime, end: datetime, language: str) -> str:
     texts = texts_in(language)
     x = _time_axis(start, end)
-    y = alt.Y("cumulative:Q", axis=alt.Axis(title=None, labelExpr=_WON[texts.language], tickCount=5))
+    y = alt.Y("cumulative:Q", axis=alt.Axis(title=None, labelExpr=WON_AXIS[texts.language], tickCount=5))
     layers = [
         alt.Chart(alt.NamedData("losses")).mark_area(color=RED, opacity=0.15, line={"color": RED, "strokeWidth": 2}).encode(x=x, y=y),
         _hover("losses", "cumulative", x, [("time", "chart.time"), ("cumulative_text", "chart.cumulative")], texts),
     ]
-    return _finished(layers, 220)
+    return finished(layers, 220)
 
 
 def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
@@ -162,7 +162,7 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
     shown = frame.select(
         "name",
         pl.col("lost").cast(pl.Float64),
-        lost_text=_texted("lost", won, texts.language),
+        lost_text=texted("lost", won, texts.language),
         share_text=pl.col("share").map_elements(percent, pl.String, skip_nulls=False),
     )
     return Drawing(json.loads(_hardest_spec(texts.language)), {"hardest": shown})
@@ -183,7 +183,7 @@ def _hardest_spec(language: str) -> str:
         base.mark_bar(color=RED, opacity=0.75, height={"band": 0.62}, cornerRadiusEnd=2).encode(tooltip=tips),
         base.mark_text(align="left", dx=6, color=INK, fontSize=12).encode(text="lost_text:N"),
     ]
-    return _finished(layers, {"step": 28})
+    return finished(layers, {"step": 28})
 
 
 def _time_axis(start: datetime, end: datetime) -> alt.X:
@@ -208,7 +208,7 @@ def _hover(data: str, height: str, x: alt.X, shown: list[tuple[str, str]], texts
     return marks
 
 
-def _finished(layers: list[alt.Chart], height: int | dict[str, int]) -> str:
+def finished(layers: list[alt.Chart], height: int | dict[str, int]) -> str:
     """The specification as JSON: whoever reads it has one of its own."""
     axis = {"labelFont": _FONT, "labelColor": _AXIS_TEXT, "labelFontSize": 12, "gridColor": "#eceef0", "domainColor": "#b1b8be", "tickColor": "#b1b8be"}
     chart = (
@@ -232,19 +232,21 @@ def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -
         }
         for row in spans.iter_rows(named=True)
     ]
-    return _clocked(pl.DataFrame(rows, schema={"at": pl.Datetime("us", "Asia/Seoul"), "until": pl.Float64, "label": pl.String}))
+    return clocked(pl.DataFrame(rows, schema={"at": pl.Datetime("us", "Asia/Seoul"), "until": pl.Float64, "label": pl.String}))
 
 
 def _readable(frame: pl.DataFrame, texts: Texts, *, money: tuple[str, ...]) -> pl.DataFrame:
-    worded = {f"{name}_text": _texted(name, won, texts.language) for name in money}
-    return _clocked(frame.with_columns(time=_texted("at", moment, texts.language), **worded))
+    worded = {f"{name}_text": texted(name, won, texts.language) for name in money}
+    return clocked(frame.with_columns(time=texted("at", moment, texts.language), **worded))
 
 
-def _texted(column: str, write: Callable[..., str], language: str) -> pl.Expr:
+def texted(column: str, write: Callable[..., str], language: str) -> pl.Expr:
+    """A column as ``write`` words it."""
     return pl.col(column).map_elements(lambda value: write(value, language), pl.String, skip_nulls=False)
 
 
-def _clocked(frame: pl.DataFrame) -> pl.DataFrame:
+def clocked(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with ``at`` as ``clock``, and whole numbers as Vega takes them."""
     clock_column = pl.col("at").dt.convert_time_zone("Asia/Seoul").dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Float64)
     numbers = pl.col(pl.Int64, pl.Int32, pl.UInt32, pl.Decimal).cast(pl.Float64)
     return frame.with_columns(clock=clock_column).drop("at").with_columns(numbers)

@@ -29,4 +29,4 @@ _OPTIONS = {
 def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
     """The arguments of the process that serves the dashboard at ``host:port``; options are flags, so the working folder does not matter."""
     flags = [f"--{name}={value}" for name, value in {**_OPTIONS, "server.address": host, "server.port": str(port)}.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("app.py")), *flags]
+    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("server.py")), *flags]

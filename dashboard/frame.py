@@ -15,6 +15,9 @@ from dashboard.store import UnreadableError
 from dashboard.texts import LANGUAGES, Texts, texts_in
 from warehouse.reading import NothingPublishedError
 
+LOST_SHOWN = 3
+"""Ranges of lost offsets that a banner names; /health has a hundred."""
+
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -52,14 +55,20 @@ def _switched() -> None:
 
 
 @contextmanager
-def with_states(texts: Texts, settings: DashboardSettings) -> Iterator[None]:
-    """Show a designed page where there is nothing published yet, or where it cannot be read."""
+def with_states(texts: Texts, settings: DashboardSettings, *, quiet: bool = False) -> Iterator[None]:
+    """Show a designed page where there is nothing published yet, or where it cannot be read; with ``quiet`` somebody else shows it."""
     try:
         yield
-    except NothingPublishedError:
+    except (NothingPublishedError, UnreadableError) as error:
+        if not quiet:
+            _state(error, texts, settings)
+
+
+def _state(error: Exception, texts: Texts, settings: DashboardSettings) -> None:
+    if isinstance(error, NothingPublishedError):
         waiting = [texts("empty.why", folder=settings.published), texts("empty.how"), texts("empty.waits")]
         st.html(cards.state(texts("empty.title"), waiting, "onnuri demo"))
-    except UnreadableError as error:
+    else:
         st.html(cards.state(texts("unreadable.title"), [texts("unreadable.why"), texts("unreadable.how")], str(error)))
 
 
@@ -82,8 +91,12 @@ def banners(freshness: Freshness, texts: Texts) -> None:
         if freshness.stale:
             age = duration(freshness.age, texts.language)
             st.html(cards.banner("warning", texts("banner.stale"), texts("banner.stale_detail", age=age, time=moment(freshness.published_at, texts.language))))
-        if freshness.lost:
-            st.html(cards.banner("danger", texts("banner.lost"), texts("banner.lost_detail", number=count(freshness.lost))))
+        elif freshness.cut_off is not None and freshness.watermark:
+            age = duration(freshness.cut_off, texts.language)
+            time = moment(freshness.watermark, texts.language)
+            st.html(cards.banner("warning", texts("banner.cut_off"), texts("banner.cut_off_detail", age=age, time=time)))
+        if freshness.lost or freshness.lost_ranges:
+            st.html(cards.banner("danger", texts("banner.lost"), _lost(freshness, texts)))
 
 
 def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
@@ -91,3 +104,15 @@ def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
     # A changing ``alt`` would make Streamlit draw the chart anew; so it holds the title, and the figures stand below.
     st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=title)
     st.html(cards.caption(sentence))
+
+
+def _lost(freshness: Freshness, texts: Texts) -> str:
+    """How many records vanished, and which: the newest ranges of offsets."""
+    said = [texts("banner.lost_detail", number=count(freshness.lost))] if freshness.lost else []
+    for lost in freshness.lost_ranges[:LOST_SHOWN]:
+        where = {"topic": f"{lost['topic']}/{lost['partition']}", "low": count(lost["from_offset"]), "high": count(lost["to_offset"])}
+        # A topic made anew begins at its start again: how much of the old one was never read, nobody knows.
+        said.append(texts("banner.lost_anew" if lost["cause"] == "topic made anew" else "banner.lost_range", **where))
+    if len(freshness.lost_ranges) > LOST_SHOWN:
+        said.append(texts("banner.lost_more", number=len(freshness.lost_ranges) - LOST_SHOWN))
+    return " ".join(said)

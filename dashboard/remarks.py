@@ -22,13 +22,26 @@ def _count(number: int, _: Texts) -> str:
     return count(number)
 
 
+def _won(amount: float, texts: Texts) -> str:
+    return won(amount, texts.language)
+
+
+def _factor(factor: float, _: Texts) -> str:
+    return f"{factor:.1f}"
+
+
+def _percent(share: float, _: Texts) -> str:
+    return percent(share, 0)
+
+
 _WRITTEN: Mapping[str, Callable[[Any, Texts], str]] = {
     **dict.fromkeys(("start", "end", "until", "after"), _moment),
-    **dict.fromkeys(("step", "days", "windows", "needed"), _count),
+    **dict.fromkeys(("step", "days", "windows", "needed", "count", "queue"), _count),
     "nearest": lambda day, texts: day_name(day, texts.language),
-    "amount": lambda amount, texts: won(amount, texts.language),
-    "level": lambda level, _: f"{level:.1f}",
-    "confidence": lambda share, _: percent(share, 0),
+    **dict.fromkeys(("amount", "low", "high"), _won),
+    **dict.fromkeys(("level", "factor_low", "factor_high"), _factor),
+    **dict.fromkeys(("confidence", "share"), _percent),
+    "source": lambda source, _: source,
     "interval": sentence,
 }
 """How each value is written, by its name in ``warehouse.analysis.remarks``."""

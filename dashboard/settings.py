@@ -8,15 +8,31 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DashboardSettings:
-    """Where the published states are, and the language that a page starts in."""
+    """Where the published states are, the language that a page starts in, and the Kafka that takes what people say.
+
+    Without ``kafka`` pages only show. Where people sign in, those in ``analysts`` may say something; everybody else only sees.
+    """
 
     published: Path
     language: str
+    kafka: str = ""
+    topic_prefix: str = ""
+    analysts: frozenset[str] = frozenset()
+    report_files: Path | None = None
+    api_token: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
-        """Read ``ONNURI_PUBLISHED``, else the folder ``published`` beside ``ONNURI_WAREHOUSE``, and ``ONNURI_LANGUAGE``."""
+        """Read ``ONNURI_PUBLISHED``, else the folder ``published`` beside ``ONNURI_WAREHOUSE``; and the settings of the pages themselves."""
         warehouse = Path(environment.get("ONNURI_WAREHOUSE") or "data/onnuri.duckdb")
         published = Path(environment.get("ONNURI_PUBLISHED") or warehouse.parent / "published")
         language = environment.get("ONNURI_LANGUAGE", "ko")
-        return cls(published=published, language=language if language in ("ko", "en") else "ko")
+        return cls(
+            published=published,
+            language=language if language in ("ko", "en") else "ko",
+            report_files=Path(environment["ONNURI_REPORT_FILES"]) if environment.get("ONNURI_REPORT_FILES") else None,
+            api_token=environment.get("ONNURI_API_TOKEN", ""),
+            kafka=environment.get("ONNURI_KAFKA", ""),
+            topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
+            analysts=frozenset(filter(None, (address.strip().lower() for address in environment.get("ONNURI_ANALYSTS", "").split(",")))),
+        )

@@ -1,17 +1,26 @@
 """What pages have been given already: every published state is worked out once, for all viewers together."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import streamlit as st
 
+from dashboard import saying
+from dashboard.figures.asking import ask
 from dashboard.figures.expected import expected_day, known_until
+from dashboard.figures.failures import Failures, failures_in, span_of
 from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.figures.incidents import Incident, IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
+from dashboard.figures.markets import MarketFigures, market_figures
+from dashboard.figures.tables import Table, published_tables
+from dashboard.settings import DashboardSettings
 from warehouse.reading import Manifest, Snapshot, open_snapshot
 
 
@@ -45,8 +54,8 @@ def live_page(published: Path) -> LivePage:
     """
     manifest = _manifest(published)
     with _readable(published):
-        live = _live(str(published), manifest.warehouse_id, manifest.sequence)
-    return LivePage(freshness_of(manifest, datetime.now(UTC)), live)
+        shown, live = _newest(str(published), manifest.warehouse_id).figures(manifest, lambda: _live(published, manifest.warehouse_id))
+    return LivePage(freshness_of(shown, datetime.now(UTC)), live)
 
 
 def incident_list(published: Path) -> IncidentList:
@@ -68,6 +77,60 @@ def incident_page(published: Path, listed: IncidentList, incident: Incident) -> 
         if incident.open:
             return _open_incident(*key, _incident=incident)
         return _ended_incident(*key, window_of(incident, listed.manifest.watermark), _incident=incident)
+
+
+@dataclass(frozen=True)
+class MarketList:
+    """Every known market, a row of ``market_list`` each, with the freshness of the manifest that names them."""
+
+    freshness: Freshness
+    manifest: Manifest
+    markets: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class FailuresPage:
+    """What failed where, with the freshness of its manifest."""
+
+    freshness: Freshness
+    failures: Failures
+
+
+def market_list(published: Path) -> MarketList:
+    """The newest list of markets. Raises as ``live_page``."""
+    manifest = _manifest(published)
+    with _readable(published):
+        markets = _markets(str(published), manifest.warehouse_id, tuple(manifest.files.get("market", ())))
+    return MarketList(freshness_of(manifest, datetime.now(UTC)), manifest, markets)
+
+
+def market_page(published: Path, listed: MarketList, market: dict[str, Any], day_start: datetime) -> MarketFigures:
+    """One market on one day; the current day is made anew every ten seconds at the most. Raises as ``live_page``."""
+    key = (str(published), listed.manifest.warehouse_id, market["market_id"], day_start)
+    with _readable(published):
+        return _market(*key, _market_row=market)
+
+
+def failures_page(published: Path, span: str, incident: Incident | None) -> FailuresPage:
+    """What failed in the span of that name (``figures.failures.SPANS``), or during the incident. Raises as ``live_page``."""
+    manifest = _manifest(published)
+    with _readable(published):
+        failures = _failures(str(published), manifest.warehouse_id, manifest.sequence, span, incident.incident_id if incident else "", _incident=incident)
+    return FailuresPage(freshness_of(manifest, datetime.now(UTC)), failures)
+
+
+def table_list(published: Path) -> tuple[Freshness, list[Table]]:
+    """The newest published tables. Raises as ``live_page``."""
+    manifest = _manifest(published)
+    with _readable(published):
+        tables = _tables(str(published), manifest.warehouse_id)
+    return freshness_of(manifest, datetime.now(UTC)), tables
+
+
+@st.cache_data(max_entries=4, ttl=10, show_spinner=False)
+def kafka_is_there(brokers: str) -> bool:
+    """Whether a broker listens; asked once in ten seconds for all viewers."""
+    return saying.reachable(DashboardSettings(Path(), "ko", brokers))
 
 
 class _readable:  # noqa: N801 - reads as a word after with
@@ -95,12 +158,41 @@ def _manifest(published: Path) -> Manifest:
 # The arguments below are what a cached answer is known by; those that Streamlit shall not look at begin with an underscore.
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _live(published: str, warehouse_id: str, sequence: int) -> Live:  # noqa: ARG001
-    with open_snapshot(Path(published)) as snapshot:
+class _Newest:
+    """The newest live figures. One viewer at a time works out a new state; the others see the one before it meanwhile.
+
+    If each waited for the newest, ten viewers on a slow machine would wait for ten states in turn.
+    """
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.known: tuple[Manifest, Live] | None = None
+
+    def figures(self, manifest: Manifest, work: Callable[[], Live]) -> tuple[Manifest, Live]:
+        known = self.known
+        if known is not None and known[0].sequence == manifest.sequence:
+            return known
+        if not self.turn.acquire(blocking=known is None) and known is not None:
+            return known
+        try:
+            # The one who had the turn before may have brought it already.
+            if self.known is None or self.known[0].sequence != manifest.sequence:
+                self.known = (manifest, work())
+            return self.known
+        finally:
+            self.turn.release()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _newest(published: str, warehouse_id: str) -> _Newest:  # noqa: ARG001
+    return _Newest()
+
+
+def _live(published: Path, warehouse_id: str) -> Live:
+    with open_snapshot(published) as snapshot:
         start = day_start_of(snapshot.manifest)
-        as_of = known_until(incidents_of_the_day(snapshot), start)
-        return live_figures(snapshot, _band(published, warehouse_id, start, as_of, _snapshot=snapshot))
+        as_of = known_until(incidents_of_the_day(snapshot, start), start)
+        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot))
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
@@ -131,3 +223,29 @@ def _ended_incident(
 ) -> IncidentFigures:
     with open_snapshot(Path(published)) as snapshot:
         return incident_figures(snapshot, _incident)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _markets(published: str, warehouse_id: str, files: tuple[str, ...]) -> pl.DataFrame:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return ask(snapshot, "market_list")
+
+
+@st.cache_data(max_entries=64, ttl=10, refresh_mode="background", show_spinner=False)
+def _market(published: str, warehouse_id: str, market_id: str, day_start: datetime, *, _market_row: dict[str, Any]) -> MarketFigures:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return market_figures(snapshot, _market_row, day_start)
+
+
+@st.cache_data(max_entries=16, ttl="10m", show_spinner=False)
+def _failures(published: str, warehouse_id: str, sequence: int, span: str, incident_id: str, *, _incident: Incident | None) -> Failures:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        if _incident is None:
+            return failures_in(snapshot, *span_of(span, snapshot.manifest))
+        return failures_in(snapshot, _incident.onset_at, _incident.ended_at or snapshot.manifest.now)
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner=False)
+def _tables(published: str, warehouse_id: str) -> list[Table]:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return published_tables(snapshot)

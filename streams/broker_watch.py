@@ -1,8 +1,10 @@
-"""What the brokers say of topics, asked through kafka-python: aiokafka does not know topic ids."""
+"""What the brokers say of topics and groups, asked through kafka-python: aiokafka knows neither topic ids nor members."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 
 
 def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
@@ -11,9 +13,39 @@ def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
     Raises:
         kafka.errors.KafkaError: no broker answered.
     """
+    with _admin(bootstrap) as admin:
+        described = admin.describe_topics(sorted(topics))
+    return {topic["name"]: str(topic["topic_id"]) for topic in described if not topic["error_code"] and topic.get("topic_id")}
+
+
+def clients_of(bootstrap: str, group: str) -> set[str]:
+    """The client ids of the group's members; a dead one stays until its session is over. Blocks.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered.
+    """
+    with _admin(bootstrap) as admin:
+        return {member["client_id"] for member in admin.describe_groups([group])[group]["members"]}
+
+
+def committed_and_starts(bootstrap: str, group: str) -> Mapping[tuple[str, int], tuple[int, int]]:
+    """By topic and partition, the offset that Kafka has noted for the group, and the start of the log. Blocks.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered.
+    """
+    with _admin(bootstrap) as admin:
+        committed = {tp: found.offset for tp, found in admin.list_group_offsets(group)[group].items() if found.offset >= 0}
+        known = {topic["name"] for topic in admin.describe_topics(sorted({tp.topic for tp in committed})) if not topic["error_code"]} if committed else set()
+        asked = {TopicPartition(*tp[:2]): OffsetSpec.EARLIEST for tp in committed if tp.topic in known}
+        starts = admin.list_partition_offsets(asked) if asked else {}
+    return {(tp.topic, tp.partition): (committed[tp], found.offset) for tp, found in starts.items()}
+
+
+@contextmanager
+def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="onnuri-watch", request_timeout_ms=5000, bootstrap_timeout_ms=5000)
     try:
-        described = admin.describe_topics(sorted(topics))
+        yield admin
     finally:
         admin.close()
-    return {topic["name"]: str(topic["topic_id"]) for topic in described if not topic["error_code"] and topic.get("topic_id")}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,12 +16,14 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
 
-from streams.markets import MarketListError, read_markets
+from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
 from warehouse.analysis import AnalysisError
+from warehouse.backup import BackupError
+from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
-from warehouse.connection import WarehouseBusyError, WarehouseDamagedError
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError
 from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
 
 app = typer.Typer(
@@ -33,11 +36,30 @@ console = Console(stderr=True)
 FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead.")]
 
+
+class Language(StrEnum):
+    """Languages of the report."""
+
+    ko = "ko"
+    en = "en"
+
+
+class Stage(StrEnum):
+    """Stages of a report: a draft, and the editions that are issued."""
+
+    draft = "draft"
+    first = "first"
+    interim = "interim"
+    final = "final"
+
+
 EXPECTED_ERRORS = (
     SettingError,
     NothingPublishedError,
     WarehouseBusyError,
     WarehouseDamagedError,
+    WarehouseOutdatedError,
+    BackupError,
     MarketListError,
     OutputError,
     PayloadError,
@@ -53,12 +75,13 @@ def main() -> NoReturn:
     """Entry point: errors of use end in one message and exit code 1."""
     from streams.broker import BrokerError  # noqa: PLC0415  # the simulator and Java are only for some commands
     from streams.demo import DemoError  # noqa: PLC0415
+    from streams.reporting import ReportError  # noqa: PLC0415
     from streams.simulator.scenario import ScenarioError  # noqa: PLC0415
     from streams.simulator.sending import SendError  # noqa: PLC0415
 
     try:
         app()
-    except (*EXPECTED_ERRORS, BrokerError, DemoError, ScenarioError, SendError) as error:
+    except (*EXPECTED_ERRORS, BrokerError, DemoError, ReportError, ScenarioError, SendError) as error:
         console.print(f"[bold red]onnuri:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
@@ -72,11 +95,12 @@ def demo(
     scale: Annotated[float | None, typer.Option(help="Demand as a multiple of the real one.")] = None,
     speed: Annotated[float, typer.Option(help="How many times faster than the clock the incident is played.")] = 60,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its data; made anew at every start.")] = Path("data/demo"),
+    dirty: Annotated[float, typer.Option(min=0, max=1, help="Share of duplicates, unreadable, foreign, late and disordered records.")] = 0.0,
 ) -> None:
     """Start everything and watch the launch day of 2025-03-01. Example: onnuri demo --headless"""
     from streams.demo import play_demo  # noqa: PLC0415  # the simulator and Java are only for this
 
-    raise SystemExit(play_demo(folder, scenario, headless=headless, seed=seed, scale=scale, speed=speed))
+    raise SystemExit(play_demo(folder, scenario, headless=headless, seed=seed, scale=scale, speed=speed, dirty=dirty))
 
 
 @app.command()
@@ -143,16 +167,40 @@ def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> 
 
 
 @app.command()
-def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet.")]) -> None:
+def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet, .xlsx.")]) -> None:
     """Write one published table into a file. Example: onnuri export market_minute --out minutes.csv"""
     ending = out.suffix.removeprefix(".")
-    if ending not in ("csv", "json", "parquet"):
-        raise typer.BadParameter(f"{out} should end in .csv, .json or .parquet")
+    if ending not in ("csv", "json", "parquet", "xlsx"):
+        raise typer.BadParameter(f"{out} should end in .csv, .json, .parquet or .xlsx")
     with _snapshot() as snapshot:
         known = snapshot.connection.execute("SELECT table_name FROM information_schema.tables WHERE table_name <> 'migration' ORDER BY 1").fetchall()
         if (table,) not in known:
             raise typer.BadParameter(f"There is no table {table!r}. There are: {', '.join(name for (name,) in known)}")
         show(snapshot.sql(f'SELECT * FROM "{table}"'), Format(ending), out)  # noqa: S608  # one of the names just listed
+
+
+@app.command()
+def report(
+    incident: Annotated[str, typer.Argument(help="Id of an incident, from: onnuri incidents.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the PDF, HTML and XLSX.")],
+    lang: Annotated[Language | None, typer.Option(help="Language; by default ONNURI_LANGUAGE.")] = None,
+    stage: Annotated[Stage, typer.Option(help="Stage of this edition.")] = Stage.draft,
+    author: Annotated[
+        Path | None, typer.Option(help="Folder of causes.toml, measures.csv, moments.csv, compensation.toml; by default ONNURI_REPORT_FILES.")
+    ] = None,
+    issue: Annotated[str | None, typer.Option(help="Issue this edition under this name: it goes into the revision log.")] = None,
+    note: Annotated[str, typer.Option(help="A note for the revision log.")] = "",
+) -> None:
+    """Write the loss report on an incident. Example: onnuri report 20250301-0102-nation-baf589 --out reports --lang ko"""
+    from streams.reporting import write_report  # noqa: PLC0415
+
+    settings = Settings.read() if issue is None else _with_kafka()
+    if issue is not None and stage is Stage.draft:
+        raise typer.BadParameter("A draft is not issued: name the stage with --stage first, interim or final.")
+    for file in write_report(settings, incident, out, language=lang or settings.language, stage=stage, author=author, note=note, issued_by=issue):
+        typer.echo(file)
+    if issue is not None:
+        console.print("Issued. It appears in the revision log when the worker has applied it.")
 
 
 @app.command()
@@ -163,23 +211,57 @@ def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
 
 
 @app.command()
+def unknown(form: FormatOption = Format.table, out: OutOption = None) -> None:
+    """List the markets, channels, services and codes that nobody has told of, and the issuers. Example: onnuri unknown --format csv"""
+    with _snapshot() as snapshot:
+        show(snapshot.query("unknown_names"), form, out)
+
+
+@app.command()
 def estimate(
     incident: Annotated[str | None, typer.Argument(help="Id of an incident, from: onnuri incidents.")] = None,
     sales: Annotated[Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, market_id, sales) instead of the warehouse.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start of the window, ISO 8601; without an offset it is Korean time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="End of the window.")] = None,
     level: Annotated[float, typer.Option(help="Coverage that the interval claims.")] = 0.9,
+    factors: Annotated[tuple[float, float], typer.Option(help="Least and greatest demand of a launch, in ordinary days.")] = (0.5, 4.0),
     form: FormatOption = Format.table,
 ) -> None:
-    """Estimate the gross shortfall, with an interval. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
+    """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
     from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
 
     frame, warnings = (
-        estimate_from_file(sales, start, end, level) if sales else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level)
+        estimate_from_file(sales, start, end, level)
+        if sales
+        else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )
-    show(frame, form)
+    if form is Format.table and "methods" in frame.columns:
+        show(frame.select("from", "to", "expected", "observed", "lost", "low", "high"), form)
+        show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
+        if launch := frame["launch"].to_list()[0]:
+            show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
+        console.print(str(frame["method"][0]), highlight=False, markup=False, soft_wrap=True)
+    else:
+        show(frame, form)
     for warning in warnings:
         _remark(warning)
+
+
+@app.command()
+def detect(
+    sales: Annotated[Path, typer.Option(help="Sales (CSV or Parquet: at, market_id, sales, optionally region, channel) in steps of any uniform length.")],
+    calendar: Annotated[
+        Path | None, typer.Option(help="Days of one kind (CSV or Parquet: date, day_type). Default: Korean workdays, Saturdays, holidays.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="Judge from this day on; days before it are only learnt from.")] = None,
+    form: FormatOption = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    out: OutOption = None,
+) -> None:
+    """Find where sales were missing, each day judged by the days before it. Example: onnuri detect --sales mine.csv --json"""
+    from streams.detecting import detect_in_file  # noqa: PLC0415
+
+    show(detect_in_file(sales, calendar, since), Format.json if as_json else form, out)
 
 
 @app.command()
@@ -199,8 +281,35 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
     found = read_markets(file)
     for problem in found.problems:
         _remark(problem)
-    say_commands(_with_kafka(), actor, market_commands(found.markets))
-    typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks.")
+    settings = _with_kafka()
+    say_commands(settings, actor, market_commands(found.markets))
+    missing = unmatched(settings.published_folder, found.markets)
+    if missing:
+        _remark(
+            f"{len(missing)} market ids have attempts but are in no list: {', '.join(missing[:10])}{', …' if len(missing) > 10 else ''}. Add them under these ids."
+        )
+    typer.echo(f"{len(found.markets)} markets sent, {len(found.problems)} remarks, {len(missing)} ids with attempts in no list.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="New file; the key of user ids comes beside it.")],
+    patience: Annotated[float, typer.Option(help="Seconds to wait for the worker.")] = 3600,
+) -> None:
+    """Copy the warehouse, while the worker runs or without one. Example: onnuri backup backups/monday.duckdb"""
+    from streams.backups import ask_for_backup  # noqa: PLC0415
+
+    ask_for_backup(Settings.read(), file, patience)
+    console.print(f"Written: {file}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def restore(file: Path) -> None:
+    """Put a backup in the place of the warehouse; stop the worker first. Example: onnuri restore backups/monday.duckdb"""
+    settings = Settings.read()
+    for old in restore_warehouse(file, settings.warehouse, datetime.now(UTC)):
+        console.print(f"Kept: {old}", highlight=False, soft_wrap=True)
+    console.print(f"{settings.warehouse} is that of {file}. The worker reads on from there.", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -6,19 +6,20 @@ two equal keys and split a record that holds two lines. The exact one decodes re
 fast way doubts are decoded again by the exact way, so every refusal has the same words.
 """
 
+import hashlib
 import io
 import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import msgspec
 import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from streams.events import MAX_RECORD_BYTES, ClockTick, Command, Payment
+from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command, Payment
 
 EARLIEST_MS = 1_247_443_200_000
 """2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
@@ -39,6 +40,23 @@ class Refusal:
     detail: str
 
 
+class Unreadable(bytes):
+    """A value that is refused unread, for ``reason`` and with ``detail`` for a person; ``whole`` is the length of the value that it is cut from."""
+
+    reason: str
+    detail: str
+    whole: int | None
+    sha256: str
+
+    def __new__(cls, value: bytes | memoryview, reason: str, detail: str, keep: int | None = None) -> Self:
+        """The value, or its first ``keep`` bytes with the length and the SHA-256 of all."""
+        made = super().__new__(cls, value[:keep])
+        made.reason, made.detail = reason, detail
+        made.whole = None if keep is None else len(value)
+        made.sha256 = "" if keep is None else hashlib.sha256(value).hexdigest()
+        return made
+
+
 @dataclass(frozen=True)
 class Decoded:
     """``frame`` has a column per field of the struct and ``row``, the record's place in the chunk; the rest are ``refusals``."""
@@ -49,14 +67,26 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Span:
-    """Event times that are plausible: from ``earliest_ms``; up to ``FUTURE_MS`` after ``now_ms``, one for all records or one for each."""
+    """Event times that are plausible: from ``earliest_ms``, up to ``FUTURE_MS`` after ``now_ms``; each one for all records, or one for each."""
 
-    earliest_ms: int
+    earliest_ms: int | Sequence[int]
     now_ms: int | Sequence[int]
 
-    def latest(self, row: int) -> int:
-        """The last plausible event time of the record at ``row``, in epoch milliseconds."""
-        return (self.now_ms if isinstance(self.now_ms, int) else self.now_ms[row]) + FUTURE_MS
+    def of(self, row: int) -> tuple[int, int]:
+        """The first and the last plausible event time of the record at ``row``, in epoch milliseconds."""
+        return _at(self.earliest_ms, row), _at(self.now_ms, row) + FUTURE_MS
+
+    def contains(self, column: pl.Expr) -> pl.Expr:
+        """The same for a whole chunk."""
+        return column.is_between(_every(self.earliest_ms), _every(self.now_ms) + FUTURE_MS)
+
+
+def _at(bound: int | Sequence[int], row: int) -> int:
+    return bound if isinstance(bound, int) else bound[row]
+
+
+def _every(bound: int | Sequence[int]) -> pl.Expr:
+    return pl.lit(bound) if isinstance(bound, int) else pl.lit(pl.Series(bound, dtype=pl.Int64)).gather(pl.col("row"))
 
 
 class Layout:
@@ -68,6 +98,7 @@ class Layout:
         fields = msgspec.structs.fields(struct)
         self.optional = {f.name for f in fields if not f.required}
         self.schema: dict[str, Any] = {f.name: pl.Int64 if _is_integer(f.type) else pl.String for f in fields}
+        self.max_bytes = MAX_COMMAND_BYTES if struct is Command else MAX_RECORD_BYTES
         # Payloads and defaults other than None need msgspec; those topics are small.
         self.fast = all(f.required or f.default is None for f in fields) and struct not in (Command, ClockTick)
         texts = "|".join(n for n, t in self.schema.items() if t == pl.String)
@@ -87,10 +118,12 @@ class Layout:
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
     """Decode one chunk of one topic. Never raises for what the bytes hold."""
     frame = _fast(values, layout) if layout.fast else None
+    if frame is None and layout.fast:
+        frame = _fast_where_sound(values, layout)
     if frame is None:
         return _exact(values, range(len(values)), layout, span)
     good = frame.filter(_sound(layout, span))
-    if len(good) == len(frame):
+    if len(good) == len(values):
         return Decoded(_normalised(good), [])
     doubted = sorted(set(range(len(values))) - set(good["row"].to_list()))
     again = _exact(values, doubted, layout, span)
@@ -98,11 +131,12 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
 
 
 def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
-    if not values or None in values:
+    # A long record is refused by the exact way.
+    if not values or None in values or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
         return None
     blob = b"\n".join(values)  # type: ignore[arg-type]
-    # A backslash could hide a key in an escape; a long record is refused by the exact way.
-    if b"\\" in blob or blob.count(b"\n") != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
+    # A backslash could hide a key in an escape.
+    if b"\\" in blob or blob.count(b"\n") != len(values) - 1:
         return None
     try:
         frame = pl.read_ndjson(io.BytesIO(blob), schema=layout.schema)
@@ -114,6 +148,34 @@ def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None
     if not _accounted(blob, frame, layout) and not _matched(text, frame, layout):
         return None
     return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+
+
+def _fast_where_sound(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
+    """The same for those records of a chunk that are sound by themselves, so that some bad ones do not make all of them slow."""
+    rows = [row for row, value in enumerate(values) if value is not None and _is_sound(value, layout)]
+    sound: list[bytes] = [values[row] for row in rows]  # type: ignore[misc]
+    if not sound:
+        return None
+    try:
+        frame = pl.read_ndjson(io.BytesIO(b"\n".join(sound)), schema=layout.schema)
+        text = pl.Series(sound, dtype=pl.Binary).cast(pl.String)
+    except PolarsError:
+        return None
+    if len(frame) != len(sound):
+        return None
+    present = frame.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    known = (text.str.count_matches(layout.keys) == present) & (text.str.count_matches(layout.typed) == present)
+    return frame.with_columns(pl.Series("row", rows, dtype=pl.Int64)).filter(known).select("row", *layout.schema)
+
+
+def _is_sound(value: bytes, layout: Layout) -> bool:
+    if len(value) > MAX_RECORD_BYTES or b"\\" in value or b"\n" in value:
+        return False
+    try:
+        layout.decoder.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _accounted(blob: bytes, frame: pl.DataFrame, layout: Layout) -> bool:
@@ -148,8 +210,7 @@ def _matched(text: pl.Series, frame: pl.DataFrame, layout: Layout) -> bool:
 
 def _sound(layout: Layout, span: Span) -> pl.Expr:
     """Values that need no second look: what this lets through, the exact way lets through too."""
-    latest = pl.lit(span.now_ms) if isinstance(span.now_ms, int) else pl.lit(pl.Series(span.now_ms, dtype=pl.Int64))
-    checks = [pl.col("occurred_at").is_between(span.earliest_ms, latest + FUTURE_MS)]
+    checks = [span.contains(pl.col("occurred_at"))]
     for name, dtype in layout.schema.items():
         column = pl.col(name)
         if dtype == pl.String:
@@ -183,8 +244,10 @@ def _exact(values: Sequence[bytes | None], rows: Sequence[int], layout: Layout, 
 def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.Struct | Refusal:
     if value is None:
         return Refusal(row, "empty", "a record without a value")
-    if len(value) > MAX_RECORD_BYTES and layout.struct is not Command:
-        return Refusal(row, "too_large", f"{len(value)} bytes; at most {MAX_RECORD_BYTES}")
+    if isinstance(value, Unreadable):
+        return Refusal(row, value.reason, value.detail)
+    if len(value) > layout.max_bytes:
+        return Refusal(row, "too_large", f"{len(value)} bytes; at most {layout.max_bytes}")
     try:
         record = layout.decoder.decode(value)
         json.loads(value, object_pairs_hook=layout.no_key_twice)
@@ -199,11 +262,12 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
     """What the types cannot say: when it may have occurred, and what a text may hold."""
     occurred = getattr(record, "occurred_at", None)
     if occurred is not None and not isinstance(record, Command):
+        earliest, latest = span.of(row)
         if occurred < EARLIEST_MS:
             return Refusal(row, "implausible_time", f"occurred_at {occurred} is before 2009-07-13; it takes milliseconds, not seconds")
-        if occurred < span.earliest_ms:
-            return Refusal(row, "too_old", f"occurred_at {occurred} is before {span.earliest_ms}, from where single events are kept")
-        if occurred > span.latest(row):
+        if occurred < earliest:
+            return Refusal(row, "too_old", f"occurred_at {occurred} is before {earliest}, from where single events are kept")
+        if occurred > latest:
             return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after now")
     if any("\x00" in v for v in msgspec.structs.astuple(record) if isinstance(v, str)):
         return Refusal(row, "invalid", "a text holds the character U+0000")
@@ -211,7 +275,7 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
 
 
 def _column_value(value: Any) -> Any:  # noqa: ANN401  # a field's value, of whichever type
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else value
 
 
 def _normalised(frame: pl.DataFrame) -> pl.DataFrame:

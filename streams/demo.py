@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
 from streams.broker import EmbeddedBroker
@@ -30,14 +31,15 @@ console = Console(stderr=True)
 MARKER = ".onnuri-demo"
 PATIENCE_SECONDS = 300
 LEAD = timedelta(minutes=20)
+_SENT = ("events", "duplicates", "malformed", "foreign", "late", "out_of_order")
 
 
 class DemoError(Exception):
     """The demo cannot go on; the message says why and where to look."""
 
 
-def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scale: float | None, speed: float) -> int:
-    """Play a scenario; returns the exit code. Headless: 0 only if every total agrees to the won."""
+def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scale: float | None, speed: float, dirty: float = 0.0) -> int:
+    """Play a scenario, with that share of dirt of each sort; returns the exit code. Headless: 0 only if every total agrees to the won."""
     scenario = load_scenario(name, seed=seed, scale=scale)
     _fresh(folder)
     # A shell that starts the demo in the background lets it ignore Ctrl-C; ending it must end its children all the same.
@@ -61,14 +63,14 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
         worker = _child(stack, "worker", [sys.executable, "-m", "streams.cli", "worker"], settings, folder)
         truth = write_truth(scenario, folder / "truth")
         if headless:
-            return _headless(settings, scenario, worker, truth)
+            return _headless(settings, scenario, worker, truth, dirty)
         page = f"http://{settings.dashboard_host}:{settings.dashboard_port}"
         host, port = settings.dashboard_host, str(settings.dashboard_port)
         _child(stack, "dashboard", [sys.executable, "-m", "dashboard", "--host", host, "--port", port], settings, folder)
         console.print(f"\n   [bold green]{page}[/]   (Ctrl-C ends everything)\n")
         console.print(f"History at full speed first, then {LEAD.seconds // 60} minutes before the outage at {speed:g} times the clock.")
         try:
-            play_with_progress(settings, scenario, speed=speed, lead=LEAD, console=console)
+            play_with_progress(settings, scenario, speed=speed, lead=LEAD, console=console, dirty=dirty)
             console.print(f"The scenario is over. {page} stays open until Ctrl-C.")
             while worker.poll() is None:
                 time.sleep(0.5)
@@ -78,9 +80,9 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
             return 0
 
 
-def _headless(settings: Settings, scenario: Scenario, worker: subprocess.Popen[bytes], truth: Path) -> int:
+def _headless(settings: Settings, scenario: Scenario, worker: subprocess.Popen[bytes], truth: Path, dirty: float) -> int:
     began = time.monotonic()
-    sent = play_with_progress(settings, scenario, speed=None, console=console)
+    sent = play_with_progress(settings, scenario, speed=None, console=console, dirty=dirty)
     console.print("Sent. Waiting until the worker has read and published everything …")
     _wait_until_read(settings, sent, worker)
     seconds = time.monotonic() - began
@@ -114,8 +116,11 @@ def check(published: Path, scenario: Scenario, sent: Sent, truth: dict[str, Any]
         losses = [_loss(snapshot, incident) for incident in truth["incidents"]]
         return {
             "scenario": scenario.name,
-            "agree": simulated == warehouse and records == sum(taken.values()) and taken["accepted"] == tally.events and manifest.lag == 0,
-            "sent": {"records": records, **{k: v for k, v in summary(sent).items() if k in ("events", "duplicates", "malformed")}},
+            "agree": simulated == warehouse
+            and records == sum(taken.values())
+            and taken == {"accepted": tally.events, "duplicate": tally.duplicates, "refused": tally.malformed}
+            and manifest.lag == 0,
+            "sent": {"records": records, **{k: v for k, v in summary(sent).items() if k in _SENT}},
             "stored": {**taken, "late": manifest.totals["late"], "lost": manifest.totals["lost"]},
             "krw": {"simulator": simulated, "warehouse": warehouse},
             "incidents": [_iso(row) for row in snapshot.query("incidents_newest_first").to_dicts()],
@@ -181,9 +186,7 @@ def _child(stack: ExitStack, name: str, command: list[str], settings: Settings, 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Settings as the environment of a child process."""
-    values = settings.model_dump()
-    if settings.user_key is not None:
-        values["user_key"] = settings.user_key.get_secret_value()
+    values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in settings.model_dump().items()}
     return {f"ONNURI_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 

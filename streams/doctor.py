@@ -1,8 +1,10 @@
 """What ``onnuri doctor`` says: every setting, and the usual faults."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from kafka.errors import KafkaError
@@ -86,5 +88,28 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
             manifest.lag is not None,
             f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends.",
         ),
-        Finding("lost", lost == 0, f"{lost:,} records vanished before they were read." if lost else "Nothing was lost."),
+        Finding("refused", ok=True, finding=_refused(manifest)),
+        Finding("names", ok=True, finding=_unknown(manifest)),
+        Finding("lost", not lost and not manifest.lost_ranges, _lost(lost, manifest.lost_ranges)),
     ]
+
+
+def _refused(manifest: Manifest) -> str:
+    if not manifest.totals["refused"]:
+        return "Nothing was refused."
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(manifest.refusals.items(), key=lambda item: -item[1]))
+    return f"{manifest.totals['refused']:,} records were refused; of those of the last days: {reasons}. Their bytes are in the topic dead-letters."
+
+
+def _unknown(manifest: Manifest) -> str:
+    if not manifest.unknown_names:
+        return "Every market is on the list, every channel, service and code in the contract."
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(manifest.unknown_names.items()))
+    return f"Names that neither the market list nor the contract knows: {kinds}. They count under their names; onnuri unknown lists them."
+
+
+def _lost(number: int, ranges: Sequence[Mapping[str, Any]]) -> str:
+    if not number and not ranges:
+        return "Nothing was lost."
+    told = "; ".join(f"{r['topic']}/{r['partition']} {r['from_offset']} to {r['to_offset']}, {r['cause']}" for r in ranges[:10])
+    return f"{number:,} records vanished before they were read: {told}." if told else f"{number:,} records vanished before they were read."

@@ -1,4 +1,4 @@
-"""Gross shortfall on the command line: of an incident or a span in the warehouse, or of anybody's sales file."""
+"""Losses on the command line: of an incident or a span in the warehouse by every method, or the gross shortfall in anybody's sales file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,14 +9,14 @@ from polars.exceptions import PolarsError
 
 from streams.settings import SettingError
 from warehouse.analysis import LossEstimate, estimate_loss
-from warehouse.losses import incident_window, loss_between
+from warehouse.losses import LossAccount, account_between, incident_account, incident_window
 from warehouse.reading import open_snapshot
 
 KST = ZoneInfo("Asia/Seoul")
 Result = tuple[pl.DataFrame, list[str]]
 
 
-def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float) -> Result:
+def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float, factors: tuple[float, float]) -> Result:
     """The estimate of an incident by its id, or of a span of the published data.
 
     Raises:
@@ -25,7 +25,10 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
     """
     with open_snapshot(published) as snapshot:
         window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
-        return _result(loss_between(snapshot, *window, level=level), *window)
+        found = (
+            incident_account(snapshot, incident, factors=factors, level=level) if incident else account_between(snapshot, *window, factors=factors, level=level)
+        )
+        return _account(found, *window)
 
 
 def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
@@ -39,7 +42,50 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
         frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
     except (OSError, PolarsError) as error:
         raise SettingError(f"--sales {sales} cannot be read as {'Parquet' if sales.suffix == '.parquet' else 'CSV'}: {error}") from None
-    return _result(estimate_loss(frame, *window, level=level), *window)
+    sums, said = summed_up(frame)
+    row, warnings = _result(estimate_loss(sums, *window, level=level), *window)
+    return row, [*said, *warnings]
+
+
+def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Raw payments as sums by minute, market and channel, with a sentence that says so; a file of sums stays as it is.
+
+    A file whose rows all come the same number of times, each with the same sales, was read twice: it stays as it is too, and is refused later.
+    """
+    keys = [name for name in ("at", "market_id", "region", "channel") if name in sales.columns]
+    if not {"at", "market_id", "sales"} <= set(sales.columns) or not sales["sales"].dtype.is_numeric() or not isinstance(sales["at"].dtype, pl.Datetime):
+        return sales, []
+    copies = sales.group_by([*keys, "sales"]).len()["len"]
+    if len(copies) and copies.min() == copies.max() != 1:
+        return sales, []
+    by_minute = sales.with_columns(pl.col("at").dt.truncate("1m"))
+    if not by_minute.select(keys).is_duplicated().any():
+        return sales, []
+    if sales["sales"].null_count() or (sales["sales"] < 0).any():
+        return sales, []
+    sums = by_minute.group_by(keys, maintain_order=True).agg(pl.col("sales").sum())
+    return sums, [
+        f"{len(sales):,} rows were summed up to {len(sums):,} by minute, market and channel. If they are not single payments, check whether some come twice."
+    ]
+
+
+def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others."""
+    row, warnings = _result(found.gross, start, end)
+    by_method = {figure.method: figure for figure in found.reconciliation.figures if figure.method in ("net", "merchants_loss", "attempts")}
+    more = {
+        f"{method}{end_of}": None if value is None else round(value)
+        for method, figure in by_method.items()
+        for end_of, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high))
+    }
+    methods = pl.Series("methods", [found.reconciliation.table.to_dicts()])
+    disagreements = pl.Series("disagreements", [[str(remark) for remark in found.reconciliation.disagreements]], dtype=pl.List(pl.String))
+    columns = [pl.Series(name, [value], dtype=pl.Int64) for name, value in more.items()]
+    launch = pl.Series("launch", [found.launch.factors.to_dicts() if found.launch else None])
+    launched = found.launch.warnings if found.launch else []
+    said = [remark for figure in found.reconciliation.figures for remark in figure.remarks]
+    every = dict.fromkeys([*warnings, *said, *launched, *found.reconciliation.disagreements])
+    return row.with_columns(*columns, methods, disagreements, launch), list(every)
 
 
 def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:

@@ -15,6 +15,9 @@ MAX_AMOUNT = 100_000_000
 MAX_RECORD_BYTES = 16_384
 """Longer records are refused unread; the longest honest one has about 700 bytes."""
 
+MAX_COMMAND_BYTES = 1_048_576
+"""The same for commands, which hold lists; it is Kafka's own limit unless a broker is told another."""
+
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Krw = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]

@@ -21,9 +21,10 @@ from kafka.errors import KafkaError
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.letters import Letters
+from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
-from warehouse.connection import passes
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
 from warehouse.ingest import Chunk, Refused, Writer
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,10 @@ class Line:
         """What is tried again just now, by whom."""
         self.committed_at: datetime | None = None
         self.untold: dict[TP, int] = {}
-        self.telling: asyncio.Task[None] | None = None
+        self.to_tell = asyncio.Event()
         line = writer.line()
+        self.raw_ms = settings.raw_days * 86_400_000
+        self.refusals = RefusalLimit(settings.refused_share, writer.newest_refusals(WINDOW))
         self.clock_at = line.clock_at
         self.retained_from = line.retained_from
 
@@ -84,15 +87,17 @@ class Line:
             self.writer.reopen()
         try:
             return work(*arguments)
-        except duckdb.FatalException:
-            self.writer.stopped = True
+        except duckdb.Error as error:
+            if damaged(error):
+                raise WarehouseDamagedError(f"{self.writer.path} is damaged: {error}. {WHAT_TO_DO}") from error
+            self.writer.stopped = isinstance(error, duckdb.FatalException)
             raise
 
     async def put(self, fetched: Fetched) -> None:
         """Take one chunk from an agent; waits while a whole batch is waiting."""
         async with self.room:
             await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows)
-            self.rows_waiting += fetched.place.rows
+            self.rows_waiting += fetched.place.weight
         decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
         # The records go as soon as they are decoded: they are the largest part of what is held in memory.
         self.queue.put_nowait((fetched.place, decoded))
@@ -102,14 +107,14 @@ class Line:
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
         closes = loop.time() + self.settings.batch_seconds
-        while sum(place.rows for place, _ in items) < self.settings.batch_rows:
+        while sum(place.weight for place, _ in items) < self.settings.batch_rows:
             try:
                 items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
             except TimeoutError:
                 break
         batch = [(place, await decoded) for place, decoded in items]
         async with self.room:
-            self.rows_waiting -= sum(place.rows for place, _ in items)
+            self.rows_waiting -= sum(place.weight for place, _ in items)
             self.room.notify_all()
         return batch
 
@@ -130,12 +135,12 @@ class Line:
                     sequence,
                     expected,
                 )
-                await self._commit(admitted, consumer)
+                await self._commit(admitted)
                 await consumer.perform_seek()
                 return
             reached[place.tp] = place.sequence, place.next_offset
             admitted.append((place, await self._with_loss(place, decoded, expected, consumer)))
-        if not await self._commit(admitted, consumer):
+        if not await self._commit(admitted):
             await consumer.perform_seek()
 
     async def _with_loss(self, place: Place, chunk: Chunk, expected: int, consumer: ChunkConsumer) -> Chunk:
@@ -149,7 +154,7 @@ class Line:
         log.error("LOST: %s offsets %s to %s vanished before they were read", place.tp, *lost)
         return replace(chunk, lost=lost)
 
-    async def _commit(self, admitted: list[tuple[Place, Chunk]], consumer: ChunkConsumer) -> bool:
+    async def _commit(self, admitted: list[tuple[Place, Chunk]]) -> bool:
         """Write what was admitted; False where some of it has to be read again."""
         if not admitted:
             return True
@@ -164,21 +169,16 @@ class Line:
             if place.epoch == self.epoch:
                 self.applied[place.tp] = (place.epoch, place.sequence)
                 self.expected[place.tp] = place.next_offset
-        self._tell_kafka({place.tp: place.next_offset for place, _ in admitted}, consumer)
+        self.untold.update({place.tp: place.next_offset for place, _ in admitted})
+        self.to_tell.set()
         return True
 
-    def _tell_kafka(self, offsets: Mapping[TP, int], consumer: ChunkConsumer) -> None:
-        """Tell Kafka when the reading thread has time for it: waiting for that would let the database stand still while records are unpacked."""
-        self.untold.update(offsets)
-        if self.telling is None or self.telling.done():
-            if self.telling is not None:
-                self.telling.result()  # a bug in there stops the worker here
-            self.telling = asyncio.create_task(self._tell(consumer))
-
-    async def _tell(self, consumer: ChunkConsumer) -> None:
-        while self.untold:
-            offsets, self.untold = self.untold, {}
-            await consumer.thread.commit(offsets)
+    async def tell_kafka(self, consumer: ChunkConsumer) -> None:
+        """Tell Kafka what is committed, beside the writing: the reading thread has no time for it while it unpacks records."""
+        await self.to_tell.wait()
+        self.to_tell.clear()
+        offsets, self.untold = self.untold, {}
+        await consumer.thread.commit(offsets)
 
     def _on_database(self, admitted: list[tuple[Place, Chunk]], now: datetime) -> bool | None:
         """Write a batch; None where a seek has made it old, False where it was decoded before raw events that it needs were let go."""
@@ -189,7 +189,9 @@ class Line:
         deleted_before = self.writer.line().deleted_before
         if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
             return False
+        judged = self.refusals.judge(chunks)
         self.writer.apply(chunks, now, self.letters.send_dead)
+        self.refusals.keep(judged)
         if any(chunk.topic == "clock" for chunk in chunks):
             self.clock_at = self.writer.line().clock_at
         return True
@@ -244,6 +246,8 @@ class Line:
                 self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
                 offsets[tp] = start
             else:
+                if source.topic_id is None and topic_id:
+                    self.writer.name_topic(name, tp.partition, topic_id)
                 offsets[tp] = source.next_offset
         return self.epoch, offsets
 
@@ -260,9 +264,11 @@ class Line:
         records = fetched.records
         values = [r.value for r in records]
         retained_from = self.retained_from
-        earliest = EARLIEST_MS if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        sent = [r.timestamp or 0 for r in records] if retained_from is None or self.settings.clock == "replay" else []
+        # Before anything is retained, a record is judged by its own send time: a topic that is read anew then gives what it gave the first time.
+        earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else [r.timestamp for r in records]
+        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
         first = records[0].offset
         if records[-1].offset - first == len(records) - 1:

@@ -9,13 +9,14 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from warehouse.commands import Market
+from warehouse.reading import NothingPublishedError, open_snapshot
 
 REGIONS = {"강원도": "강원특별자치도", "전라북도": "전북특별자치도", "제주도": "제주특별자치도"}
 """Old names of regions to those of today."""
@@ -63,6 +64,17 @@ def read_markets(path: Path) -> MarketList:
             problems.append(f"line {line}: {market.name} has no coordinates; it is missing on maps only")
         markets[market.market_id] = market
     return MarketList(list(markets.values()), problems)
+
+
+def unmatched(published: Path, markets: Iterable[Market]) -> list[str]:
+    """The market ids that have attempts in what is published and are neither known there nor in ``markets``, most attempts first; none where nothing is published."""
+    listed = {market.market_id for market in markets}
+    try:
+        with open_snapshot(published) as snapshot:
+            seen = snapshot.query("markets_in_no_list")["market_id"].to_list()
+    except NothingPublishedError:
+        return []
+    return [name for name in seen if name not in listed]
 
 
 def _official(rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, object]]]:

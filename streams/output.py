@@ -1,4 +1,4 @@
-"""How commands print results: a table for people, JSON or CSV for programs, Parquet into a file."""
+"""How commands print results: a table for people, JSON or CSV for programs, Parquet and XLSX into a file."""
 
 import json
 from decimal import Decimal
@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""A cell of a spreadsheet that begins so may run as a formula."""
+from warehouse.spreadsheets import neutralised, workbook
 
 
 class Format(StrEnum):
@@ -21,6 +20,7 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     parquet = "parquet"
+    xlsx = "xlsx"
 
 
 class OutputError(Exception):
@@ -42,10 +42,10 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
 
 
 def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
-    if form is Format.parquet:
+    if form in {Format.parquet, Format.xlsx}:
         if out is None:
-            raise typer.BadParameter("--format parquet needs a file: --out FILE.parquet")
-        frame.write_parquet(out)
+            raise typer.BadParameter(f"--format {form} needs a file: --out FILE.{form}")
+        out.write_bytes(_workbook(frame)) if form is Format.xlsx else frame.write_parquet(out)
         return
     if form is Format.table and out is None:
         _table(frame)
@@ -57,23 +57,23 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
         typer.echo(text, nl=False)
 
 
+def _workbook(frame: pl.DataFrame) -> bytes:
+    try:
+        return workbook(flat(frame))
+    except ValueError as error:
+        raise OutputError(f"{error} Write .csv or .parquet instead, or ask for fewer rows with: onnuri sql.") from None
+
+
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Lists and structs as JSON text: a cell of a CSV is one value."""
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     return frame.with_columns(pl.Series(name, [None if value is None else _json(value) for value in frame[name].to_list()], pl.String) for name in nested)
 
 
-def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula."""
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    risky = {name: pl.any_horizontal(pl.col(name).str.starts_with(mark) for mark in RISKY) for name in texts}
-    return frame.with_columns(pl.when(risky[n]).then("'" + pl.col(n)).otherwise(pl.col(n)).alias(n) for n in texts)
-
-
 def _table(frame: pl.DataFrame) -> None:
     table = Table()
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left")
+        table.add_column(visible(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     # Brackets in a text are the text's own.
@@ -87,7 +87,12 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return "" if value is None else str(value)
+    return "" if value is None else visible(str(value))
+
+
+def visible(text: str) -> str:
+    """The text with marks that would act on the terminal, or turn the writing around, shown as their escapes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _json(value: object, indent: int | None = None) -> str:

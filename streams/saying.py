@@ -1,7 +1,6 @@
 """Commands: what a person says goes through the topic ``commands`` like everything else, never straight into the warehouse."""
 
 import json
-import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from streams.settings import Settings
-from warehouse.commands import Market, PayloadError, parse
+from warehouse.commands import Market, PayloadError, record
 
 EXAMPLE = """Example: '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}'"""
 
@@ -47,17 +46,14 @@ def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, d
         PayloadError: a kind is unknown or its payload is not what it needs.
         kafka.errors.KafkaError: no broker took them.
     """
-    checked = list(commands)
-    for kind, payload in checked:
-        parse(kind, json.dumps(payload))
+    now = datetime.now(UTC)
+    checked = [record(kind, payload, actor, now) for kind, payload in commands]
     producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-commands")
     try:
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        sent = []
-        for kind, payload in checked:
-            command_id = str(uuid.uuid4())
-            command = {"command_id": command_id, "occurred_at": now, "actor": actor, "kind": kind, "payload": payload}
-            sent.append(producer.send(settings.topic("commands"), key=command_id.encode(), value=json.dumps(command, ensure_ascii=False).encode()))
+        sent = [
+            producer.send(settings.topic("commands"), key=command_id.encode(), value=json.dumps(command, ensure_ascii=False).encode())
+            for command_id, command in checked
+        ]
         producer.flush(timeout=30)
         for one in sent:
             one.get(timeout=0)

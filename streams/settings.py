@@ -1,12 +1,15 @@
 """Every setting, read once at the door and an argument everywhere else. ``onnuri doctor`` lists them."""
 
+import base64
+import binascii
 import os
 import re
 import secrets
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,13 +31,29 @@ class Settings(BaseSettings):
     clock: Literal["wall", "replay"] = Field("wall", description="'wall' for live data; 'replay' follows the topic 'clock' of a scenario.")
     lateness_seconds: float = Field(60, ge=0, description="How much later than its minute an event may come before the minute closes.")
     raw_days: int = Field(35, ge=1, description="Days for which single events are kept; older events are refused as too_old.")
+    refused_share: float = Field(
+        0.5, ge=0, le=1, description="Share of a topic's newest thousand records above which refusals stop the worker. 1: never, all go to dead-letters."
+    )
+    accept_loss: bool = Field(default=False, description="Start a restored warehouse although Kafka no longer holds all that came since its backup.")
     batch_rows: int = Field(200_000, ge=1, description="A batch closes at this many records ...")
     batch_seconds: float = Field(0.5, gt=0, description="... or after this many seconds.")
     publish_seconds: float = Field(1.0, gt=0, description="Seconds between two published states at the least.")
     web_host: str = Field("127.0.0.1", description="Address of the worker's /health and /metrics.")
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the worker's /health and /metrics.")
+    alert_url: str | None = Field(None, description="Where alerts about incidents are posted. Default: nowhere.")
+    alert_secret: SecretStr | None = Field(None, description="Key that signs alerts (16 characters or more, or whsec_ and base64). Needed with an alert_url.")
+    alert_per_minute: int = Field(30, ge=1, le=10_000, description="Most tries a minute to post alerts.")
+    alert_timeout_seconds: float = Field(10, gt=0, le=600, description="How long the receiver of an alert may take to answer.")
+    subscribers: int = Field(
+        1_000_000, ge=0, description="Subscribers of the platform: from 10,000 on, an outage of 10 minutes must be reported, below one of 30."
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address of the dashboard.")
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
+    analysts: str = Field("", description="Where people sign in to the dashboard: addresses of those who may enter something, with commas between.")
+    report_files: Path | None = Field(None, description="Folder of what the author of reports keeps: causes, measures, moments, rules for compensation.")
+    api_token: SecretStr | None = Field(
+        None, description="Token that the dashboard's HTTP API asks for. Default: none is asked, but where people sign in it is closed."
+    )
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
@@ -47,6 +66,37 @@ class Settings(BaseSettings):
                 raise ValueError(f"{broker.strip()!r} is not host:port with a port of 1-65535. Example: ONNURI_KAFKA=127.0.0.1:9092")
         return value
 
+    @field_validator("alert_url")
+    @classmethod
+    def _alert_url(cls, value: str | None) -> str | None:
+        if value is None or value == "":
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected http:// or https:// and a host. Example: ONNURI_ALERT_URL=https://ops.example.org/onnuri")
+        return value
+
+    @field_validator("alert_secret")
+    @classmethod
+    def _alert_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else ""
+        if not text:
+            return None
+        if text.startswith("whsec_"):
+            try:
+                base64.b64decode(text.removeprefix("whsec_"), validate=True)
+            except binascii.Error:
+                raise ValueError("after whsec_ base64 is expected. Make one with: openssl rand -base64 32") from None
+        if len(text) < 16:
+            raise ValueError("expected 16 characters or more. Make one with: openssl rand -base64 32")
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.alert_url and self.alert_secret is None:
+            raise ValueError("ONNURI_ALERT_URL is set, ONNURI_ALERT_SECRET is not: alerts are always signed. Make a key with: openssl rand -base64 32")
+        return self
+
     @classmethod
     def read(cls, **given: object) -> Self:
         """Read the environment; ``given`` wins over it.
@@ -57,8 +107,7 @@ class Settings(BaseSettings):
         try:
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
-            lines = [f"ONNURI_{str(e['loc'][0]).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-            raise SettingError("\n".join(lines)) from None
+            raise SettingError("\n".join(_line(e) for e in error.errors())) from None
 
     @property
     def published_folder(self) -> Path:
@@ -82,3 +131,12 @@ class Settings(BaseSettings):
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_hex(32).encode())
         return path.read_bytes()
+
+
+def _line(error: Any) -> str:  # noqa: ANN401  # pydantic's own
+    """What is wrong with one setting; a secret is not repeated."""
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0])
+    came = "set" if name in ("user_key", "alert_secret") else f"{error['input']!r}"
+    return f"ONNURI_{name.upper()} is {came}: {error['msg']}"

@@ -1,37 +1,127 @@
 """Starting a worker: the file first, then the group, so that a second worker waits outside and takes over when the first is gone."""
 
+import hashlib
 import logging
+import platform
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
+import duckdb
+from kafka.errors import KafkaError
+
+from streams.broker_watch import clients_of, committed_and_starts
 from streams.settings import Settings
-from streams.topics import wait_for_topics
-from streams.worker import create_app
-from warehouse.connection import WarehouseBusyError
-from warehouse.ingest import Writer
+from streams.topics import ensure_topics
+from streams.worker import create_app, group_of
+from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged
+from warehouse.ingest import Source, Writer
+from warehouse.reading import Manifest, NothingPublishedError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 STANDBY_SECONDS = 2.0
 
 
 def run_worker(settings: Settings) -> int:
-    """Run a worker to its end; returns the exit code."""
+    """Run a worker to its end; returns the exit code.
+
+    Raises:
+        WarehouseDamagedError: the file is missing or damaged.
+        WarehouseOutdatedError: what has come since its backup is gone.
+    """
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    # At DEBUG it prints what it has fetched, user ids among it.
+    logging.getLogger("aiokafka").setLevel(logging.INFO)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    writer = wait_for_warehouse(settings)
-    wait_for_topics(settings, log.warning)
-    return create_app(settings, writer).run(settings.log_level)
+    try:
+        writer = wait_for_warehouse(settings)
+        group = group_of(writer)
+        until_answered(settings, lambda: ensure_topics(settings))
+        wait_for_group(settings, group)
+        if not settings.accept_loss:
+            refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group)), settings.topic)
+        worker = create_app(settings, writer, client_id(settings))
+    except duckdb.Error as error:
+        if damaged(error):
+            raise WarehouseDamagedError(f"{settings.warehouse} is damaged: {error}. {WHAT_TO_DO}") from error
+        raise
+    return worker.run(settings.log_level)
+
+
+def until_answered(settings: Settings, work: Callable[[], T], pause: float = STANDBY_SECONDS) -> T:
+    """Wait for a broker, however long it takes."""
+    while True:
+        try:
+            return work()
+        except KafkaError as error:
+            log.warning("No broker at %s yet (%s); trying again.", settings.kafka, type(error).__name__)
+            time.sleep(pause)
 
 
 def wait_for_warehouse(settings: Settings) -> Writer:
-    """Open the warehouse, waiting as long as another worker has it."""
+    """Open the warehouse, waiting as long as another worker has it.
+
+    Raises:
+        WarehouseDamagedError: it cannot be read, or it is missing where one was published from: it must not silently begin anew.
+    """
     told = False
+    try:
+        published = Manifest.read(settings.published_folder).warehouse_id
+    except (NothingPublishedError, ValueError, KeyError):
+        published = None
     while True:
         try:
-            return Writer(settings.warehouse, datetime.now(UTC))
+            return Writer(settings.warehouse, datetime.now(UTC), may_begin=published is None)
         except WarehouseBusyError as error:
             if not told:
                 log.warning("Standby: %s", error)
                 told = True
             time.sleep(STANDBY_SECONDS)
+
+
+def client_id(settings: Settings) -> str:
+    """What tells this worker's file from a copy of it: the machine's name, and a hash of the path."""
+    path = hashlib.sha256(str(settings.warehouse.resolve()).encode()).hexdigest()[:12]
+    return f"onnuri-{platform.node()}-{path}"
+
+
+def wait_for_group(settings: Settings, group: str) -> None:
+    """Wait while a worker on a copy of this file, which has the same group, is in it: each would throw the other out.
+
+    One that died on this file has our client id, and is not waited for.
+    """
+    told = False
+    while others := until_answered(settings, lambda: clients_of(settings.kafka, group)) - {client_id(settings)}:
+        if not told:
+            log.warning(
+                "Standby: %s is in the group %s, on a copy of this warehouse. Two copies must not run at once; waiting until it is gone.",
+                " and ".join(sorted(others)),
+                group,
+            )
+            told = True
+        time.sleep(STANDBY_SECONDS)
+
+
+def refuse_outdated(sources: Mapping[tuple[str, int], Source], kafka: Mapping[tuple[str, int], tuple[int, int]], topic_in_kafka: Callable[[str], str]) -> None:
+    """Refuse a warehouse that was restored from a backup so old that Kafka no longer holds all that came since.
+
+    What was never read is a loss that nothing can mend, and reading goes on (see ``Line``). This here was read by a newer state of the same
+    warehouse, as the offsets show that Kafka has noted for it: perhaps there is a newer backup.
+
+    Raises:
+        WarehouseOutdatedError: with the ranges.
+    """
+    missing = []
+    for (topic, partition), source in sorted(sources.items()):
+        committed, start = kafka.get((topic_in_kafka(topic), partition), (0, 0))
+        until = min(committed, start)
+        if until > source.next_offset:
+            missing.append(f"{topic}/{partition} offsets {source.next_offset} to {until}")
+    if missing:
+        raise WarehouseOutdatedError(
+            f"A newer state of this warehouse had read, and Kafka no longer holds: {'; '.join(missing)} (ends not included). "
+            "Restore a newer backup: onnuri restore FILE. To go on without them, with these ranges kept as lost: ONNURI_ACCEPT_LOSS=true"
+        )

@@ -1,15 +1,8 @@
 """The topics of the line, made where they are missing."""
 
-import time
-from collections.abc import Callable
-
-from kafka.errors import KafkaError
-
 from streams.broker import create_topics
+from streams.letters import LARGEST_BYTES
 from streams.settings import Settings
-
-LARGEST_LETTER = str(8 * 1024 * 1024)
-"""A dead letter is its record with headers: a record at Kafka's limit must still fit."""
 
 
 def ensure_topics(settings: Settings) -> None:
@@ -28,16 +21,4 @@ def ensure_topics(settings: Settings) -> None:
     create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {})
     # The audit log begins here.
     create_topics(settings.kafka, {settings.topic("commands"): one}, kept)
-    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": LARGEST_LETTER})
-
-
-def wait_for_topics(settings: Settings, tell: Callable[[str], None], pause: float = 2.0) -> None:
-    """Wait for a broker, however long it takes, then make sure of the topics."""
-    while True:
-        try:
-            ensure_topics(settings)
-        except KafkaError as error:
-            tell(f"No broker at {settings.kafka} yet ({type(error).__name__}); trying again.")
-            time.sleep(pause)
-        else:
-            return
+    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)})

@@ -7,13 +7,18 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self, cast
 
 import aiokafka
-from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+
+from streams import unpacking
+
+LONG_ROW = 1024
+"""Bytes from where a record takes the room of several."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class Place:
     first_offset: int
     next_offset: int
     rows: int
+    size: int = 0
+    """Bytes of its values."""
+
+    @property
+    def weight(self) -> int:
+        """How much of the room for waiting records it takes: its rows, more where they are very long."""
+        return max(self.rows, self.size // LONG_ROW)
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,8 @@ class Fetched:
     @classmethod
     def of(cls, tp: TP, epoch: int, sequence: int, records: Sequence[Any]) -> Self:
         """The chunk of these records, at least one, in the order of their offsets."""
-        return cls(Place(tp, epoch, sequence, int(records[0].offset), int(records[-1].offset) + 1, len(records)), records)
+        size = sum(map(len, filter(None, map(attrgetter("value"), records))))
+        return cls(Place(tp, epoch, sequence, int(records[0].offset), int(records[-1].offset) + 1, len(records), size), records)
 
 
 @dataclass(frozen=True)
@@ -64,16 +77,6 @@ class Start:
 StartOffsets = Callable[[set[TP]], Awaitable[Start]]
 
 
-class PlainRecords(fetcher.PartitionRecords):
-    """What aiokafka decodes, as its decoder made it: offset, timestamp, key, value.
-
-    aiokafka copies each record into a ConsumerRecord of eleven fields, which takes half of its time and most of its memory.
-    """
-
-    def _consumer_record(self, _tp: TP, record: Any) -> Any:  # noqa: ANN401
-        return record
-
-
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """The thread that owns aiokafka's consumer."""
 
@@ -84,8 +87,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.sequences: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
-        # The fetcher finds the class by this name. Nothing else in a worker's process reads with aiokafka.
-        fetcher.PartitionRecords = PlainRecords
+        unpacking.install()
         consumer = super()._create_worker_consumer(transport)
         # Faust asks for read_committed only together with its own exactly_once, which cannot cover DuckDB.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
@@ -116,7 +118,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         mine = {driver.ensure_aiokafka_TP(tp): aiokafka.structs.OffsetAndMetadata(o, "") for tp, o in offsets.items() if tp in self.assignment()}
         try:
-            await consumer.commit(mine)
+            # In a rebalance nothing may be ours, and aiokafka takes an empty commit for a mistake.
+            if mine:
+                await consumer.commit(mine)
         except KafkaError as error:
             self.log.warning("Kafka did not take the offsets, the warehouse has them: %r", error)
             return False
@@ -179,7 +183,7 @@ class ChunkConsumer(driver.Consumer):
             tp.topic,
             tp.partition,
             last.offset,
-            last.timestamp / 1000,
+            (last.timestamp or 0) / 1000,  # a record need not have one
             last.timestamp_type,
             [],
             None,

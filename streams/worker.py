@@ -13,18 +13,21 @@ from faust.web import Request, Response, View
 from mode.supervisors import CrashingSupervisor
 
 from streams import health
+from streams.backups import Backups
 from streams.broker_watch import topic_ids
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkTransport, Start
+from streams.webhook import Webhook
 from warehouse.ingest import Writer
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 10
 TEND_SECONDS = 0.25
+ALERT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Worker:
     app: faust.App
     line: Line
     tending: Tending
+    backups: Backups
 
     def run(self, log_level: str) -> int:
         """Run until a signal or a bug. Returns the process's exit code: 0 after a signal, else 1."""
@@ -43,17 +47,24 @@ class Worker:
         except SystemExit as error:
             return int(error.code or 0)
         finally:
+            self.backups.close()
             self.tending.close()
             self.line.close()
         return 0
 
 
-def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # what is counted are the agents and tasks nested in it
-    """A worker on ``writer``'s warehouse. The group's id is the warehouse's: two files never share one."""
-    app = _configured(settings, f"onnuri-{writer.line().warehouse_id}")
+def group_of(writer: Writer) -> str:
+    """The id of the consumer group: the warehouse's, so that two warehouses never share one."""
+    return f"onnuri-{writer.line().warehouse_id}"
+
+
+def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  # noqa: C901  # what is counted are the agents and tasks nested in it
+    """A worker on ``writer``'s warehouse, known to the brokers as ``client_id``."""
+    app = _configured(settings, group_of(writer), client_id)
     letters = Letters(settings)
     line = Line(settings, writer, letters)
     tending = Tending(settings, writer, line, letters)
+    backups = Backups(settings, writer)
     known_ids: dict[str, str] = {}
 
     async def start_offsets(assignment: set[TP]) -> Start:
@@ -86,11 +97,17 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
             await line.write(await line.next_batch(), consumer())
 
     @app.task
+    async def tell_kafka() -> None:
+        while not app.should_stop:
+            await line.tell_kafka(consumer())
+
+    @app.task
     async def tend() -> None:
         await until_assigned()
         line.started = True
         while not app.should_stop:
             await tending.once(consumer())
+            backups.once()
             await asyncio.sleep(TEND_SECONDS)
 
     @app.task
@@ -110,6 +127,21 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
             if broken or any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
                 await consumer().perform_seek()
 
+    if settings.alert_url is not None:
+        _add_alerts(app, Webhook(settings, writer, line))
+    _add_pages(app, line, tending)
+    return Worker(app, line, tending, backups)
+
+
+def _add_alerts(app: faust.App, webhook: Webhook) -> None:
+    @app.task
+    async def alert() -> None:
+        while not app.should_stop:
+            if not await webhook.once():
+                await asyncio.sleep(ALERT_SECONDS)
+
+
+def _add_pages(app: faust.App, line: Line, tending: Tending) -> None:
     @app.page("/health")
     async def show_health(view: View, _request: Request) -> Response:
         body = health.health(line.state, tending.manifest, line.committed_at, datetime.now(UTC))
@@ -119,14 +151,13 @@ def create_app(settings: Settings, writer: Writer) -> Worker:  # noqa: C901  # w
     async def show_metrics(view: View, _request: Request) -> Response:
         return view.bytes(health.metrics(line.state, tending.manifest, line.rows_waiting, datetime.now(UTC)), content_type="text/plain")
 
-    return Worker(app, line, tending)
 
-
-def _configured(settings: Settings, group: str) -> faust.App:
+def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
     """An app without agents yet, a member of ``group``."""
     return faust.App(
         group,
         broker=[f"aiokafka://{broker}" for broker in settings.kafka.split(",")],
+        broker_client_id=client_id,
         datadir=str(settings.warehouse.parent / ".faust"),
         web_bind=settings.web_host,
         web_port=settings.web_port,

@@ -4,11 +4,15 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from streams.broker import EmbeddedBroker
+from streams.ports import free_port
+from streams.settings import Settings
+from streams.topics import ensure_topics
 
 FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_DATA"}
 
@@ -34,3 +38,20 @@ def kafka() -> Iterator[EmbeddedBroker | SimpleNamespace]:
 def topics(request: pytest.FixtureRequest) -> str:
     """A ``topic_prefix`` that no other test has."""
     return f"{re.sub('[^a-zA-Z0-9_]', '-', request.node.name)[:80]}-{secrets.token_hex(4)}."
+
+
+@pytest.fixture
+def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
+    """Settings of a line of the test's own."""
+    settings = Settings(
+        kafka=kafka.bootstrap,
+        topic_prefix=topics,
+        warehouse=tmp_path / "line" / "w.duckdb",
+        partitions=2,
+        publish_seconds=0.2,
+        batch_seconds=0.1,
+        lateness_seconds=2,
+        web_port=free_port(),
+    )
+    ensure_topics(settings)
+    return settings

@@ -5,6 +5,7 @@ then 2025-03-01: sales from midnight, failures and missing sales from 10:00 on.
 """
 
 import json
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -47,6 +48,8 @@ def publish_launch_day(
     load_reports: bool = True,
     history: bool = True,
     lost: int = 0,
+    claims: Sequence[dict[str, object]] = (),
+    surveys: Sequence[dict[str, object]] = (),
     exclusions: Sequence[dict[str, object]] = (),
 ) -> Path:
     """Publish the state that a worker would have published when the scenario's clock stood at ``clock`` (aware)."""
@@ -65,6 +68,11 @@ def publish_launch_day(
     files["incident"] = [_write(folder, f"incident-{state}", _incidents(now, _utc(ended_at) if ended_at else None), "incident")]
     files["maintenance"] = [_write(folder, f"maintenance-{state}", _switch_off(), "maintenance")]
     files["exclusion"] = [_write(folder, f"exclusion-{state}", pl.DataFrame(list(exclusions)), "exclusion")] if exclusions else []
+    files["claim"] = [_write(folder, f"claim-{state}", pl.DataFrame(list(claims)), "claim")] if claims else []
+    files["survey"] = [_write(folder, f"survey-{state}", pl.DataFrame(list(surveys)), "survey")] if surveys else []
+    files["issuer_minute"] = [_write(folder, f"issuer_minute-{state}", _issuers(today), "issuer_minute")]
+    files["service_minute"] = [_write(folder, f"service_minute-{state}", _errors(today), "service_minute")]
+    files["merchant_day"] = [_write(folder, f"merchant_day-{state}", _merchants(today), "merchant_day")] if len(today) else []
     watermark = clock - timedelta(minutes=1)
     manifest = {
         "sequence": sequence,
@@ -86,7 +94,16 @@ def publish_launch_day(
 
 def _markets() -> pl.DataFrame:
     rows = [
-        (f"M{number:03d}", f"{_NAMES[number % 10]}{number // 10 + 1}시장", _REGIONS[number % 6], f"{number % 4 + 1}구", 37.5, 127.0, None, 40 + 7 * number)
+        (
+            f"M{number:03d}",
+            f"{_NAMES[number % 10]}{number // 10 + 1}시장",
+            _REGIONS[number % 6],
+            f"{number % 4 + 1}구",
+            35.5 + number / 15,
+            127.0 + number % 6 / 5,
+            "2,7" if number == 3 else None,
+            40 + 7 * number,
+        )
         for number in range(30)
     ]
     return pl.DataFrame(rows, orient="row", schema=["market_id", "name", "region", "district", "latitude", "longitude", "cycle", "merchants"])
@@ -143,20 +160,63 @@ def _load(now: datetime) -> pl.DataFrame:
     minutes = [start + timedelta(minutes=step) for step in range(1440) if start + timedelta(minutes=step) < now]
     waiting = np.array([min(40_000, max(0, (step - 598) * 260)) for step in range(len(minutes))])
     zero = np.zeros(len(minutes), dtype=np.int64)
-    return pl.DataFrame(
-        {
-            "minute_at": minutes,
-            "service": ["queue"] * len(minutes),
-            "attempts": waiting // 4 + 900,
-            "succeeded": np.full(len(minutes), 850),
-            "failed": zero,
-            "abandoned": waiting // 20,
-            "queue_length": waiting,
-            "wait_ms_p50": waiting * 18,
-            "wait_ms_p95": waiting * 40,
-        },
-        schema_overrides={"minute_at": pl.Datetime("us")},
+    queue = {
+        "minute_at": minutes,
+        "attempts": waiting // 4 + 900,
+        "succeeded": np.full(len(minutes), 850),
+        "failed": zero,
+        "abandoned": waiting // 20,
+        "queue_length": waiting,
+        "wait_ms_p50": waiting * 18,
+        "wait_ms_p95": waiting * 40,
+    }
+    reports = [pl.DataFrame(queue, schema_overrides={"minute_at": pl.Datetime("us")}).with_columns(service=pl.lit("queue"))]
+    for service, attempts, succeeded in (("login", 850, 700), ("payment", 700, 420), ("registration", 60, 33)):
+        counts = {
+            "attempts": attempts,
+            "succeeded": succeeded,
+            "failed": attempts - succeeded,
+            "abandoned": 0,
+            "queue_length": 0,
+            "wait_ms_p50": 0,
+            "wait_ms_p95": 0,
+        }
+        reports.append(reports[0].with_columns(service=pl.lit(service), **{name: pl.lit(number, pl.Int64) for name, number in counts.items()}))
+    return pl.concat(reports)
+
+
+def _issuers(today: pl.DataFrame) -> pl.DataFrame:
+    """The day's attempts, three quarters of them with one issuer, whose failures are all timeouts."""
+    parts = []
+    for issuer, share in (("가람카드", 0.75), ("나래은행", 0.25)):
+        for outcome, column, code in (
+            ("approved", "approved", "00"),
+            ("declined", "declined", "51"),
+            ("failed", "failed", "timeout" if share > 0.5 else "network"),
+        ):
+            counts = (pl.col(column) * share).round().cast(pl.Int64)
+            whole = counts if share > 0.5 else pl.col(column) - (pl.col(column) * 0.75).round().cast(pl.Int64)
+            parts.append(
+                today.group_by("minute_at", "channel", maintain_order=True)
+                .agg(count=whole.sum())
+                .filter(pl.col("count") > 0)
+                .with_columns(issuer=pl.lit(issuer), region=pl.lit("서울특별시"), outcome=pl.lit(outcome), code=pl.lit(code))
+            )
+    return pl.concat(parts)
+
+
+def _errors(today: pl.DataFrame) -> pl.DataFrame:
+    failed = today.group_by("minute_at", maintain_order=True).agg(errors=pl.col("failed").sum()).filter(pl.col("errors") > 0)
+    return pl.concat(
+        [failed.with_columns(service=pl.lit(service), code=pl.lit(code)) for service, code in (("payment", "timeout"), ("registration", "internal"))]
     )
+
+
+def _merchants(today: pl.DataFrame) -> pl.DataFrame:
+    sums = today.group_by("market_id", maintain_order=True).agg(
+        approved=pl.col("approved").sum(), amount=pl.col("approved_amount").sum(), failed=pl.col("failed").sum(), failed_amount=pl.col("failed_amount").sum()
+    )
+    return sums.with_columns(day=pl.lit(LAUNCH_DAY), merchant_id=pl.format("{}-0001", "market_id"))
 
 
 def _failed_purchases(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -174,6 +234,7 @@ def _failed_purchases(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
             market_id = markets["market_id"][number % 30]
             rows.append(
                 (
+                    None if number % 10 == 0 else str(uuid.UUID(int=number % 3000 + 1)),
                     market_id,
                     "card" if number % 5 < 3 else "mobile",
                     first,
@@ -184,7 +245,7 @@ def _failed_purchases(markets: pl.DataFrame, now: datetime) -> pl.DataFrame:
                     amount if known else None,
                 )
             )
-    names = ["market_id", "channel", "first_failure_at", "last_failure_at", "failures", "amount", "recovered_at", "recovered_amount"]
+    names = ["user_key", "market_id", "channel", "first_failure_at", "last_failure_at", "failures", "amount", "recovered_at", "recovered_amount"]
     times = {name: pl.Datetime("us") for name in ("first_failure_at", "last_failure_at", "recovered_at")}
     return pl.DataFrame(rows, orient="row", schema=names, schema_overrides={**times, "recovered_amount": pl.Int64})
 

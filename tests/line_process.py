@@ -8,33 +8,39 @@ import sys
 import time
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams.demo import environment
 from streams.settings import Settings
+from tests.events_data import encoded
 from warehouse.reading import Snapshot, open_snapshot
 
+ROOT = Path(__file__).parents[1]
 COLUMNS = ("approved", "approved_amount", "declined", "reversed", "reversed_amount", "failed", "failed_amount")
 Cells = dict[tuple[Any, ...], tuple[int, ...]]
 
 
 class WorkerProcess:
-    """``onnuri worker`` on given settings; started, killed and started again."""
+    """``onnuri worker`` on given settings; started, killed and started again. With a ``fault`` of ``tests.faulty_worker``, that one instead."""
 
-    def __init__(self, settings: Settings, **changes: object) -> None:
+    def __init__(self, settings: Settings, fault: str = "", **changes: object) -> None:
         self.settings = settings.model_copy(update=changes)
+        self.fault = fault
         self.log = settings.warehouse.parent / f"worker-{self.settings.web_port}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "streams.cli", "worker"]
-            self.process = subprocess.Popen(command, env={**os.environ, **environment(self.settings)}, stdout=log, stderr=log)
+            module = ["tests.faulty_worker"] if self.fault else ["streams.cli", "worker"]
+            given = {**os.environ, **environment(self.settings), "FAULT": self.fault}
+            self.process = subprocess.Popen([sys.executable, "-m", *module], env=given, cwd=ROOT, stdout=log, stderr=log)
 
     def kill(self, how: signal.Signals = signal.SIGKILL, seconds: float = 20) -> int:
         assert self.process is not None
@@ -74,7 +80,7 @@ class WorkerProcess:
     def snapshot(self) -> Snapshot:
         return open_snapshot(self.settings.published_folder)
 
-    def wait(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def wait(self, what: Callable[[], object], seconds: float = 150) -> None:
         """Wait until ``what`` holds; fails with the end of the log where it does not in time, or where the worker ended."""
         deadline = time.monotonic() + seconds
         while not what():
@@ -83,9 +89,27 @@ class WorkerProcess:
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self.published()}\n{tail}"
             time.sleep(0.1)
 
-    def wait_until_read(self, accepted: int, seconds: float = 90) -> None:
+    def wait_until_read(self, accepted: int, seconds: float = 180) -> None:
         """Wait until so many records are accepted, published, and none is left."""
         self.wait(lambda: (m := self.manifest()) and m["lag"] == 0 and m["totals"]["accepted"] >= accepted, seconds)
+
+
+@contextmanager
+def producer(settings: Settings) -> Iterator[KafkaProducer]:
+    """A client that waits for all acknowledgements at its end."""
+    made = KafkaProducer(bootstrap_servers=settings.kafka, acks="all")
+    try:
+        yield made
+        made.flush()
+    finally:
+        made.close()
+
+
+def send_events(settings: Settings, topic: str, events: Iterable[object], **options: int) -> None:
+    with producer(settings) as made:
+        for event in events:
+            key = event["market_id"].encode() if isinstance(event, dict) and "market_id" in event else None
+            made.send(settings.topic(topic), key=key, value=encoded(event), **options)
 
 
 def published_cells(snapshot: Snapshot) -> Cells:

@@ -1,9 +1,9 @@
-"""Pictures of both pages for the documentation, from what a demo has published.
+"""Pictures of the pages for the documentation, from what a demo has published.
 
     python -m tests.screenshots --published data/demo/published --out docs/pictures
 
 The live page is taken in the middle of the outage: the published Parquet is copied to a temporary folder, cut there to what had
-occurred before ``--at``, and given a manifest of that moment. The incident page shows the published state as it is. Ages are counted
+occurred before ``--at``, and given a manifest of that moment. The other pages show the published state as it is. Ages are counted
 from now: both copies get the present as the time of their publication.
 """
 
@@ -37,8 +37,14 @@ TIMES = {
 }
 """Tables that grow, and the column by which they are cut."""
 
-PAGES = {"live": ("", "sales", 3), "incident": ("/incidents", "lost", 5)}
-"""A picture's name: the page's path, a figure that it shows, and how many charts."""
+PAGES = {
+    "live": ("/?", "[data-figure=sales]", 4),
+    "incident": ("/incidents?", "[data-figure=lost]", 8),
+    "market": ("/markets?market=m0374&", "[data-figure=market_sales]", 2),
+    "failures": ("/failures?", "[data-figure=failure]", 1),
+    "data": ("/data?part=sql&sql=FROM%20market&", "[data-testid=stDataFrame]", 0),
+}
+"""A picture's name: the page's link, something that it shows, and how many charts."""
 
 
 def published_until(published: Path, moment: datetime, folder: Path) -> Path:
@@ -108,10 +114,10 @@ def pictures(address: str, name: str, out: Path, profiles: Path) -> Iterator[Pat
 
 
 def _picture(driver: webdriver.Chrome, address: str, name: str, language: str, file: Path, width: int) -> Path:
-    path, figure, charts = PAGES[name]
-    driver.get(f"{address}{path}?lang={language}")
+    link, shown, charts = PAGES[name]
+    driver.get(f"{address}{link}lang={language}")
     drawn = "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)"
-    WebDriverWait(driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, f"[data-figure={figure}]"))
+    WebDriverWait(driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, shown))
     WebDriverWait(driver, PATIENCE).until(lambda d: len(d.find_elements(By.CSS_SELECTOR, drawn)) >= charts)
     height = _settled_height(driver)
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -121,7 +127,7 @@ def _picture(driver: webdriver.Chrome, address: str, name: str, language: str, f
     driver.save_screenshot(str(file))
     # A palette keeps a picture of a page at a third of its size, and looks the same.
     with Image.open(file) as taken:
-        drawn_with = taken.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        drawn_with = taken.convert("RGB").quantize(192, dither=Image.Dither.NONE)
     drawn_with.save(file, optimize=True)
     return file
 
@@ -140,7 +146,7 @@ def _settled_height(driver: webdriver.Chrome) -> int:
 
 def main() -> None:
     """Take all pictures."""
-    options = argparse.ArgumentParser(prog="python -m tests.screenshots", description="Pictures of both pages from what a demo has published.")
+    options = argparse.ArgumentParser(prog="python -m tests.screenshots", description="Pictures of the pages from what a demo has published.")
     options.add_argument("--published", type=Path, required=True, help="folder of a finished demo, e.g. data/demo/published")
     options.add_argument("--out", type=Path, default=Path("docs/pictures"), help="where the pictures go (default: %(default)s)")
     options.add_argument("--at", type=datetime.fromisoformat, default=OUTAGE, help="moment of the live page (default: %(default)s)")
@@ -152,11 +158,12 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        states = {"live": published_until(given.published, given.at, folder / "live"), "incident": published_now(given.published, folder / "incident")}
-        for name, state in states.items():
+        outage, present = published_until(given.published, given.at, folder / "outage"), published_now(given.published, folder / "present")
+        for state, names in ((outage, ["live"]), (present, [name for name in PAGES if name != "live"])):
             with served(state) as address:
-                for file in pictures(address, name, given.out, folder / "profiles"):
-                    print(f"{file}  {file.stat().st_size // 1024} KB")
+                for name in names:
+                    for file in pictures(address, name, given.out, folder / "profiles"):
+                        print(f"{file}  {file.stat().st_size // 1024} KB", flush=True)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,17 @@ def test_market_days_are_learnt_where_they_are_given() -> None:
     assert any("Market days were not used" in warning for warning in too_few.warnings)
 
 
+def test_market_days_that_begin_and_end_early_are_learnt_by_the_hour() -> None:
+    plain = country(days=42, markets=40, seed=4)
+    held = pl.col("at").dt.day().mod(10).is_in([1, 6]) & (pl.col("market_id") < "m20")
+    factor = pl.when(held & (pl.col("at").dt.hour() < 10)).then(8.0).when(held & (pl.col("at").dt.hour() < 14)).then(2.0).when(held).then(0.5).otherwise(1.0)
+    cycles = pl.DataFrame({"market_id": [f"m{i:02d}" for i in range(20)], "days": ["1,6"] * 20})
+    for first, last in ((7, 10), (14, 18)):
+        start, end = datetime(2025, 2, 26, first), datetime(2025, 2, 26, last)
+        sales, lost = hurt(plain.with_columns(sales=pl.col("sales") * factor), 0.5, start, end)
+        assert estimate_loss(sales, start, end, cycles=cycles).lost == pytest.approx(lost, rel=0.15)
+
+
 def test_a_promotion_with_a_factor_is_taken_out_of_history_and_put_into_the_window() -> None:
     plain, lost = hurt(country(), 0.5)
     low, high = datetime(2025, 2, 17), datetime(2025, 2, 20)

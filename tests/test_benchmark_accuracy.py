@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from benchmarks.accuracy import Draw, another_constant, half_of, incidents
+from benchmarks._rivals import followed_median
+from benchmarks.accuracy import Draw, another_constant, half_of, incidents, with_cycles
 from warehouse.analysis import profiles
 
 
@@ -49,3 +50,22 @@ def test_another_constant_is_set_in_its_own_kind_or_refused(monkeypatch: pytest.
     for wrong in ("profiles.NOTHING=1", "nothing.OTHER_KIND=1", "OTHER_KIND=1", "profiles.OTHER_KIND=much"):
         with pytest.raises(SystemExit, match="VALUE, such as"):
             another_constant(wrong)
+
+
+def test_imposed_cycles_raise_market_days_of_a_third_of_the_stores_and_nothing_else() -> None:
+    sales = made_sales()
+    cyclic, cycles = with_cycles(sales, 4.0)
+    assert len(cycles) == 14
+    held = {(row["market_id"], digit) for row in cycles.to_dicts() for digit in row["days"].split(",")}
+    for (store, day), part in cyclic.group_by("market_id", pl.col("at").dt.day().cast(pl.String).str.slice(-1)):
+        plain = sales.filter(pl.col("market_id") == store)["sales"][0]
+        assert part["sales"].unique().to_list() == [plain * (4.0 if (store, day) in held else 1.0)]
+
+
+def test_the_simplest_honest_method_follows_the_level_of_the_morning() -> None:
+    midnight = datetime(2024, 5, 1)
+    days = [midnight - timedelta(days=n) for n in range(1, 6)]
+    sold = {day + timedelta(hours=n): 10.0 for day in days for n in range(24)} | {midnight + timedelta(hours=n): 15.0 for n in range(10)}
+    window = [midnight + timedelta(hours=10 + n) for n in range(4)]
+    assert followed_median(sold, window, days) == pytest.approx(60.0)
+    assert followed_median(sold, [midnight + timedelta(hours=1)], days) == pytest.approx(10.0)

@@ -63,3 +63,9 @@ def test_the_simulators_rate_is_measured_both_ways_and_a_rate_too_low_fails(caps
     made = {line.split()[0]: line.split()[1] for line in printed[:2]}
     assert set(made) == {"columns", "lists"}
     assert main(["simulator", "--scenario", "smoke", "--turns", "1", "--least", "1e12"]) == 1
+
+
+@pytest.mark.slow
+def test_every_tenth_message_is_refused_with_the_rest_exact_and_each_once_among_the_dead_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["poison", "--events", "4000", "--turns", "1"]) == 0
+    assert "of the clean speed" in capsys.readouterr().out

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import typer
 
 from streams import cli
+from streams.estimating import summed_up
 from streams.ports import free_port
 from streams.settings import Settings
 from tests.events_data import NOON, chunk, ms, payment
@@ -196,15 +198,47 @@ def test_a_table_shows_brackets_as_they_are(onnuri, published):
     assert "yes" in shown.out
 
 
+def test_a_table_shows_marks_that_act_on_a_terminal_as_their_escapes(onnuri, published):
+    shown = onnuri("sql", "SELECT chr(27) || '[2J' || chr(8238) || '시장 1' AS name", published=published)
+    assert "\\x1b[2J\\u202e시장 1" in shown.out
+    assert not {"\x1b", "\u202e"} & set(shown.out)
+
+
 @pytest.mark.parametrize(("ending", "read"), [("csv", pl.read_csv), ("json", pl.read_json), ("parquet", pl.read_parquet)])
 def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
     assert onnuri("export", "market_minute", "--out", tmp_path / f"m.{ending}", published=published).code == 0
     assert read(tmp_path / f"m.{ending}")["approved_amount"].to_list() == [25_000, 25_000]
 
 
+def test_a_workbook_is_exported_with_names_that_no_spreadsheet_runs(onnuri, published, tmp_path):
+    assert onnuri("export", "market", "--out", tmp_path / "m.xlsx", published=published).code == 0
+    with zipfile.ZipFile(tmp_path / "m.xlsx") as book:
+        sheet, strings = (book.read(f"xl/{name}.xml").decode() for name in ("worksheets/sheet1", "sharedStrings"))
+    assert "<f>" not in sheet
+    assert "'=HYPERLINK" in strings
+    assert "'+82" in strings
+
+
 def test_sql_cannot_change_what_is_published(onnuri, published):
     onnuri("sql", "DROP VIEW market", "--format", "json", published=published)
     assert json.loads(onnuri("sql", "SELECT count(*) AS n FROM market", "--format", "json", published=published).out) == [{"n": 2}]
+
+
+def test_raw_payments_in_an_own_file_are_summed_up_and_that_is_said():
+    moment = datetime(2025, 3, 1, 10, 0, 7)
+    at = [moment, moment + timedelta(seconds=20), moment + timedelta(minutes=5)]
+    payments = pl.DataFrame({"at": at, "market_id": ["m1", "m1", "m2"], "sales": [10_000, 25_000, 5_000]})
+    sums, said = summed_up(payments)
+    assert sorted(sums.rows()) == [(datetime(2025, 3, 1, 10, 0), "m1", 35_000), (datetime(2025, 3, 1, 10, 5), "m2", 5_000)]
+    assert "3 rows were summed up to 2" in said[0]
+
+
+def test_sums_in_an_own_file_stay_and_a_file_read_twice_is_not_summed_up():
+    at = [datetime(2025, 3, 1, hour) for hour in (10, 11)]
+    sums = pl.DataFrame({"at": at, "market_id": ["m1", "m1"], "sales": [10_000, 25_000]})
+    assert summed_up(sums)[1] == []
+    twice = pl.concat([sums, sums])
+    assert summed_up(twice)[0].equals(twice)
 
 
 def test_an_own_sales_file_is_estimated_without_a_warehouse(onnuri, tmp_path):

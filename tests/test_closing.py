@@ -52,9 +52,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Spans:
     """The spans that detection ran over, in order."""
     spans: Spans = []
 
-    def detect(*frames: pl.DataFrame, since: datetime, until: datetime, maintenance: pl.DataFrame) -> pl.DataFrame:
+    def detect(*frames: pl.DataFrame, since: datetime, until: datetime, **more: pl.DataFrame) -> pl.DataFrame:
         spans.append((since, until))
-        return original(*frames, since=since, until=until, maintenance=maintenance)
+        return original(*frames, since=since, until=until, **more)
 
     original = closing.detect
     monkeypatch.setattr(closing, "detect", detect)
@@ -250,3 +250,27 @@ def test_an_event_older_than_what_is_kept_is_refused_because_it_may_be_a_duplica
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(1, "too_old"), (3, "too_old")]
     writer.apply([decoded], NOON + 36 * DAY, lambda _: None)
     assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount([payment(1), sent[1]], [])
+
+
+@pytest.mark.parametrize("clock", ["wall", "replay"])
+def test_in_a_new_warehouse_events_are_judged_by_when_they_were_sent_and_odd_times_make_no_cell(again: Open, tmp_path: Path, clock: str) -> None:
+    writer, _ = again()
+    settings = Settings(warehouse=tmp_path / "w.duckdb", clock=clock)
+    line = Line(settings, writer, Letters(settings))
+    # Sent at their own time, however long ago; ten years late; in seconds; a record without a time of its own.
+    occurred = [NOON, NOON - 34 * DAY, NOON - 36 * DAY, NOON - 3_650 * DAY]
+    sent = [payment(n, occurred_at=ms(at)) for n, at in enumerate(occurred)] + [payment(8, occurred_at=ms(NOON) // 1000)]
+    records = [SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=ms(NOON)) for n, event in enumerate(sent)]
+    records.append(SimpleNamespace(offset=5, key=b"m", value=encoded(payment(9, occurred_at=ms(NOON + 36_500 * DAY))), timestamp=None))
+    decoded = line._on_decoder(Fetched.of(TP("payments", 0), 1, 1, records))
+    assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(2, "too_old"), (3, "too_old"), (4, "implausible_time"), (5, "in_future")]
+    writer.apply([decoded], NOON, lambda _: None)
+    assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount(sent[:2], [])
+
+
+def test_one_event_from_years_ago_does_not_have_every_day_since_then_judged(again: Open, judged: Spans) -> None:
+    writer, made = again()
+    write(writer, "payments", payment(1, occurred_at=ms(NOON - 4_000 * DAY)), payment(2))
+    made.close(MARK + MINUTE)
+    assert len(judged) <= 36
+    assert judged[0][0] >= MARK - 36 * DAY

@@ -40,7 +40,7 @@ def outage(snapshot: Snapshot) -> IncidentFigures:
 
 def band_of(snapshot: Snapshot) -> pl.DataFrame:
     start = day_start_of(snapshot.manifest)
-    return expected_day(snapshot, start, known_until(incidents_of_the_day(snapshot), start))
+    return expected_day(snapshot, start, known_until(incidents_of_the_day(snapshot, start), start))
 
 
 def answer(snapshot: Snapshot, sql: str) -> int:

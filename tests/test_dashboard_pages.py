@@ -1,4 +1,4 @@
-"""Both pages in both languages and in every state, run by Streamlit's own test harness."""
+"""Every page in both languages and in every state, run by Streamlit's own test harness."""
 
 import json
 import re
@@ -11,20 +11,25 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
-from tests.dashboard_data import EARLIER, ONSET, SEOUL, publish_launch_day
+from dashboard.texts import texts_in
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
+from warehouse.connection import open_memory
+from warehouse.ingest import SMALL_TABLES
+from warehouse.publishing import HOURLY
 
 LANGUAGES = ("ko", "en")
+PAGES = ("live", "incidents", "markets", "failures", "data")
 
 
 def script(page: str) -> None:
     from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
     from dashboard.settings import DashboardSettings  # noqa: PLC0415
-    from dashboard.views import incidents, live  # noqa: PLC0415
+    from dashboard.views import data, failures, incidents, live, markets  # noqa: PLC0415
 
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
     top(texts)
-    {"live": live, "incidents": incidents}[page].page(settings, texts)
+    {"live": live, "incidents": incidents, "markets": markets, "failures": failures, "data": data}[page].page(settings, texts)
 
 
 def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:
@@ -67,7 +72,7 @@ def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tupl
     for words_of_page in expected:
         assert words_of_page in text
     assert len(app.dataframe) == 1
-    assert len(app.get("vega_lite_chart")) == 3
+    assert len(app.get("vega_lite_chart")) == 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def test_the_incident_page_shows_the_loss_with_its_interval_and_that_it_is_provi
     app, text = shown("incidents", language)
     for words_of_page in expected:
         assert words_of_page in text
-    assert len(app.get("vega_lite_chart")) == 5
+    assert len(app.get("vega_lite_chart")) == 8
 
 
 @pytest.mark.usefixtures("published")
@@ -121,7 +126,7 @@ def test_an_unknown_language_in_the_link_falls_back_to_korean() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_before_anything_is_published_a_page_says_how_to_start(page: str, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(tmp_path, monkeypatch)
     _, text = shown(page, language)
@@ -129,11 +134,25 @@ def test_before_anything_is_published_a_page_says_how_to_start(page: str, langua
     assert {"ko": "아직 집계된 결제가 없습니다", "en": "Nothing has been counted yet"}[language] in text
 
 
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_old_data_carry_a_banner_with_their_age(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, published_at=datetime.now(UTC) - timedelta(hours=2)), monkeypatch)
     assert "자료가 갱신되지 않고 있습니다" in shown(page, "ko")[1]
     assert "2 h ago" in shown(page, "en")[1]
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "Kafka가 응답하지 않아"), ("en", "Kafka does not answer")])
+def test_while_kafka_is_away_a_banner_says_up_to_when_the_figures_are_complete(
+    language: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = publish_launch_day(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    clock = datetime.fromisoformat(manifest["now"])
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "lag": None, "now": (clock + timedelta(hours=3)).isoformat()}), encoding="utf-8")
+    use(folder, monkeypatch)
+    _, text = shown("live", language)
+    assert said in text
+    assert {"ko": "3시간", "en": "3 h"}[language] in text
 
 
 def test_fresh_data_carry_no_banner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +167,24 @@ def test_lost_ranges_carry_a_banner_with_their_number(tmp_path: Path, monkeypatc
     assert "1,234건이 빠져" in shown("live", "ko")[1]
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"), [("gone before they were read", "payments/1: 오프셋 10부터 25 앞까지"), ("topic made anew", "payments/1 토픽이 삭제된 뒤 새로")]
+)
+def test_each_lost_range_is_named_even_where_nobody_knows_how_much_it_held(cause: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = publish_launch_day(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    lost = {"topic": "payments", "partition": 1, "from_offset": 10, "to_offset": 25, "cause": cause, "found_at": manifest["now"]}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "lost_ranges": [lost]}), encoding="utf-8")
+    use(folder, monkeypatch)
+    assert said in shown("live", "ko")[1]
+
+
 def test_without_load_reports_the_queue_is_not_available_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
     app, text = shown("live", "ko")
     assert "산출 불가" in text
     assert "0명" not in text
-    assert len(app.get("vega_lite_chart")) == 2
+    assert len(app.get("vega_lite_chart")) == 3
 
 
 def test_without_history_the_pages_say_that_nothing_can_be_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +231,7 @@ def test_the_korean_incident_page_tells_method_and_warnings_in_korean(published:
 
 
 @pytest.mark.parametrize("damage", ["a missing file", "half a manifest"])
-@pytest.mark.parametrize("page", ["live", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_data_that_cannot_be_read_give_a_message_and_no_stack_trace(page: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path), monkeypatch)
     manifest = tmp_path / "manifest.json"
@@ -220,7 +251,7 @@ def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_whole_app_starts_on_the_live_page(published: Path) -> None:
-    app = AppTest.from_file(str(Path(command()[4])), default_timeout=60).run()
+    app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60).run()
     assert not app.exception
     assert "오늘 결제액" in words(app)
     assert published.exists()
@@ -244,3 +275,154 @@ def test_the_server_listens_on_this_machine_and_shows_no_details_or_tools() -> N
         "--runner.magicEnabled=false",
     ):
         assert flag in flags
+
+
+# The other pages
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("ko", ("소비자 피해", "기록 없음", "3시간 내 복구", "시도로 드러나지 않은 몫")), ("en", ("Consumers", "person-hours", "Lower bound"))],
+)
+@pytest.mark.usefixtures("published")
+def test_the_incident_page_tells_of_people_rules_and_every_method(language: str, expected: tuple[str, ...]) -> None:
+    _, text = shown("incidents", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+
+
+def test_a_survey_and_claims_stand_on_the_incident_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"note": "", "incident_id": LAUNCH}
+    claims = [{**said, "source": "어느 신문", "amount": 10_000_000_000_000, "claimed_at": datetime(2025, 3, 2)}]
+    surveys = [{**said, "label": "상인 조사", "substitution": 0.2, "low": 0.1, "high": 0.4}]
+    use(publish_launch_day(tmp_path, claims=claims, surveys=surveys), monkeypatch)
+    _, text = shown("incidents", "ko")
+    assert "벗어난 주장: 어느 신문" in text
+    assert "상인 조사 조사의 20%(10% ~ 40%)" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_sliders_are_in_the_link_and_change_only_the_scenario() -> None:
+    app, before = shown("incidents", "ko")
+    lost = before.split("결제 감소액 추정")[1].split("90%")[0]
+    app.slider(key="demand").set_value(2.0).run()
+    assert app.query_params["demand"] in ("2", ["2"])
+    assert words(app).split("결제 감소액 추정")[1].split("90%")[0] == lost
+    _, again = shown("incidents", "ko", demand="2", sigma="50")
+    assert again.split("가정을 바꾸어 보기")[1] != before.split("가정을 바꾸어 보기")[1]
+
+
+@pytest.mark.parametrize("odd", ["x", "nan", "-5", "1e99"])
+@pytest.mark.usefixtures("published")
+def test_a_slider_in_the_link_that_is_no_such_number_is_brought_into_its_bounds(odd: str) -> None:
+    app, _ = shown("incidents", "ko", demand=odd)
+    assert 0.5 <= app.slider(key="demand").value <= 4.0
+
+
+def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
+    _, text = shown("incidents", "ko")
+    assert "막힌 계좌 등록 산출 불가" in " ".join(text.split())
+    _, funnel = shown("failures", "ko")
+    assert funnel.count("산출 불가: 플랫폼이 보고하지 않았습니다.") == 4
+
+
+@pytest.mark.usefixtures("published")
+def test_without_kafka_the_pages_say_that_they_only_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, text = shown("incidents", "ko")
+    assert "읽기 전용입니다" in text
+    monkeypatch.setenv("ONNURI_KAFKA", "127.0.0.1:1")
+    app, text = shown("incidents", "ko")
+    assert "Kafka(127.0.0.1:1)에 연결되지 않습니다" in text
+    assert not app.text_input
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("ko", ("결제 오류", "가람카드", "시간 초과", "잔액 부족", "계좌 등록")), ("en", ("Failures", "Timeout", "Registration"))]
+)
+@pytest.mark.usefixtures("published")
+def test_the_failures_page_shows_issuers_codes_places_and_stages(language: str, expected: tuple[str, ...]) -> None:
+    _, text = shown("failures", language)
+    for words_of_page in expected:
+        assert words_of_page in text
+
+
+@pytest.mark.usefixtures("published")
+def test_failures_during_an_incident_are_asked_by_the_link() -> None:
+    app, text = shown("failures", "ko", span=EARLIER)
+    assert app.selectbox(key="span").value == EARLIER
+    assert "2월 12일 13:00부터 2월 12일 13:41까지" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_a_market_is_found_by_its_name_and_kept_in_the_link() -> None:
+    app, text = shown("markets", "ko", q="라온 광주")
+    assert app.selectbox(key="market").value == "M003"
+    assert "라온1시장" in text
+    assert "끝자리 2·7일에 섭니다" in text
+    assert "지난 장애에서의 손실" in text
+    assert app.query_params["market"] in ("M003", ["M003"])
+
+
+@pytest.mark.usefixtures("published")
+def test_a_region_narrows_its_districts_and_markets() -> None:
+    app, _ = shown("markets", "ko", region="부산광역시")
+    assert len(app.selectbox(key="market").options) == 5
+    assert app.selectbox(key="district").options == ["모든 시군구", "2구", "4구"]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_search_that_finds_nothing_says_so() -> None:
+    assert "조건에 맞는 시장이 없습니다" in shown("markets", "ko", q="없는시장")[1]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_day_of_the_past_is_shown_whole() -> None:
+    app, text = shown("markets", "ko", market="M003", day="2025-02-12")
+    assert "2025년 2월 12일 (수) 00:00까지" in text
+    assert app.query_params["day"] in ("2025-02-12", ["2025-02-12"])
+
+
+@pytest.mark.usefixtures("published")
+def test_every_table_that_is_listed_has_a_meaning() -> None:
+    app, text = shown("data", "ko")
+    assert "market_minute" in text
+    for table in app.selectbox(key="table").options:
+        name, _, meaning = table.partition(" — ")
+        assert meaning not in ("", name)
+
+
+def test_every_column_that_can_be_published_has_a_meaning() -> None:
+    tables = [*SMALL_TABLES, *HOURLY, "merchant_day"]
+    found = open_memory().execute("SELECT DISTINCT column_name FROM information_schema.columns WHERE list_contains($tables, table_name)", {"tables": tables})
+    meanings = {key.removeprefix("column.") for key in texts_in("ko").entries if key.startswith("column.")}
+    assert {name for (name,) in found.fetchall()} == meanings
+    assert set(tables) == {key.removeprefix("dictionary.") for key in texts_in("ko").entries if key.startswith("dictionary.")}
+
+
+@pytest.mark.usefixtures("published")
+def test_a_statement_in_the_link_is_answered_and_can_be_taken_away() -> None:
+    app, text = shown("data", "en", part="sql", sql="SELECT count(*) AS markets FROM market")
+    assert app.dataframe[0].value["markets"].to_list() == [30]
+    assert len(app.get("download_button")) == 3
+    assert "1 rows, 1 columns" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_a_statement_that_is_refused_says_why() -> None:
+    app, text = shown("data", "ko", part="sql", sql="DELETE FROM market")
+    assert "답할 수 없습니다" in text
+    assert not app.dataframe
+
+
+@pytest.mark.usefixtures("published")
+def test_asking_a_table_leads_to_its_statement() -> None:
+    app, _ = shown("data", "ko", table="incident")
+    app.button[0].click().run()
+    assert app.text_area(key="sql").value == 'SELECT * FROM "incident" LIMIT 1000'
+    assert app.query_params["part"] in ("sql", ["sql"])
+
+
+def test_the_method_page_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(tmp_path, monkeypatch)
+    assert "기대 결제액은 같은 종류의 날을" in shown("data", "ko", part="method")[1]

@@ -17,8 +17,11 @@ from warehouse.analysis import Remark
 from warehouse.analysis.remarks import SENTENCES
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
-FROM_DATA = {"kind", "scope", "remark"}
+FROM_DATA = {"kind", "scope", "remark", "service", "channel", "code", "dictionary", "column"}
 """Groups that are looked up by a name from data."""
+
+ASKING = {"texts", "words", "self", "paragraph"}
+"""What texts are asked of by their keys: pages have ``texts``, the report's sections ``words``."""
 
 
 def asked_keys() -> set[str]:
@@ -27,9 +30,9 @@ def asked_keys() -> set[str]:
     found: set[str] = set()
     for file in DASHBOARD.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "texts" and node.args:
+            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", getattr(node.func, "attr", "")) in ASKING:
                 found |= keys_of(node.args[0])
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(rf"({'|'.join(groups)})\.(?!py$)[a-z_]+", node.value):
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(rf"({'|'.join(groups)})\.(?!py$)[a-z_]*[a-z]", node.value):
                 found.add(node.value)
     return found
 
@@ -87,11 +90,14 @@ def test_a_name_from_data_that_has_no_text_stands_for_itself() -> None:
 
 VALUES = {
     **dict.fromkeys(("start", "end", "until", "after"), datetime(2025, 3, 1, 10, 0)),
-    **dict.fromkeys(("step", "days", "windows", "needed"), 12),
+    **dict.fromkeys(("step", "days", "windows", "needed", "count", "queue"), 12),
     "nearest": date(2025, 2, 14),
     "level": 3.118,
     "confidence": 0.9,
-    "amount": 123_456_789.0,
+    **dict.fromkeys(("amount", "low", "high"), 123_456_789.0),
+    **dict.fromkeys(("factor_low", "factor_high"), 2.5),
+    "share": 0.3,
+    "source": "언론 보도",
     "interval": Remark("interval_t", {"windows": 12}),
 }
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import random
 from typing import Any
 
 import polars as pl
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams import decoding
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
-from streams.events import CONTRACT, Failure, Payment
+from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
 from streams.line import hider
 from tests.events_data import NOON, encoded, failure, ms, payment
 
@@ -44,7 +45,7 @@ def test_money_is_never_coerced(amount: object) -> None:
 
 
 @pytest.mark.parametrize("field", ["event_id", "market_id", "channel", "merchant_id", "purchase_id", "user_id", "issuer"])
-@pytest.mark.parametrize("value", [5, True, "", "x" * 65, ["a"], {"a": 1}, "a\x00b"])
+@pytest.mark.parametrize("value", [5, True, "", "x" * 65, "x" * 10_000, ["a"], {"a": 1}, "a\x00b"])
 def test_ids_and_names_are_texts_of_1_to_64_characters(field: str, value: object) -> None:
     assert reason(encoded({**payment(), field: value})) in {"invalid", "malformed"}
 
@@ -102,6 +103,28 @@ def test_events_older_than_what_is_kept_are_refused_as_too_old() -> None:
     assert decode([encoded(payment(occurred_at=ms(NOON) - 1))], PAYMENTS, span).refusals[0].reason == "too_old"
 
 
+def test_before_anything_is_retained_each_record_has_its_own_earliest_time() -> None:
+    values = [encoded(payment(1)), encoded(payment(2)), encoded(payment(3, occurred_at=ms(NOON) - 1))]
+    decoded = decode(values, PAYMENTS, Span([ms(NOON), ms(NOON) + 1, ms(NOON) - 1], ms(NOON)))
+    assert decoded.frame["row"].to_list() == [0, 2]
+    assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "too_old")]
+
+
+def test_a_command_is_no_longer_than_a_record_of_kafka_may_be() -> None:
+    command = {"command_id": "c", "occurred_at": ms(NOON), "actor": "a", "kind": "k", "payload": {"note": "x" * MAX_COMMAND_BYTES}}
+    (refusal,) = decode([encoded(command)], Layout(Command), SPAN).refusals
+    assert refusal.reason == "too_large"
+
+
+@pytest.mark.parametrize("depth", [10, 500, 990, 1_010, 5_000, 200_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_a_command_of_any_depth_is_accepted_or_refused(depth: int, opens: str, closes: str) -> None:
+    nested = opens * depth + ("1" if closes == "}" else "") + closes * depth
+    value = b'{"command_id":"c","occurred_at":%d,"actor":"a","kind":"k","payload":{"x":%s}}' % (ms(NOON), nested.encode())
+    decoded = decode([value], Layout(Command), SPAN)
+    assert len(decoded.frame) + len(decoded.refusals) == 1
+
+
 def test_in_a_replay_each_record_has_its_own_now() -> None:
     values = [encoded(payment(1)), encoded(payment(2))]
     decoded = decode(values, PAYMENTS, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
@@ -132,6 +155,25 @@ anything = st.recursive(
 nearly = st.fixed_dictionaries({}, optional={f: anything | st.just(v) for f, v in payment(1, latency_ms=5, reverses="r", note="n").items()}).map(
     lambda d: {**payment(2), **d}
 )
+
+
+POISON: list[bytes | None] = [
+    None,
+    b"\xff\xfe",
+    b"",
+    b"null",
+    b"[" * 10_000,
+    encoded(payment(1))[:-1],
+    encoded(payment(1)) * 2,
+    encoded(payment(1)) + b"\n" + encoded(payment(1)),
+    encoded(payment(1))[:-1] + b',"amount":1}',
+    encoded(payment(1, amount=0)),
+    encoded(payment(1, amount=1.5)),
+    encoded(payment(1, status="paid")),
+    encoded(payment(1, market_id=None)),
+    encoded(payment(1, market_id="x" * 65)),
+    encoded(payment(1, note="x" * 20_000)),
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -194,6 +236,24 @@ def test_no_mix_of_odd_texts_slips_through_the_fast_way(edits: list[list[str]], 
 def test_users_are_hidden_as_rfc_2104_says(key: bytes, user: str) -> None:
     user = user.encode("utf-8", "replace").decode()
     assert hider(key)(user) == hmac.digest(key, user.encode(), "sha256")[:16].hex()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(POISON) | nearly.map(encoded), min_size=1, max_size=8), st.integers(0, 2**32))
+def test_a_chunk_with_some_bad_records_gives_what_each_gives_by_itself(bad: list[bytes | None], seed: int) -> None:
+    values = [encoded(payment(n, latency_ms=n, note="unknown")) for n in range(1, 20)] + bad
+    random.Random(seed).shuffle(values)
+    either = decode(values, PAYMENTS, SPAN)
+    exact = decoding._exact(values, range(len(values)), PAYMENTS, SPAN)
+    assert either.frame.equals(exact.frame)
+    assert either.refusals == exact.refusals
+
+
+def test_some_bad_records_do_not_make_their_neighbours_slow() -> None:
+    values = [encoded(payment(n)) for n in range(1, 100)] + [bad for bad in POISON if bad is not None]
+    frame = decoding._fast_where_sound(values, PAYMENTS)
+    assert frame is not None
+    assert frame["row"].to_list() == list(range(99))
 
 
 def test_ordinary_chunks_take_the_fast_way() -> None:

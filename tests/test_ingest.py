@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,15 @@ def test_lost_offsets_are_kept_as_a_range(writer: Writer) -> None:
     write(writer, Chunk(gone.topic, 0, 10, 11, gone.frame, [], (0, 10)))
     assert rows(writer, "SELECT topic, partition, from_offset, to_offset FROM lost_range") == [("payments", 0, 0, 10)]
     assert rows(writer, "SELECT lost, next_offset FROM source_offset") == [(10, 11)]
+
+
+def test_a_batch_that_is_tried_again_after_its_commit_changes_nothing(writer: Writer) -> None:
+    # The answer to a COMMIT may get lost; what is tried again then has been written.
+    batch = [replace(chunk("payments", [payment(1), b"bad"], first_offset=20), lost=(10, 20))]
+    writer.apply(batch, NOON, lambda _: None)
+    before = [writer.connection.execute(f"FROM {table}").fetchall() for table in ("market_minute", "source_offset", "rejected", "lost_range")]
+    writer.apply(batch, NOON, lambda _: None)
+    assert [writer.connection.execute(f"FROM {table}").fetchall() for table in ("market_minute", "source_offset", "rejected", "lost_range")] == before
 
 
 def history(seed: int, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

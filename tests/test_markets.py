@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.markets import MarketList, MarketListError, read_markets
+from streams.markets import MarketList, MarketListError, read_markets, unmatched
 from streams.saying import MARKETS_A_COMMAND, market_commands
-from warehouse.commands import MarketsImported, parse
+from tests.dashboard_data import publish_launch_day
+from warehouse.commands import Market, MarketsImported, parse
 
 DATA = Path(os.environ.get("ONNURI_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -118,3 +119,14 @@ def test_the_real_lists_become_commands_that_a_worker_takes(name, bearers_of_one
     parsed = [parse(kind, json.dumps(payload)) for kind, payload in commands]
     assert all(isinstance(payload, MarketsImported) for payload in parsed)
     assert [market for payload in parsed for market in payload.markets] == found.markets
+
+
+def test_ids_that_have_attempts_and_are_in_no_list_are_told_and_none_where_nothing_is_published(tmp_path):
+    published = publish_launch_day(tmp_path / "published")
+    assert unmatched(published, []) == []
+    manifest = published / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "files": {**content["files"], "market": []}}))
+    listed = [Market(market_id=f"M{number:03d}", name="시장", region="서울특별시") for number in range(28)]
+    assert sorted(unmatched(published, listed)) == ["M028", "M029"]
+    assert unmatched(tmp_path / "nothing", listed) == []

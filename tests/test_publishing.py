@@ -14,7 +14,7 @@ from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import published_cells, recount
 from warehouse import publishing
 from warehouse.ingest import Writer
-from warehouse.publishing import HOURLY, KEEP_SECONDS, Publisher, wanted_files
+from warehouse.publishing import HOURLY, KEEP_SECONDS, Publisher, PublishingEndedError, wanted_files
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
 HOUR = timedelta(hours=1)
@@ -100,6 +100,8 @@ def test_only_touched_hours_are_written_again(writer: Writer, folder: Path):
         f"issuer_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"market_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"merchant_day/2025-03-01.v{2 * first + 1}.parquet",
+        # There is no list of markets here, so the market is not on it.
+        f"unknown_name/v{first + 1}.parquet",
     ]
     after = parquet(folder)
     assert all(after[path] == written for path, written in before.items())
@@ -197,6 +199,18 @@ def test_a_crash_between_the_files_and_the_manifest_leaves_the_old_state_readabl
     publish(Publisher(writer.connection, folder))
     assert cells(folder) == recount([payment(1), payment(2)], [])
     assert parquet(folder) == written, "files that are whole are not written again"
+
+
+def test_a_worker_that_ends_writes_no_further_file_and_the_next_one_does(writer: Writer, folder: Path):
+    publisher = Publisher(writer.connection, folder)
+    publish(publisher)
+    write(writer, payment(1))
+    publisher.ending = True
+    with pytest.raises(PublishingEndedError):
+        publish(publisher)
+    assert cells(folder) == {}
+    publish(Publisher(writer.connection, folder))
+    assert cells(folder) == recount([payment(1)], [])
 
 
 def test_a_manifest_is_never_half_written(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):

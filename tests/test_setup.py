@@ -25,6 +25,7 @@ SERVICES = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+UNIT = ROOT / "docs" / "onnuri-worker.service"
 DOCUMENTS = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.is_file()]
 
 
@@ -134,7 +135,7 @@ def test_the_wheel_carries_every_file_that_is_read_at_run_time(tmp_path):
         path.relative_to(ROOT).as_posix()
         for package in ("streams", "warehouse", "dashboard")
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".sql", ".toml", ".css"}
+        if path.suffix in {".sql", ".toml", ".css", ".typ"}
     }
     program = "from setuptools import setup; setup()"
     for name in ("pyproject.toml", "LICENSE", "streams", "warehouse", "dashboard"):
@@ -172,8 +173,15 @@ def test_compose_passes_only_options_that_exist():
 
 def test_compose_dockerfile_and_documents_name_only_settings_that_exist():
     known = {name.upper() for name in Settings.model_fields} | {"TEST_KAFKA", "DATA"}
-    for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", *DOCUMENTS]:
+    for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", UNIT, *DOCUMENTS]:
         assert settings_named(path.read_text()) - known == set(), path
+
+
+def test_the_systemd_unit_starts_the_worker_again_whatever_ended_it():
+    said = [line for line in UNIT.read_text().splitlines() if line and not line.startswith("#")]
+    assert {"ExecStart=/opt/onnuri/.venv/bin/onnuri worker", "Restart=always", "StartLimitIntervalSec=0"} <= set(said)
+    # A line without a value would be a slip, and systemd would only warn.
+    assert all(line.startswith("[") or line.partition("=")[2] for line in said)
 
 
 def test_the_values_in_compose_are_valid_settings(monkeypatch):

@@ -3,18 +3,16 @@
 Detection's changes and the mark up to which it ran are one transaction, so that a crash neither repeats nor skips a minute.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import polars as pl
-
-from warehouse.analysis import detect, expected_counts
+from warehouse.analysis import Usual, detect, usual_day
 from warehouse.connection import frame, query_text
 from warehouse.ingest import MARGIN, Writer
 from warehouse.telling import note
 
-LOOKBACK = timedelta(minutes=60)
 HISTORY = timedelta(days=28)
 SEOUL = timedelta(hours=9)
 STEP = timedelta(days=1)
@@ -27,7 +25,7 @@ class Closing:
         self.writer = writer
         self.lateness = lateness
         self.raw_days = raw_days
-        self.expected: dict[date, pl.DataFrame] = {}
+        self.usual: dict[date, Usual] = {}
         line = writer.line()
         self.watermark = line.watermark
         self.detected_through = line.detected_through
@@ -38,7 +36,7 @@ class Closing:
         until = watermark.replace(second=0, microsecond=0)
         if self.watermark is not None and watermark <= self.watermark:
             return
-        since = self.detected_through or self._first_minute()
+        since = self.detected_through or self._first_minute(until - timedelta(days=self.raw_days))
         with self.writer.transaction():
             if since is not None and until > since:
                 for low, high in _spans(since, until):
@@ -59,20 +57,24 @@ class Closing:
             with self.writer.transaction():
                 for table in ("payment", "failure", "load_report"):
                     self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
+                self.writer.connection.execute("DELETE FROM rejected WHERE rejected_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("UPDATE line SET retained_from = ?", [horizon])
             self.retained_from = horizon
         return self.retained_from
 
-    def _first_minute(self) -> datetime | None:
-        row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute").fetchone()
+    def _first_minute(self, earliest: datetime) -> datetime | None:
+        """Where detection begins: one event from years ago must not have it judge every day since."""
+        row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute WHERE minute_at >= ?", [earliest]).fetchone()
         return row[0] if row else None
 
     def _detect(self, low: datetime, high: datetime) -> None:
+        day = (low + SEOUL).date()
+        begin: dict[str, object] = {"low": datetime.combine(day, datetime.min.time()) - SEOUL, "high": high}
         connection = self.writer.connection
-        minutes = self._minutes(low - LOOKBACK, high)
-        incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND merged_into IS NULL AND kind <> 'declared'")
+        minutes, issuers, services = (frame(connection, query_text(f"minutes_by_{what}"), begin) for what in ("market", "issuer", "service"))
+        incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND kind <> 'declared'")
         maintenance = frame(connection, "SELECT service, starts_at, ends_at, announced_at FROM maintenance")
-        changes = detect(minutes, self._expected((low + SEOUL).date()), incidents, since=low, until=high, maintenance=maintenance)
+        changes = detect(minutes, self._usual(day), incidents, since=low, until=high, maintenance=maintenance, issuers=issuers, services=services)
         for change in changes.iter_rows(named=True):
             self._keep(change)
         if len(changes):
@@ -83,24 +85,26 @@ class Closing:
         known = run("SELECT version FROM incident WHERE incident_id = ?", [change["incident_id"]]).fetchone()
         version = known[0] + 1 if known else 1
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
-        row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "merged_into": None, "version": version}
+        row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
         note(self.writer.connection, change["incident_id"], change["action"])
 
-    def _expected(self, day: date) -> pl.DataFrame:
-        """Expected counts of a day in Seoul, from the days before it; made once a day."""
-        if day not in self.expected:
+    def _usual(self, day: date) -> Usual:
+        """What a day in Seoul is measured by, from the days before it; made once a day."""
+        if day not in self.usual:
+            connection = self.writer.connection
             start = datetime.combine(day, datetime.min.time()) - SEOUL
-            spans = frame(
-                self.writer.connection,
-                "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL "
-                "UNION ALL SELECT onset_at, coalesce(ended_at, last_seen_at) FROM incident WHERE merged_into IS NULL",
+            past: dict[str, object] = {"low": start - HISTORY, "high": start}
+            spans = frame(connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL")
+            incidents = frame(
+                connection,
+                "SELECT onset_at AS starts_at, greatest(onset_at, coalesce(ended_at, last_seen_at)) AS ends_at FROM incident "
+                "WHERE merged_into IS NULL AND scope <> 'market'",
             )
-            self.expected = {day: expected_counts(self._minutes(start - HISTORY, start), day, exclusions=spans)}
-        return self.expected[day]
-
-    def _minutes(self, low: datetime, high: datetime) -> pl.DataFrame:
-        return frame(self.writer.connection, query_text("minutes_by_region"), {"low": low, "high": high})
+            usual = usual_day(frame(connection, query_text("minutes_by_region"), past), day, exclusions=spans, incidents=incidents)
+            issuers, markets = (frame(connection, query_text(what), past) for what in ("issuer_shares", "market_hours"))
+            self.usual = {day: replace(usual, issuers=issuers, markets=markets)}
+        return self.usual[day]
 
 
 def _spans(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:

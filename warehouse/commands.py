@@ -3,9 +3,10 @@
 A payload is parsed at the door, where a bad one is refused with a reason, and applied once in the transaction that keeps it.
 """
 
+import json
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import duckdb
 import msgspec
@@ -16,6 +17,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=4000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Krw = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000_000)]
+SignedKrw = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000_000, le=1_000_000_000_000_000)]
 Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -98,29 +100,51 @@ class SurveyEntered(msgspec.Struct, frozen=True, tag="survey_entered", tag_field
     note: Note = ""
 
 
-class IncidentDeclared(msgspec.Struct, frozen=True, tag="incident_declared", tag_field="kind"):
-    """An incident that a person knows of."""
+Scope = Literal["nation", "region", "channel", "issuer", "service", "market"]
+ScopeName = Annotated[str, msgspec.Meta(max_length=200)]
 
-    scope: Text
-    scope_name: Annotated[str, msgspec.Meta(max_length=200)]
+
+class IncidentDeclared(msgspec.Struct, frozen=True, tag="incident_declared", tag_field="kind"):
+    """An incident that a person knows of; ``scope_name`` says which region, market, … and is empty for the nation."""
+
+    scope: Scope
     onset_at: Moment
+    scope_name: ScopeName = ""
     ended_at: Moment | None = None
     note: Note = ""
 
 
 class IncidentCorrected(msgspec.Struct, frozen=True, tag="incident_corrected", tag_field="kind"):
-    """A better onset or end of a known incident."""
+    """A better onset, end or scope of a known incident. What detection says later does not take it back."""
 
     incident_id: Text
     onset_at: Moment | None = None
     ended_at: Moment | None = None
+    scope: Scope | None = None
+    scope_name: ScopeName = ""
+    note: Note = ""
 
 
 class IncidentMerged(msgspec.Struct, frozen=True, tag="incident_merged", tag_field="kind"):
-    """Two incidents that are one."""
+    """Two incidents that are one: ``into`` then lasts as long as both."""
 
     incident_id: Text
     into: Text
+    note: Note = ""
+
+
+class ReportIssued(msgspec.Struct, frozen=True, tag="report_issued", tag_field="kind"):
+    """An edition of an incident's loss report as it was given out; ``inputs`` and ``document`` are SHA-256 of what it was made from and of its PDF."""
+
+    incident_id: Text
+    stage: Literal["first", "interim", "final"]
+    manifest_sequence: Annotated[int, msgspec.Meta(ge=0)]
+    inputs: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    document: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    lost: SignedKrw | None = None
+    low: SignedKrw | None = None
+    high: SignedKrw | None = None
+    note: Note = ""
 
 
 Payload = (
@@ -134,6 +158,7 @@ Payload = (
     | IncidentDeclared
     | IncidentCorrected
     | IncidentMerged
+    | ReportIssued
 )
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
@@ -160,9 +185,22 @@ def parse(kind: str, payload: str) -> Payload:
     starts, ends = (said.get("starts_at", said.get("onset_at")), said.get("ends_at", said.get("ended_at")))
     if starts is not None and ends is not None and ends <= starts:
         raise PayloadError(f"{kind}: it ends at {ends.isoformat()}, which is not after its start at {starts.isoformat()}")
+    if isinstance(parsed, IncidentDeclared | IncidentCorrected) and parsed.scope is not None and (parsed.scope == "nation") == bool(parsed.scope_name):
+        raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
+
+
+def record(kind: str, payload: dict[str, Any], actor: str, now: datetime) -> tuple[str, dict[str, Any]]:
+    """One command as it goes into the topic ``commands``: its new id, which is the key, and its fields. ``now`` is aware.
+
+    Raises:
+        PayloadError: unknown kind, or fields that are not what the kind needs.
+    """
+    parse(kind, json.dumps(payload))
+    command_id = str(uuid.uuid4())
+    return command_id, {"command_id": command_id, "occurred_at": int(now.timestamp() * 1000), "actor": actor, "kind": kind, "payload": payload}
 
 
 def _with_seconds(value: object) -> object:
@@ -209,29 +247,73 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         ]
         run("INSERT INTO incident VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $6), $7, NULL, $8, $9, NULL, 1)", row)
         note(connection, row[0], "declared")
+    elif isinstance(payload, ReportIssued):
+        return _issue(connection, command_id, said_at, actor, payload)
     else:
         return _change_incident(connection, payload)
     return "applied"
 
 
-def _change_incident(connection: duckdb.DuckDBPyConnection, payload: IncidentCorrected | IncidentMerged) -> str:
-    found = connection.execute("SELECT onset_at, ended_at FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchall()
-    if not found:
+def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at: datetime, actor: str, payload: ReportIssued) -> str:
+    if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchone():
         return "no such incident"
-    if isinstance(payload, IncidentCorrected):
-        onset_at, ended_at = _utc(payload.onset_at) or found[0][0], _utc(payload.ended_at) or found[0][1]
-        if ended_at is not None and ended_at <= onset_at:
-            return "the end would not be after the onset"
-        change, values, action = "onset_at = ?, ended_at = ?", [onset_at, ended_at], "corrected"
-    else:
-        if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.into]).fetchone():
-            return "no such incident to merge into"
-        if payload.into == payload.incident_id:
-            return "an incident is not merged into itself"
-        change, values, action = "merged_into = ?", [payload.into], "merged"
-    connection.execute(f"UPDATE incident SET {change}, version = version + 1 WHERE incident_id = ?", [*values, payload.incident_id])
-    note(connection, payload.incident_id, action)
+    figures = [payload.lost, payload.low, payload.high, payload.manifest_sequence, payload.inputs, payload.document, payload.note]
+    row = [command_id, payload.incident_id, payload.stage, said_at, actor, *figures]
+    connection.execute("INSERT INTO report_edition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return "applied"
+
+
+def _change_incident(connection: duckdb.DuckDBPyConnection, payload: IncidentCorrected | IncidentMerged) -> str:
+    found = _incident(connection, payload.incident_id)
+    if found is None:
+        return "no such incident"
+    return _correct(connection, found, payload) if isinstance(payload, IncidentCorrected) else _merge(connection, found, payload)
+
+
+def _correct(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload: IncidentCorrected) -> str:
+    changed = {"onset_at": _utc(payload.onset_at) or found["onset_at"], "ended_at": _utc(payload.ended_at) or found["ended_at"]}
+    if changed["ended_at"] is not None and changed["ended_at"] <= changed["onset_at"]:
+        return "the end would not be after the onset"
+    if payload.scope is not None:
+        changed |= {"scope": payload.scope, "scope_name": payload.scope_name}
+    _change(connection, payload.incident_id, changed, payload.note, "corrected")
+    return "applied"
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload: IncidentMerged) -> str:
+    into = _incident(connection, payload.into)
+    if into is None:
+        return "no such incident to merge into"
+    if payload.into == payload.incident_id:
+        return "an incident is not merged into itself"
+    if found["merged_into"] is not None:
+        return f"it is merged into {found['merged_into']} already"
+    if into["merged_into"] is not None:
+        return f"that one is merged into {into['merged_into']}: merge into this one"
+    ends = [found["ended_at"], into["ended_at"]]
+    both = {"onset_at": min(found["onset_at"], into["onset_at"]), "ended_at": None if None in ends else max(ends)}
+    peaks = [peak for peak in (found["peak_failure_rate"], into["peak_failure_rate"]) if peak is not None]
+    _change(connection, payload.incident_id, {"merged_into": payload.into}, payload.note, "merged")
+    _change(connection, payload.into, {**both, "peak_failure_rate": max(peaks, default=None)}, "", "corrected")
+    # what was merged into it before belongs to the new whole
+    connection.execute("UPDATE incident SET merged_into = ? WHERE merged_into = ?", [payload.into, payload.incident_id])
+    return "applied"
+
+
+def _incident(connection: duckdb.DuckDBPyConnection, incident_id: str) -> dict[str, Any] | None:
+    names = ("onset_at", "ended_at", "merged_into", "peak_failure_rate")
+    rows = connection.execute(f"SELECT {', '.join(names)} FROM incident WHERE incident_id = ?", [incident_id]).fetchall()
+    return dict(zip(names, rows[0], strict=True)) if rows else None
+
+
+def _change(connection: duckdb.DuckDBPyConnection, incident_id: str, changed: dict[str, Any], said: str, action: str) -> None:
+    evidence = "json_merge_patch(coalesce(evidence, '{}'), ?::JSON)"
+    added = msgspec.json.encode({"note": said} if said else {}).decode()
+    columns = ", ".join(f"{name} = ?" for name in changed)
+    connection.execute(
+        f"UPDATE incident SET {columns}, evidence = {evidence}, version = version + 1 WHERE incident_id = ?", [*changed.values(), added, incident_id]
+    )
+    note(connection, incident_id, action)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -12,7 +12,11 @@ class WarehouseBusyError(Exception):
 
 
 class WarehouseDamagedError(Exception):
-    """The file is not a DuckDB database of this version; it is left untouched."""
+    """The file is missing, or damaged, or not a database of this version; it is left untouched."""
+
+
+class WarehouseOutdatedError(Exception):
+    """The warehouse is an older state than Kafka can bring up to date; the message names what is missing."""
 
 
 def passes(error: Exception) -> bool:
@@ -30,6 +34,17 @@ STORAGE = {"disabled_compression_methods": "fsst,dict_fsst,zstd,roaring,alp,alpr
 """Ways to compress that are tried on every column of every row group and hardly ever win here: a fifth of the writing. Checkpoints come when the log is
 large, or at once where a batch is larger than a row group and goes past it."""
 
+WHAT_TO_DO = (
+    "Restore a backup: onnuri restore FILE. Without one, move the file away together with the folder of published files and start again: "
+    "the topics are read from their beginning, and what they no longer hold is missing."
+)
+
+
+def damaged(error: Exception) -> bool:
+    """Whether DuckDB says that the file itself is damaged: a checksum that does not agree."""
+    return isinstance(error, duckdb.Error) and "Corrupt" in str(error)
+
+
 DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
 
 
@@ -46,16 +61,14 @@ def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 1) -> d
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads, **STORAGE})
-    except duckdb.IOException as error:
-        if "lock" in str(error):
+        connection.execute("SET TimeZone = 'UTC'")
+        migrate(connection)
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
             raise WarehouseBusyError(f"{path} is held by another process: {error}") from error
         if "No space left" in str(error):
             raise
-        raise WarehouseDamagedError(_damaged(path, error)) from error
-    except duckdb.Error as error:
-        raise WarehouseDamagedError(_damaged(path, error)) from error
-    connection.execute("SET TimeZone = 'UTC'")
-    migrate(connection)
+        raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {WHAT_TO_DO}") from error
     return connection
 
 
@@ -106,7 +119,3 @@ def query_text(name: str) -> str:
         known = sorted(f.name.removesuffix(".sql") for f in resources.files("warehouse").joinpath("queries").iterdir())
         raise LookupError(f"There is no query {name!r}. Known: {', '.join(known)}.")
     return file.read_text(encoding="utf-8")
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} cannot be opened as a warehouse: {error}. Restore a backup, or point ONNURI_WAREHOUSE at a new file; the topics are then read again."

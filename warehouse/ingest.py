@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from warehouse import commands
-from warehouse.connection import open_file
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, open_file
 from warehouse.merging import AGGREGATES, merge
 from warehouse.transaction import Transaction
 
@@ -85,19 +85,29 @@ DeadLetters = Callable[[list[tuple[str, int, Refused]]], None]
 
 
 class Writer:
-    """Owns the warehouse file. Not for several threads at once: the worker calls it on its database thread only."""
+    """Owns the warehouse file. Not for several threads at once: the worker calls it on its database thread only.
 
-    def __init__(self, path: Path, now: datetime) -> None:
+    Where it ``may_begin`` no new warehouse, a file that is missing or empty raises a WarehouseDamagedError.
+    """
+
+    def __init__(self, path: Path, now: datetime, *, may_begin: bool = True) -> None:
+        if not may_begin and not path.exists():
+            raise WarehouseDamagedError(f"{path} is missing, but something was published from it. {WHAT_TO_DO}")
         self.path = path
         self.stopped = False
         """Whether DuckDB has stopped the database, as it does when a checkpoint meets a full disk."""
         self.in_use = threading.Lock()
         """Held while another thread reads through a cursor: the file cannot be opened anew meanwhile."""
+        self.in_backup = threading.Lock()
+        """As ``in_use``, while a backup is copied."""
         self._open()
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)
         if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
+            if not may_begin:
+                self.close()
+                raise WarehouseDamagedError(f"{path} is empty, but something was published from it. {WHAT_TO_DO}")
             self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
 
     def _open(self) -> None:
@@ -106,7 +116,7 @@ class Writer:
 
     def reopen(self) -> None:
         """Open a stopped database anew; what was committed is there, and nothing else."""
-        with self.in_use:
+        with self.in_use, self.in_backup:
             self.connection.close()
             self._open()
         self.stopped = False
@@ -124,6 +134,11 @@ class Writer:
         """Progress by (topic, partition)."""
         rows = self.connection.execute("SELECT topic, partition, next_offset, topic_id, event_time_max FROM source_offset").fetchall()
         return {(topic, partition): Source(*rest) for topic, partition, *rest in rows}
+
+    def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
+        """How many of the newest ``records`` of each partition there were, and how many of them were refused."""
+        rows = self.connection.execute(_statement("newest_refusals"), {"records": records}).fetchall()
+        return {(topic, partition): (seen, refused) for topic, partition, seen, refused in rows}
 
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
@@ -156,6 +171,11 @@ class Writer:
             self.connection.execute("DELETE FROM source_offset WHERE topic = ? AND partition = ? AND next_offset = 0 AND accepted = 0", [topic, partition])
             if not self.connection.execute("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
                 self.connection.execute("INSERT INTO source_offset VALUES (?, ?, ?, ?, NULL, 0, 0, 0, 0, 0)", [topic, partition, offset, topic_id])
+
+    def name_topic(self, topic: str, partition: int, topic_id: str) -> None:
+        """Note which topic a partition belongs to, where no broker could tell when it was begun."""
+        with self.transaction():
+            self.connection.execute("UPDATE source_offset SET topic_id = ? WHERE topic = ? AND partition = ?", [topic_id, topic, partition])
 
     def move_source(self, topic: str, partition: int, offset: int, topic_id: str | None, cause: str, now: datetime) -> None:
         """Records vanished, or the topic is another one: keep the range as lost and read on from ``offset``."""
@@ -199,6 +219,8 @@ class Writer:
         for table in AGGREGATES:
             run(_statement(f"change_{table}"))
             merge(self.connection, table)
+        if run(_statement("unknown_names")).fetchall()[0][0]:
+            self.raise_versions("table_version", "name", ["unknown_name"])
         hours = [hour for (hour,) in run(_statement("touched_hours")).fetchall() if hour is not None]
         self.raise_versions("hour_version", "hour_at", hours)
 
@@ -259,7 +281,7 @@ REJECTED = {
     "detail": pl.String(),
     "rejected_at": pl.Datetime("us"),
 }
-SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident")
+SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "unknown_name", "report_edition")
 """Tables that are published whole when they change. The audit log stays in the warehouse."""
 
 BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
@@ -280,6 +302,7 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
         next_offset=max(chunk.next_offset, next_offset),
         frame=chunk.frame.filter(pl.col("offset_at") >= next_offset),
         refused=[r for r in chunk.refused if r.offset >= next_offset],
+        lost=None,
     )
 
 

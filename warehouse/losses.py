@@ -1,10 +1,28 @@
 """Estimates on what is published, the same for command, demo and pages: an incident's window and what was lost in it."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from warehouse.analysis import LossEstimate, estimate_loss
+from warehouse.analysis import (
+    AnalysisError,
+    AttemptsEstimate,
+    LaunchScenario,
+    LossEstimate,
+    NetEstimate,
+    Reconciliation,
+    Remark,
+    Share,
+    estimate_attempts,
+    estimate_loss,
+    launch_scenario,
+    merchants_loss,
+    net_by_purchases,
+    reconcile,
+)
+from warehouse.analysis.launch import FACTORS
+from warehouse.analysis.times import local
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=63)
@@ -14,6 +32,27 @@ STEP = timedelta(minutes=10)
 """Sales are taken in steps of this length, and windows are whole steps."""
 
 HOUR = timedelta(hours=1)
+CLOSED = timedelta(days=3)
+LAUNCH = timedelta(days=14)
+"""A service that was closed so long has launched anew for so long."""
+
+
+@dataclass(frozen=True)
+class LossAccount:
+    """All that is known of what a window cost, in KRW.
+
+    ``net`` is None where too few purchases with an id failed; ``substitution`` None without a survey. ``merchants`` (None without a net): the merchants'
+    loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side. ``launch`` is there within
+    two weeks after a long time without service: then the loss is a function of demand, and ``gross`` is only what it would be if demand went on as in the hours before.
+    """
+
+    gross: LossEstimate
+    attempts: AttemptsEstimate
+    net: NetEstimate | None
+    substitution: Share | None
+    merchants: pl.DataFrame | None
+    reconciliation: Reconciliation
+    launch: LaunchScenario | None
 
 
 def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, datetime]:
@@ -47,7 +86,128 @@ def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: s
     within = {"scope": scope, "scope_name": scope_name}
     minutes = STEP // timedelta(minutes=1)
     sales = snapshot.query("sales_by_market_and_step", start=start - HISTORY, end=end, minutes=minutes, fine_hours=_fine_hours(start, end), **within)
-    return estimate_loss(_aware(sales), start, end, as_of=end, exclusions=exclusions(snapshot), level=level, step=STEP)
+    return estimate_loss(
+        _aware(sales),
+        start,
+        end,
+        as_of=end,
+        cycles=cycles(snapshot),
+        promotions=promotions(snapshot, end),
+        exclusions=exclusions(snapshot),
+        level=level,
+        step=STEP,
+    )
+
+
+def incident_account(snapshot: Snapshot, incident_id: str, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LossAccount:
+    """What an incident cost, within its scope, by every method there is.
+
+    Raises:
+        LookupError: there is no such incident.
+        HistoryError, AnalysisError: as ``loss_between``.
+    """
+    start, end = incident_window(snapshot, incident_id)
+    row = snapshot.query("incident_by_id", incident_id=incident_id).row(0, named=True)
+    return account_between(snapshot, start, end, scope=row["scope"], scope_name=row["scope_name"] or "", incident_id=incident_id, factors=factors, level=level)
+
+
+def account_between(
+    snapshot: Snapshot,
+    start: datetime,
+    end: datetime,
+    *,
+    scope: str = "nation",
+    scope_name: str = "",
+    incident_id: str | None = None,
+    factors: tuple[float, float] = FACTORS,
+    level: float = 0.9,
+) -> LossAccount:
+    """The same for any window, aware times; claims and surveys are those about ``incident_id``; ``factors`` are the least and the greatest demand of a launch.
+
+    Raises:
+        HistoryError, AnalysisError: as ``loss_between``.
+    """
+    within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
+    gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
+    purchases = _aware(snapshot.query("failed_purchases_with_buyers", **within))
+    load = snapshot.query("load_in_span", start=start, end=end)
+    failed = int(snapshot.query("failed_attempts_in_span", **within).item())
+    # load is that of the whole platform: it says nothing of a part
+    of_all = scope == "nation" and len(load) > 0
+    attempts = estimate_attempts(purchases, start, end, load=load if of_all else None, failed_attempts=failed)
+    interval = (gross.lost, gross.low, gross.high)
+    net = _net(interval, purchases, start, end, snapshot.manifest.watermark, level)
+    substitution = _substitution(snapshot, incident_id)
+    found = reconcile(
+        interval,
+        attempts=attempts,
+        net=(net.value, net.low, net.high) if net else None,
+        substitution=substitution,
+        claims=snapshot.query("claims_about", incident_id=incident_id),
+        gross_remarks=gross.warnings,
+        net_remarks=net.remarks if net else (),
+    )
+    opened = opened_before(snapshot, start)
+    launched = opened is not None and start - opened < LAUNCH
+    launch = launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level) if launched and scope == "nation" else None
+    return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
+
+
+def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor_low: float, factor_high: float, level: float = 0.9) -> LaunchScenario:
+    """The nation's loss on a launch as a function of a demand factor between the two, aware times.
+
+    Raises:
+        HistoryError, AnalysisError: as ``launch_scenario``.
+    """
+    sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // timedelta(minutes=1), scope="nation", scope_name="")
+    return launch_scenario(
+        _aware(sales.select("at", "sales")),
+        start,
+        end,
+        opened=opened_before(snapshot, start),
+        factor_low=factor_low,
+        factor_high=factor_high,
+        promotions=promotions(snapshot, end),
+        exclusions=exclusions(snapshot, before=start),
+        level=level,
+    )
+
+
+def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
+    """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known."""
+    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start.astimezone(UTC), pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
+    return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
+
+
+def cycles(snapshot: Snapshot) -> pl.DataFrame | None:
+    """Market days of 5-day cycles, None where no market has one."""
+    found = snapshot.query("market_cycles")
+    return found if len(found) else None
+
+
+def promotions(snapshot: Snapshot, end: datetime) -> pl.DataFrame | None:
+    """Promotions that began before ``end``, aware, None where there were none."""
+    found = snapshot.query("promotions_before", end=end)
+    return _aware(found) if len(found) else None
+
+
+def _net(
+    gross: tuple[float, float, float], purchases: pl.DataFrame, start: datetime, end: datetime, watermark: datetime | None, level: float
+) -> NetEstimate | None:
+    """None where less than an hour after the window is known yet, or too few purchases with an id failed."""
+    if watermark is None or watermark - end < HOUR:
+        return None
+    try:
+        found = net_by_purchases(gross, purchases, start, end, as_of=watermark, level=level)
+    except AnalysisError:
+        return None
+    early = [] if watermark - end >= timedelta(days=1) else [Remark("net_so_far", {"until": local(watermark)})]
+    return replace(found, remarks=[*found.remarks, *early])
+
+
+def _substitution(snapshot: Snapshot, incident_id: str | None) -> Share | None:
+    found = snapshot.query("surveys_about", incident_id=incident_id)
+    return Share(*found.select("substitution", "low", "high").row(-1)) if len(found) else None
 
 
 def _fine_hours(start: datetime, end: datetime) -> list[int]:
@@ -59,9 +219,10 @@ def _fine_hours(start: datetime, end: datetime) -> list[int]:
     return sorted({edge.hour for edge in edges if edge.minute or edge.second or edge.microsecond})
 
 
-def exclusions(snapshot: Snapshot) -> pl.DataFrame:
-    """Spans that are no example of ordinary sales, aware."""
-    return _aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
+def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFrame:
+    """Spans that are no example of ordinary sales, aware; only those that began before a moment."""
+    found = _aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
+    return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
 
 
 def _aware(frame: pl.DataFrame) -> pl.DataFrame:

@@ -40,6 +40,10 @@ BACKLOG = 100_000
 SEOUL = timedelta(hours=9)
 
 
+class PublishingEndedError(Exception):
+    """The worker ends; the next one publishes the rest."""
+
+
 @dataclass(frozen=True)
 class File:
     """One file that should be published: its path in the folder, and the query that fills it."""
@@ -78,6 +82,8 @@ class Publisher:
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
         self.written: dict[str, bool] = {}
         self.unnamed: dict[str, float] = {}
+        self.ending = False
+        """Set from another thread: no further file is written."""
         for part in folder.glob("*/*.part"):
             part.unlink()
         for file in folder.glob("*/*.parquet"):
@@ -120,6 +126,7 @@ class Publisher:
             # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
             hourly_days = HOURLY_DAYS if lag is not None and lag < BACKLOG else 0
             refusals = dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall())
+            unknown = dict(run(_UNKNOWN).fetchall())
             files = [file for file in wanted_files(hours, tables, hourly_days) if self._write(cursor, file)]
         finally:
             with suppress(duckdb.Error):
@@ -139,6 +146,7 @@ class Publisher:
             "lag": lag,
             "totals": {key: sum(s[key] for s in sources if s["topic"] != "clock") for key in ("accepted", "duplicate", "late", "refused", "lost")},
             "refusals": refusals,
+            "unknown_names": unknown,
             "lost_ranges": lost,
             "sources": sources,
             "files": named,
@@ -147,6 +155,8 @@ class Publisher:
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, file: File) -> bool:
         """Make sure that the file is there; false where it would be empty."""
+        if self.ending:
+            raise PublishingEndedError
         if file.path not in self.written:
             target = self.folder / file.path
             if target.exists():
@@ -180,6 +190,7 @@ class Publisher:
 
 
 _SOURCES = "SELECT topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max FROM source_offset ORDER BY topic, partition"
+_UNKNOWN = "SELECT kind, count(*) FROM unknown_name u WHERE kind <> 'market' OR NOT EXISTS (FROM market m WHERE m.market_id = u.name) GROUP BY kind"
 _LOST = ("topic", "partition", "from_offset", "to_offset", "cause", "found_at")
 
 

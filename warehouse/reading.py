@@ -33,8 +33,12 @@ class Manifest:
     detected_through: datetime | None
     lag: int | None
     totals: Mapping[str, int]
+    refusals: Mapping[str, int]
+    unknown_names: Mapping[str, int]
     sources: list[Mapping[str, Any]]
     files: Mapping[str, list[str]]
+    lost_ranges: list[Mapping[str, Any]]
+    """The newest first: topic, partition, from_offset up to but not to_offset, cause, found_at."""
 
     @classmethod
     def read(cls, published: Path) -> Self:
@@ -56,8 +60,12 @@ class Manifest:
             detected_through=_time(raw["detected_through"]) if raw["detected_through"] else None,
             lag=raw["lag"],
             totals=raw["totals"],
+            # States that an older worker published do not have these.
+            refusals=raw.get("refusals", {}),
+            unknown_names=raw.get("unknown_names", {}),
             sources=raw["sources"],
             files=raw["files"],
+            lost_ranges=raw.get("lost_ranges", []),
         )
 
     def age(self, wall: datetime) -> timedelta:

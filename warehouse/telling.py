@@ -23,11 +23,14 @@ def note(connection: duckdb.DuckDBPyConnection, incident_id: str, action: str) -
     )
 
 
-def tell(connection: duckdb.DuckDBPyConnection, send: Send) -> None:
-    """Send what was noted, in order, with times naive UTC."""
+def tell(connection: duckdb.DuckDBPyConnection, send: Send, and_then: Send | None = None) -> None:
+    """Send what was noted, in order, with times naive UTC; ``and_then`` is told the same in the transaction that forgets it."""
     noted = frame(connection, "SELECT * FROM incident_message ORDER BY number")
     if noted.is_empty():
         return
-    send(noted.drop("number").to_dicts())
+    changes = noted.drop("number").to_dicts()
+    send(changes)
     with Transaction(connection):
+        if and_then:
+            and_then(changes)
         connection.execute("DELETE FROM incident_message WHERE number <= ?", [noted["number"].max()])

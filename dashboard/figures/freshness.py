@@ -1,8 +1,9 @@
 """How fresh and how complete the published state is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from warehouse.reading import Manifest
 
@@ -19,11 +20,17 @@ class Freshness:
     age: timedelta
     lag: int | None
     counts: Mapping[str, int | None]
+    lost_ranges: Sequence[Mapping[str, Any]] = ()
 
     @property
     def stale(self) -> bool:
         """The state is old: the worker is down, or cannot publish."""
         return self.age > STALE_AFTER
+
+    @property
+    def cut_off(self) -> timedelta | None:
+        """Where no broker tells how much is still to be read: how old the newest complete minute is, by the line's clock."""
+        return max(self.now - self.watermark, timedelta(0)) + self.age if self.lag is None and self.watermark else None
 
     @property
     def lost(self) -> int:
@@ -34,4 +41,4 @@ class Freshness:
 def freshness_of(manifest: Manifest, wall: datetime) -> Freshness:
     """The freshness of ``manifest`` at the wall clock ``wall`` (aware)."""
     counts = {name: manifest.totals.get(name) for name in ("accepted", "duplicate", "late", "refused", "lost")}
-    return Freshness(manifest.watermark, manifest.now, manifest.published_at, max(manifest.age(wall), timedelta(0)), manifest.lag, counts)
+    return Freshness(manifest.watermark, manifest.now, manifest.published_at, max(manifest.age(wall), timedelta(0)), manifest.lag, counts, manifest.lost_ranges)

@@ -1,22 +1,31 @@
 """What the incident page shows: the list, and one incident with what it cost."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, Self
 
 import polars as pl
 
 from dashboard.figures.asking import ask
+from dashboard.figures.concentration import Concentration, concentration_of
+from dashboard.figures.course import Rule, Step, course_of, rules_of
 from dashboard.figures.expected import AWARE, expected_between
+from dashboard.figures.ladder import Ladder, Scenario, ladder_of
 from dashboard.figures.live import every_step
+from dashboard.figures.methods import Method, methods_of
+from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import HistoryError, LossEstimate
-from warehouse.losses import STEP, loss_between, window
+from warehouse.analysis import HistoryError, LossEstimate, Remark
+from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
 BEFORE = timedelta(hours=2)
 HARDEST_HIT = 10
+PADDING = timedelta(minutes=30)
+"""What is added before and after the window, to see how much of the loss its choice makes."""
+
+LONG_LIST = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,11 @@ class Incident:
     def open(self) -> bool:
         """It has not ended."""
         return self.ended_at is None
+
+    @property
+    def sales_known(self) -> bool:
+        """Whether sales are counted by the incident's scope; else its loss is estimated from the whole nation's."""
+        return self.scope in {"nation", "region", "channel", "market"}
 
     @property
     def detection_delay(self) -> timedelta | None:
@@ -82,11 +96,38 @@ class IncidentFigures:
     incident: Incident
     start: datetime
     end: datetime
-    loss: LossEstimate | None
+    account: LossAccount | None
     steps: pl.DataFrame
     regions: pl.DataFrame
     markets: pl.DataFrame
     purchases: Purchases
+    padded: LossEstimate | None
+    concentration: Concentration | None
+    merchants: pl.DataFrame
+    people: People
+    claims: pl.DataFrame
+    survey: dict[str, Any] | None
+    course: list[Step]
+    rules: list[Rule]
+
+    @property
+    def loss(self) -> LossEstimate | None:
+        """The gross shortfall; None where there is no estimate."""
+        return self.account.gross if self.account else None
+
+    def ladder(self, scenario: Scenario | None = None) -> Ladder | None:
+        """From expected sales to merchants' loss; None where there is no estimate."""
+        return ladder_of(self.account, scenario or Scenario()) if self.account else None
+
+    @property
+    def methods(self) -> list[Method]:
+        """Every figure for the loss side by side; empty where there is no estimate."""
+        return methods_of(self.account, self.padded) if self.account else []
+
+    @property
+    def disagreements(self) -> list[Remark]:
+        """Where methods and claims disagree beyond their intervals."""
+        return self.account.reconciliation.disagreements if self.account else []
 
     @property
     def spans(self) -> pl.DataFrame:
@@ -135,29 +176,66 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     """Everything the page says about ``incident``, from one snapshot."""
     start, end = window_of(incident, snapshot.manifest.watermark)
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
-    loss = _loss(snapshot, start, end, scope)
+    account = _account(snapshot, start, end, scope, incident.incident_id)
+    loss = account.gross if account else None
     names = ask(snapshot, "market_names")
-    purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=incident.ended_at or snapshot.manifest.now, **scope)
+    until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
+    purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
+    steps = _steps(snapshot, start, end, scope)
+    notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
+    surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
+    last_seen = incident.last_seen_at or incident.detected_at
     return IncidentFigures(
         incident=incident,
         start=start,
         end=end,
-        loss=loss,
-        steps=_steps(snapshot, start, end, scope),
+        account=account,
+        steps=steps,
         regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
         purchases=Purchases(**purchases.row(0, named=True)),
+        padded=_padded(snapshot, start, end, scope) if loss else None,
+        concentration=concentration_of(loss.by_market["lost"]) if loss else None,
+        merchants=_merchants(snapshot, incident.onset_at, until, scope),
+        people=people_in(snapshot, incident.onset_at, until, **scope),
+        claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
+        survey=surveys.row(-1, named=True) if len(surveys) else None,
+        course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps),
+        rules=rules_of(incident.onset_at, incident.ended_at or last_seen or until),
     )
 
 
-def _loss(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
+def _account(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str], incident_id: str) -> LossAccount | None:
     """None where no step has closed yet, or where there is no ordinary day to learn from."""
     if end <= start:
         return None
     try:
-        return loss_between(snapshot, start, end, scope=scope["scope"], scope_name=scope["scope_name"])
+        return account_between(
+            snapshot, start.astimezone(UTC), end.astimezone(UTC), scope=scope["scope"], scope_name=scope["scope_name"], incident_id=incident_id
+        )
     except HistoryError:
         return None
+
+
+def _padded(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
+    """The same with ``PADDING`` on both sides, as far as the watermark has closed it."""
+    closed = window_of_closed(snapshot.manifest.watermark, end)
+    try:
+        return loss_between(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), scope=scope["scope"], scope_name=scope["scope_name"])
+    except HistoryError:
+        return None
+
+
+def window_of_closed(watermark: datetime | None, end: datetime) -> datetime:
+    """The last whole step that ``watermark`` has closed, not before ``end``."""
+    return window(end, None, watermark)[1].astimezone(SEOUL)
+
+
+def _merchants(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:
+    days = {"first": start.astimezone(SEOUL).date(), "last": end.astimezone(SEOUL).date()}
+    if end.astimezone(SEOUL).time() == time.min:
+        days["last"] -= timedelta(days=1)
+    return ask(snapshot, "merchants_by_failed_amount", **days, **scope, rows=LONG_LIST)
 
 
 def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from dashboard.figures.asking import ask
-from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from dashboard.figures.rates import MIN_ATTEMPTS, PurchaseOutcomes, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.reading import Manifest, Snapshot
 
@@ -36,7 +36,8 @@ class Live:
     compared with. ``steps``: at, sales, attempts, failure_rate, decline_rate for every closed step of five minutes,
     rates null under 30 attempts.
     ``band``: at, expected, low, high for the whole day. ``queue``: at, queue_length, abandoned.
-    ``markets``: market, region, sales, attempts, failure_percent (null under 30 attempts), rhythm (sales by half-hour).
+    ``markets``: market_id, market, region, latitude, longitude, sales, attempts, failure_rate and failure_percent (null under 30 attempts),
+    rhythm (sales by half-hour).
     """
 
     day_start: datetime
@@ -49,6 +50,7 @@ class Live:
     expected: float | None
     recent: Rates
     today: Rates
+    purchases: PurchaseOutcomes
     load: Load | None
     steps: pl.DataFrame
     band: pl.DataFrame
@@ -67,14 +69,20 @@ class Live:
         return self.closed_sales / self.expected if self.expected else None
 
     @property
+    def worst_market(self) -> tuple[str, float] | None:
+        """The market with the highest failure rate among those with enough attempts, and its rate."""
+        judged = self.markets.drop_nulls("failure_rate").sort("failure_rate", "sales", descending=True)
+        return (judged["market"][0], judged["failure_rate"][0]) if len(judged) else None
+
+    @property
     def open_incidents(self) -> pl.DataFrame:
         """The incidents of the day that have not ended."""
         return self.incidents.filter(pl.col("ended_at").is_null())
 
 
 def day_start_of(manifest: Manifest) -> datetime:
-    """Midnight in Seoul of the day that the line's clock is in."""
-    return manifest.now.astimezone(SEOUL).replace(hour=0, minute=0, second=0, microsecond=0)
+    """Midnight in Seoul of the day that the line's clock is in; at midnight itself, of the day that has just ended."""
+    return (manifest.now.astimezone(SEOUL) - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def closed_until(manifest: Manifest) -> datetime:
@@ -108,7 +116,8 @@ def live_figures(snapshot: Snapshot, band: pl.DataFrame) -> Live:
         load=_load(queue),
         steps=with_rates(every_step(counted, start, closed), at_least=MIN_ATTEMPTS),
         band=band,
-        incidents=incidents_of_the_day(snapshot),
+        incidents=incidents_of_the_day(snapshot, start),
+        purchases=_purchases(snapshot, start, end, totals["approved"]),
         queue=queue,
         markets=_markets(snapshot, start, closed),
     )
@@ -122,13 +131,17 @@ def every_step(counted: pl.DataFrame, start: datetime, end: datetime, step: time
     return steps.join(counted, on="at", how="left", maintain_order="left").with_columns(pl.exclude("at").fill_null(0))
 
 
-def incidents_of_the_day(snapshot: Snapshot) -> pl.DataFrame:
-    """The incidents that touch the day, the newest first; ``until`` is their end, or now while they are open."""
-    start = day_start_of(snapshot.manifest)
+def incidents_of_the_day(snapshot: Snapshot, start: datetime) -> pl.DataFrame:
+    """The incidents that touch the day that begins at ``start``, the newest first; ``until`` is their end, or now while they are open."""
     until = pl.col("ended_at").fill_null(snapshot.manifest.now.astimezone(SEOUL))
     return (
         ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
     )
+
+
+def _purchases(snapshot: Snapshot, start: datetime, end: datetime, approved: int) -> PurchaseOutcomes:
+    found = ask(snapshot, "failed_purchases_in_span", start=start, end=end, scope="nation", scope_name="").row(0, named=True)
+    return PurchaseOutcomes(approved, found["purchases"], found["recovered"])
 
 
 def _load(queue: pl.DataFrame) -> Load | None:
@@ -143,13 +156,13 @@ def _markets(snapshot: Snapshot, start: datetime, closed: datetime) -> pl.DataFr
     ranked = with_rates(ask(snapshot, "markets_by_sales", start=start, end=start + timedelta(days=1)), at_least=MIN_ATTEMPTS)
     ranked = ranked.with_columns(failure_percent=pl.col("failure_rate") * 100)
     if closed <= start:
-        return ranked.with_columns(rhythm=pl.lit([], dtype=pl.List(pl.Int64)))
+        return ranked.with_columns(rhythm=pl.lit([], dtype=pl.List(pl.Int32)))
     steps = pl.DataFrame({"at": pl.datetime_range(start, closed, SPARK_STEP, closed="left", time_unit="us", eager=True)})
     grid = ranked.select("market_id").join(steps, how="cross")
     sold = ask(snapshot, "market_sales_by_step", start=start, end=closed, minutes=_SPARK_MINUTES)
     rhythm = (
         grid.join(sold, on=["market_id", "at"], how="left", maintain_order="left")
         .group_by("market_id", maintain_order=True)
-        .agg(rhythm=pl.col("sales").fill_null(0))
+        .agg(rhythm=pl.col("sales").fill_null(0).clip(upper_bound=2**31 - 1).cast(pl.Int32))
     )
     return ranked.join(rhythm, on="market_id", how="left", maintain_order="left")

@@ -34,5 +34,6 @@ class Texts:
 @cache
 def texts_in(language: str) -> Texts:
     """The texts of ``language`` (``ko`` or ``en``)."""
-    raw = tomllib.loads(resources.files("dashboard").joinpath("texts", f"{language}.toml").read_text(encoding="utf-8"))
-    return Texts(language, {f"{group}.{name}": text for group, entries in raw.items() for name, text in entries.items()})
+    folder = resources.files("dashboard").joinpath("texts")
+    files = [tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8")) for name in (f"{language}.toml", f"report.{language}.toml")]
+    return Texts(language, {f"{group}.{name}": text for raw in files for group, entries in raw.items() for name, text in entries.items()})

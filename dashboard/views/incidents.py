@@ -1,76 +1,96 @@
-"""장애: what happened, how long, and what it cost."""
+"""장애: what happened, how long, whom it hit and what it cost."""
 
 import streamlit as st
 
 from dashboard import cards, charts
 from dashboard.cards import Figure
+from dashboard.figures.course import Rule, Step
 from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
-from dashboard.remarks import sentence as remark_sentence
+from dashboard.link import choice
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, incident_page
 from dashboard.texts import Texts
+from dashboard.views import hardest, losses, people, saying
 
 REFRESH_SECONDS = 10
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
     """The list of incidents and one of them in detail; the link says which."""
-    st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="incidents")(settings, texts)
+    listed = None
+    with with_states(texts, settings, quiet=True):
+        listed = incident_list(settings.published)
+    if listed is None or not listed.incidents:
+        st.fragment(_waiting, run_every=REFRESH_SECONDS, key="incidents_waiting")(settings, texts)
+    else:
+        incident = _chosen(listed, texts)
+        st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="incidents")(settings, texts, incident, tuple(one.incident_id for one in listed.incidents))
+        st.fragment(losses.scenario, key="scenario")(settings, texts, listed, incident)
+    st.fragment(saying.forms, key="saying")(settings, texts, listed.incidents if listed else [], st.session_state.get("incident"))
 
 
-def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
+def _waiting(settings: DashboardSettings, texts: Texts) -> None:
     with with_states(texts, settings):
         listed = incident_list(settings.published)
-        if not listed.incidents:
-            st.html(cards.heading(texts("incidents.nav")))
-            freshness_line(listed.freshness, texts)
-            banners(listed.freshness, texts)
-            st.html(cards.state(texts("incidents.none"), [texts("incidents.none_detail")]))
-            return
-        incident = _chosen(listed, texts)
-        st.html(cards.heading(_title(incident, texts), _place(incident, texts), _badge(incident, texts)))
+        if listed.incidents:
+            st.rerun(scope="app")
+        st.html(cards.heading(texts("incidents.nav")))
+        freshness_line(listed.freshness, texts)
+        banners(listed.freshness, texts)
+        st.html(cards.state(texts("incidents.none"), [texts("incidents.none_detail")]))
+
+
+def _refreshing(settings: DashboardSettings, texts: Texts, chosen: Incident, known: tuple[str, ...]) -> None:
+    with with_states(texts, settings):
+        listed = incident_list(settings.published)
+        if tuple(one.incident_id for one in listed.incidents) != known:
+            st.rerun(scope="app")
+        incident = next(one for one in listed.incidents if one.incident_id == chosen.incident_id)
+        st.html(cards.heading(title_of(incident, texts), _place(incident, texts), _badge(incident, texts)))
         freshness_line(listed.freshness, texts)
         banners(listed.freshness, texts)
         with st.spinner(texts("incidents.estimating")):
             shown = incident_page(settings.published, listed, incident)
         _headline(shown, texts)
-        _timeline(shown, texts)
+        _course(shown, texts)
         _charts(shown, texts)
-        _hardest(shown, texts)
-        _method(shown, texts)
+        losses.steps(shown, texts)
+        people.hit(shown, texts)
+        hardest.hit(shown, texts)
+        losses.method(shown, texts)
         _list(listed, texts)
 
 
 def _chosen(listed: IncidentList, texts: Texts) -> Incident:
     known = {incident.incident_id: incident for incident in listed.incidents}
     asked = st.query_params.get("incident", "")
-    if "chosen_incident" not in st.session_state or st.session_state["chosen_incident"] not in known:
-        st.session_state["chosen_incident"] = asked if asked in known else listed.incidents[0].incident_id
     if asked and asked not in known:
         st.html(cards.banner("warning", texts("incidents.unknown"), texts("incidents.unknown_detail", asked=asked)))
-    chosen = st.selectbox(texts("incidents.choose"), list(known), format_func=lambda name: _label(known[name], texts), key="chosen_incident")
-    st.query_params["incident"] = chosen
+    chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: label_of(known[name], texts), always=True)
     return known[chosen]
 
 
-def _label(incident: Incident, texts: Texts) -> str:
+def label_of(incident: Incident, texts: Texts) -> str:
+    """An incident in one line of a list."""
     state = texts("incident.open") if incident.open else texts("incident.closed")
-    return f"{moment(incident.onset_at, texts.language)} · {_scope(incident, texts)} · {texts.named('kind', incident.kind)} · {state}"
+    return f"{moment(incident.onset_at, texts.language)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)} · {state}"
 
 
-def _title(incident: Incident, texts: Texts) -> str:
+def title_of(incident: Incident, texts: Texts) -> str:
+    """An incident's name."""
     return texts("incidents.title", time=moment(incident.onset_at, texts.language), kind=texts.named("kind", incident.kind))
 
 
-def _scope(incident: Incident, texts: Texts) -> str:
-    return f"{texts.named('scope', incident.scope)} {incident.scope_name}".strip()
+def scope_of(incident: Incident, texts: Texts) -> str:
+    """Where it was."""
+    return f"{texts.named('scope', incident.scope)} {texts.named('channel', incident.scope_name)}".strip()
 
 
 def _place(incident: Incident, texts: Texts) -> str:
     origin = texts("incidents.declared", name=incident.declared_by) if incident.declared_by else texts("incidents.detected")
-    return f"{_scope(incident, texts)} · {origin} · {incident.incident_id}"
+    return f"{scope_of(incident, texts)} · {origin} · {incident.incident_id}"
 
 
 def _badge(incident: Incident, texts: Texts) -> str:
@@ -85,7 +105,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     else:
         interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
         status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
-        lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
+        lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status, _launch(shown, texts)), "danger", "lost")
         notes = (
             exact_won(round(loss.observed), language),
             texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
@@ -98,20 +118,37 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     st.html(cards.figures([lost, observed, purchases, peak], lead=True))
 
 
-def _timeline(shown: IncidentFigures, texts: Texts) -> None:
-    incident, language = shown.incident, texts.language
-    delay = texts("incidents.after", span=duration(incident.detection_delay, language)) if incident.detection_delay else ""
-    steps = [(texts("incidents.onset"), moment(incident.onset_at, language), "")]
-    if incident.detected_at:
-        steps.append((texts("incidents.detection"), moment(incident.detected_at, language), delay))
-    if incident.open:
-        lasted = texts("incidents.lasting", span=duration(incident.lasted(incident.last_seen_at or shown.end), language))
-        steps.append((texts("incidents.last_seen"), moment(incident.last_seen_at, language), lasted))
-    else:
-        steps.append(
-            (texts("incidents.end"), moment(incident.ended_at, language), texts("incidents.lasted", span=duration(incident.lasted(shown.end), language)))
-        )
-    st.html(cards.timeline(steps))
+def _launch(shown: IncidentFigures, texts: Texts) -> str:
+    """On a launch the loss depends on a demand that nobody knows, and the figure above is only that of a demand that went on as before."""
+    launch = shown.account.launch if shown.account else None
+    if launch is None:
+        return ""
+    amounts = {"low": unbroken(won(launch.low, texts.language)), "high": unbroken(won(launch.high, texts.language))}
+    return texts("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
+
+
+def _course(shown: IncidentFigures, texts: Texts) -> None:
+    lasted = shown.incident.lasted(shown.incident.last_seen_at or shown.end)
+    ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(lasted, texts.language))
+    st.html(cards.timeline([_step(step, ending, texts) for step in shown.course]))
+    st.html(cards.facts([(texts("rule.word"), texts("rule.whom")), *[_rule(rule, shown.incident, texts) for rule in shown.rules]]))
+
+
+def _step(step: Step, ending: str, texts: Texts) -> tuple[str, str, str]:
+    language = texts.language
+    if step.at is None:
+        return texts(f"course.{step.what}"), texts("course.unknown"), texts("course.no_notice")
+    if step.what in ("end", "last_seen"):
+        return texts(f"course.{step.what}"), moment(step.at, language), ending
+    return texts(f"course.{step.what}"), moment(step.at, language), texts("incidents.after", span=duration(step.after, language)) if step.after else ""
+
+
+def _rule(rule: Rule, incident: Incident, texts: Texts) -> tuple[str, str]:
+    when = moment(rule.due, texts.language)
+    if rule.name == "recovery":
+        kept = "rule.broken" if rule.exceeded else "rule.running" if incident.open else "rule.kept"
+        return texts("rule.recovery"), texts(kept, time=when)
+    return texts(f"rule.{rule.name}"), texts("rule.reached", time=when) if rule.exceeded else texts("rule.not_reached")
 
 
 def _charts(shown: IncidentFigures, texts: Texts) -> None:
@@ -130,48 +167,17 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
             texts("incidents.sales_sentence", **lost),
         )
     left, right = st.columns(2)
-    with left, st.container(border=True, key="cumulative_card"):
+    with left, st.container(border=True, key="cumulative_card", height="stretch"):
         st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note")))
         sentence = texts(
             "incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language)
         )
         chart(charts.cumulative_chart(shown.steps, *span, texts), "cumulative_chart", texts("incidents.cumulative_chart"), sentence)
-    with right, st.container(border=True, key="incident_rates_card"):
+    with right, st.container(border=True, key="incident_rates_card", height="stretch"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
         inside = shown.rates
         sentence = texts("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))
         chart(charts.rates_chart(shown.steps, shown.spans, *span, texts), "incident_rates_chart", texts("live.rates_chart"), sentence)
-
-
-def _hardest(shown: IncidentFigures, texts: Texts) -> None:
-    for column, frame, name in zip(st.columns(2), (shown.regions, shown.markets), ("regions", "markets"), strict=True):
-        if frame.is_empty():
-            continue
-        with column, st.container(border=True, key=f"hardest_{name}_card"):
-            st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note")))
-            drawing = charts.hardest_chart(frame, texts)
-            chart(
-                drawing,
-                f"hardest_{name}",
-                texts(f"incidents.{name}"),
-                texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language)),
-            )
-            rows = [
-                [row["name"], *(won(row[name], texts.language) for name in ("lost", "expected", "observed")), percent(row["share"], 0)]
-                for row in frame.iter_rows(named=True)
-            ]
-            heads = [texts("table.name"), texts("table.lost"), texts("table.expected"), texts("table.observed"), texts("table.lost_share")]
-            st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
-
-
-def _method(shown: IncidentFigures, texts: Texts) -> None:
-    if shown.loss is None:
-        return
-    with st.container(border=True, key="method_card"):
-        st.html(cards.section(texts("incidents.method")))
-        st.html(cards.paragraphs([texts("incidents.method_gross"), remark_sentence(shown.loss.method, texts)]))
-        for warning in shown.loss.warnings:
-            st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(warning, texts)))
 
 
 def _list(listed: IncidentList, texts: Texts) -> None:
@@ -180,14 +186,14 @@ def _list(listed: IncidentList, texts: Texts) -> None:
         [
             texts("incident.open") if incident.open else texts("incident.closed"),
             moment(incident.onset_at, language),
-            _scope(incident, texts),
+            scope_of(incident, texts),
             texts.named("kind", incident.kind),
             duration(incident.lasted(incident.last_seen_at or incident.onset_at), language),
             percent(incident.peak_failure_rate),
         ]
         for incident in listed.incidents
     ]
-    heads = [texts(key) for key in ("table.state", "incidents.onset", "table.scope", "table.kind", "table.lasted", "incidents.peak")]
+    heads = [texts(key) for key in ("table.state", "course.onset", "table.scope", "table.kind", "table.lasted", "incidents.peak")]
     with st.container(border=True, key="list_card"):
         st.html(cards.section(texts("incidents.list", number=count(len(rows)))))
         st.html(cards.table(heads, rows, numbers={4, 5}))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cards, charts
+from dashboard import cards, charts, maps
 from dashboard.cards import Figure, Tone
 from dashboard.figures.live import Live
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates
@@ -11,6 +11,7 @@ from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.settings import DashboardSettings
 from dashboard.store import live_page
 from dashboard.texts import Texts
+from warehouse.spreadsheets import neutralised
 
 REFRESH_SECONDS = 3
 
@@ -29,7 +30,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
         freshness_line(state.freshness, texts)
         banners(state.freshness, texts)
         _open_incidents(live, texts)
-        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _declines(live, texts), _queue(live, texts)]))
+        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]))
         _charts(live, texts)
         _markets(live, texts)
 
@@ -71,6 +72,16 @@ def _declines(live: Live, texts: Texts) -> Figure:
     return Figure(texts("live.decline_rate"), _rate(live.recent.decline, live.recent, texts), notes, "plain", "decline_rate")
 
 
+def _purchases(live: Live, texts: Texts) -> Figure:
+    found = live.purchases
+    notes = (
+        texts("live.of_purchases", number=count(found.lost), purchases=count(found.purchases)),
+        texts("live.first_attempts", share=percent(found.first_failure), recovered=count(found.recovered)),
+    )
+    enough = found.purchases >= MIN_ATTEMPTS
+    return Figure(texts("live.purchases"), percent(found.final_failure) if enough else texts("app.not_available"), notes, "plain", "purchases")
+
+
 def _rate(share: float | None, rates: Rates, texts: Texts) -> str:
     return texts("app.not_available") if share is None or rates.attempts < MIN_ATTEMPTS else percent(share)
 
@@ -97,11 +108,11 @@ def _charts(live: Live, texts: Texts) -> None:
         st.html(cards.section(texts("live.sales_chart"), texts("live.sales_chart_note")))
         chart(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), "sales_chart", texts("live.sales_chart"), _sales_sentence(live, texts))
     left, right = st.columns(2)
-    with left, st.container(border=True, key="rates_card"):
+    with left, st.container(border=True, key="rates_card", height="stretch"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
         sentence = texts("live.rates_sentence", failure=percent(live.today.failure), decline=percent(live.today.decline), attempts=count(live.today.attempts))
         chart(charts.rates_chart(live.steps, live.incidents, *span, texts), "rates_chart", texts("live.rates_chart"), sentence)
-    with right, st.container(border=True, key="queue_card"):
+    with right, st.container(border=True, key="queue_card", height="stretch"):
         st.html(cards.section(texts("live.queue_chart"), texts("live.queue_chart_note")))
         if live.load is None:
             st.html(cards.state(texts("app.not_available"), [texts("live.no_load")]))
@@ -119,21 +130,28 @@ def _sales_sentence(live: Live, texts: Texts) -> str:
 
 def _markets(live: Live, texts: Texts) -> None:
     column = st.column_config
-    with st.container(border=True, key="markets_card"):
+    left, right = st.columns([2, 3])
+    with left, st.container(border=True, key="map_card", height="stretch"):
+        st.html(cards.section(texts("live.map"), texts("live.map_note")))
+        worst = live.worst_market
+        sentence = texts("live.map_sentence", name=worst[0], share=percent(worst[1])) if worst else texts("live.map_few", least=MIN_ATTEMPTS)
+        chart(maps.map_of_markets(live.markets, texts), "map_chart", texts("live.map"), sentence)
+    with right, st.container(border=True, key="markets_card", height="stretch"):
         st.html(cards.section(texts("live.markets", number=count(live.selling_markets)), texts("live.markets_note", least=MIN_ATTEMPTS)))
         st.dataframe(
-            live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region"),
+            # Its toolbar offers the table as CSV.
+            neutralised(live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region")),
             key="markets",
             hide_index=True,
-            height=420,
+            height=470,
             placeholder=texts("live.suppressed"),
             alt=texts("live.markets", number=count(live.selling_markets)),
             column_config={
-                "market": column.TextColumn(texts("table.market"), pinned=True, width=150),
-                "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=130),
-                "rhythm": column.AreaChartColumn(texts("table.rhythm"), width="medium"),
-                "failure_percent": column.NumberColumn(texts("table.failure_rate"), format="%.1f%%", width=90),
-                "attempts": column.NumberColumn(texts("table.attempts"), format="%,d", width=100),
-                "region": column.TextColumn(texts("table.region"), width=140),
+                "market": column.TextColumn(texts("table.market"), pinned=True, width=140),
+                "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=115),
+                "rhythm": column.AreaChartColumn(texts("table.rhythm"), width=130),
+                "failure_percent": column.NumberColumn(texts("table.failure_rate"), format="%.1f%%", width=75),
+                "attempts": column.NumberColumn(texts("table.attempts"), format="%,d", width=80),
+                "region": column.TextColumn(texts("table.region"), width=115),
             },
         )

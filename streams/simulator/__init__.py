@@ -2,9 +2,10 @@
 
 from streams.simulator.commands import commands
 from streams.simulator.country import country
-from streams.simulator.playing import Records, Slice, Tally, estimated_events, play
+from streams.simulator.playing import Records, Slice, estimated_events, play
 from streams.simulator.rhythm import pent_up
 from streams.simulator.scenario import Scenario, ScenarioError, load_scenario, shipped
+from streams.simulator.tally import Tally
 from streams.simulator.truth import gross_shortfall, net_shortfall, truth, write_truth
 
 __all__ = [

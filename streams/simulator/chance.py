@@ -32,6 +32,12 @@ def uuids(rng: np.random.Generator, count: int) -> pl.Series:
     return _uuid_text(np.frombuffer(rng.bytes(16 * count), np.uint8).reshape(count, 16).copy())
 
 
+def uuids_of(keys: np.ndarray, seed: int, use: str) -> pl.Series:
+    """A UUID of version 8 for each key (uint64) as text."""
+    halves = np.stack([hashed(keys, seed, f"{use} {half}") for half in ("high", "low")], axis=1)
+    return _uuid_text(halves.astype(">u8").view(np.uint8).reshape(len(keys), 16))
+
+
 def pick(uniform: np.ndarray, weights: list[float]) -> np.ndarray:
     """Indexes of choices with the given weights, one for each uniform number in [0, 1)."""
     return np.minimum(np.searchsorted(np.cumsum(weights) / np.sum(weights), uniform, side="right"), len(weights) - 1)

@@ -42,9 +42,8 @@ def topics_of_day(scenario: Scenario, markets: pl.DataFrame, day: Day) -> dict[s
         "errors": _encoded(
             error_frame(scenario, markets, day), sent_error, key="market_id", outcome=failed, amount=pl.col("amount").fill_null(0), other_key="user_id"
         ),
+        "service_load": _encoded(load_frame(scenario, day), _LOAD, key="service", outcome=pl.lit(None, pl.String), amount=pl.lit(0)),
     }
-    if scenario.launched(day.date):
-        made["service_load"] = _encoded(load_frame(scenario, day), _LOAD, key="service", outcome=pl.lit(None, pl.String), amount=pl.lit(0))
     closes = day.midnight + scenario.hours[1] * 3_600_000
     return {topic: _in_order_of_sending(scenario, day, topic, frame, closes) for topic, frame in made.items()}
 

@@ -1,6 +1,6 @@
 """The tables of a scenario file. Shares are within 0-1, money is KRW, moments carry their zone; unknown fields are refused."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -41,7 +41,7 @@ class Demand(Part, frozen=True):
     ``mean_amount`` is KRW a purchase. ``noise`` is the spread of a day's level that all markets share, ``regional_noise`` of what a region's share
     (weather and the like), ``drift`` of what moves each market over months. ``growth_a_year`` counts from the last ordinary day.
     ``repeats`` is the share of purchases that the same buyer follows with another one in the same market within hours; ``anonymous_cards`` the share
-    of card purchases by cards without an account.
+    of card purchases by cards without an account; ``visits`` how many people come to the platform for each purchase, to look, register or top up.
     """
 
     purchases_a_day: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 76_000
@@ -53,106 +53,21 @@ class Demand(Part, frozen=True):
     growth_a_year: Annotated[float, msgspec.Meta(gt=-1, le=10)] = 0.30
     repeats: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.10
     anonymous_cards: Share = 0.12
+    visits: NotNegative = 1.0
 
 
 class Platform(Part, frozen=True):
     """What the platform does on an ordinary day, as shares of attempts (reversals: of approvals; late approvals: of timeouts).
 
-    A platform with ``sends_purchase_id = false`` tells neither purchase nor attempt.
+    Of late approvals ``auto_reversal_share`` is taken back by the network within a minute (망취소). A platform with ``sends_purchase_id = false`` tells neither purchase nor attempt.
     """
 
     failure_rate: Share = 0.005
     decline_rate: Share = 0.03
     reversal_rate: Share = 0.007
     late_approval_share: Share = 0.08
+    auto_reversal_share: Share = 0.6
     sends_purchase_id: bool = True
-
-
-class Closure(Part, frozen=True):
-    """The announced time without any service, from the day after the last ordinary day until the launch."""
-
-    label: str
-    announced_at: Moment
-
-
-class Launch(Part, frozen=True):
-    """The day on which the new platform opens, and how many ``days`` are played from then on.
-
-    The first day's demand is an ordinary day's times a factor drawn between the two ``pent_up``; of what it exceeds one, each further day keeps
-    ``pent_up_kept``.
-    """
-
-    day: date
-    days: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
-    pent_up: tuple[Positive, Positive] = (2.0, 3.0)
-    pent_up_kept: Share = 0.7
-
-    def __post_init__(self) -> None:
-        """Check the order of the two factors."""
-        if self.pent_up[0] > self.pent_up[1]:
-            raise ValueError(f"pent_up: expected the lower factor first, got {list(self.pent_up)}")
-
-
-class Operator(Part, frozen=True):
-    """Who ran the platform, from when until when."""
-
-    name: str
-    starts_at: Moment
-    ends_at: Moment | None = None
-
-
-class Promotion(Part, frozen=True):
-    """A span in which ``factor`` times as much is bought; ``rush`` times an ordinary level comes on top at its start and halves every hour."""
-
-    label: str
-    starts_at: Moment
-    ends_at: Moment
-    factor: Positive
-    rush: NotNegative = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the order of the times."""
-        _in_order(self.starts_at, self.ends_at)
-
-
-class Incident(Part, frozen=True):
-    """A time in which the platform fails.
-
-    Over ``climb_minutes`` the failure rate rises to ``failure_rate`` of payment attempts; then the waiting queue starts and lets the share
-    ``admitted`` of buyers through (1: there is none). ``failure_rate`` may be that of some ``regions``, ``channels`` and ``issuers`` (none: all of
-    them). About every ``relief_every_minutes`` it works half-way for ``relief_minutes`` (0: never), or wholly with ``relief`` 1.
-    With ``announced_at`` it is planned maintenance, announced then; ``code`` is what its failures say (none: a mixture).
-    """
-
-    starts_at: Moment
-    ends_at: Moment
-    label: str = ""
-    climb_minutes: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 10.0
-    failure_rate: Share = 0.6
-    admitted: Share = 1.0
-    regions: tuple[str, ...] = ()
-    channels: tuple[Channel, ...] = ()
-    issuers: tuple[str, ...] = ()
-    code: Literal["timeout", "unavailable", "network", "internal", "maintenance"] | None = None
-    announced_at: Moment | None = None
-    relief_every_minutes: NotNegative = 0.0
-    relief_minutes: NotNegative = 0.0
-    relief: Share = 0.5
-
-    def __post_init__(self) -> None:
-        """Check what concerns several fields."""
-        _in_order(self.starts_at, self.ends_at)
-        if self.announced_at is not None and self.announced_at >= self.starts_at:
-            raise ValueError(f"announced_at: expected a time before starts_at {self.starts_at.isoformat()}, got {self.announced_at.isoformat()}")
-        if self.scoped and self.admitted < 1:
-            raise ValueError(f"admitted: expected 1 where regions, channels or issuers are given, because the queue is everybody's; got {self.admitted}")
-        if unknown := [name for name in self.issuers if name not in ISSUERS]:
-            raise ValueError(f"issuers: expected some of {', '.join(ISSUERS)}, got {', '.join(unknown)}")
-
-    @property
-    def scoped(self) -> bool:
-        """Whether it concerns some tries only."""
-        return bool(self.regions or self.channels or self.issuers)
 
 
 class World(Part, frozen=True):
@@ -161,7 +76,9 @@ class World(Part, frozen=True):
     ``tails``: degrees of freedom of day-to-day noise (0: lognormal). ``warp_minutes``: how far the day's rhythm is shifted. ``weekday_tilt``: how
     much Saturdays gain and Mondays lose. ``drift_an_hour``: by what share demand itself changes each hour while there is an incident, in the
     world without it too. ``spillover``: how much of its neighbours' noise a market takes on. Of buyers whose try came to nothing, ``patience``
-    tries again within minutes, ``comes_back`` hours later; ``switches_channel`` is the share that changes it after a failed attempt to pay.
+    tries again within minutes, ``comes_back`` hours later; ``switches_channel`` is the share that changes it after a failed attempt to pay,
+    ``splits`` that tries two smaller payments instead, ``switches_market`` that walks to the nearest other market. Of those whom an incident left without
+    anything, ``days_later`` come back on one of the next days.
     """
 
     tails: NotNegative = 0.0
@@ -172,8 +89,6 @@ class World(Part, frozen=True):
     patience: Share = 0.68
     comes_back: Share = 0.12
     switches_channel: Share = 0.15
-
-
-def _in_order(starts_at: datetime, ends_at: datetime) -> None:
-    if starts_at >= ends_at:
-        raise ValueError(f"ends_at: expected a time after starts_at {starts_at.isoformat()}, got {ends_at.isoformat()}")
+    splits: Share = 0.04
+    switches_market: Share = 0.05
+    days_later: Share = 0.20

@@ -10,12 +10,25 @@ import typer
 
 from streams.simulator.country import country
 from streams.simulator.days import play_day
-from streams.simulator.load import load_frame
-from streams.simulator.scenario import load_scenario
+from streams.simulator.platform_time import STEPS_A_MINUTE
+from streams.simulator.scenario import Scenario, load_scenario
 from streams.simulator.truth import truth
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 860, 260, 70, 34, 34
 COLOURS = ("#1f6f8b", "#c0392b")
+
+_FAILING = 0.1
+_OTHERWISE = (
+    "tried_again",
+    "switched_channel",
+    "switched_market",
+    "came_back_days_later",
+    "paid_in_parts",
+    "paid_paper",
+    "paid_card",
+    "paid_cash",
+    "lost_for_good",
+)
 
 
 def draw(title: str, labels: list[str], lines: dict[str, list[float]]) -> str:
@@ -57,16 +70,33 @@ def main(folder: Path) -> None:
     _write(folder / "simulator-market.svg", f"A market of the days {market['cycle']}, million KRW a day", daily, ["approved_amount"], "%m-%d", 1)
 
     weekend = load_scenario("launch-weekend", history_days=0)
-    found = by_time(truth(weekend), "30m", "ordinary_amount", "approved_amount")
+    cells = truth(weekend)
+    found = by_time(cells, "30m", "ordinary_amount", "approved_amount")
     _write(folder / "simulator-weekend.svg", "The launch weekend, million KRW in half an hour", found, ["ordinary_amount", "approved_amount"], "%a %m-%d", 48)
-    launch = play_day(weekend, country(weekend), weekend.days[0])
-    typer.echo(f"longest queue on the launch day: {max(load_frame(weekend, launch)['queue_length'].to_list()):,}")
+    _launch_day(folder, weekend)
+    people = cells.select(pl.col("wanted", "lost", "made_up_later", *_OTHERWISE).sum()).row(0, named=True)
+    typer.echo(f"launch weekend, purchases: {', '.join(f'{name} {count:,}' for name, count in people.items())}")
     totals = found.select(pl.col("ordinary_amount", "approved_amount").sum() / 1000).row(0)
     typer.echo(f"launch weekend: {totals[0]:.1f} bn KRW would have been paid, {totals[1]:.1f} bn were")
 
     rush = by_time(truth(load_scenario("holiday-rush", history_days=2)), "1d", "ordinary_amount", "approved_amount")
     for day, ordinary, approved in rush.iter_rows():
         typer.echo(f"promotion {date.isoformat(day.date())}: {ordinary / 1000:.1f} bn KRW without the failure, {approved / 1000:.1f} bn with it")
+
+
+def _launch_day(folder: Path, weekend: Scenario) -> None:
+    """Draw what the load made of the launch day's platform, and print when."""
+    load = play_day(weekend, country(weekend), weekend.days[0]).platform.load
+    assert load is not None
+    failed = load.failed["payment"]
+    lines = {"payments that fail, %": failed * 100, "people in the queue, thousands": load.queue_length / 1000}
+    picture = draw(
+        "The launch day's platform", [f"{hour:02}" for hour in range(24)], {name: values[::STEPS_A_MINUTE].tolist() for name, values in lines.items()}
+    )
+    (folder / "simulator-platform.svg").write_text(picture, encoding="utf-8")
+    failing = np.flatnonzero(failed > _FAILING) // STEPS_A_MINUTE
+    span = " to ".join(f"{minute // 60:02}:{minute % 60:02}" for minute in failing[[0, -1]])
+    typer.echo(f"launch day: more than one payment in ten fails from {span}, at most {failed.max():.0%}; longest queue {load.queue_length.max():,.0f}")
 
 
 def _write(path: Path, title: str, frame: pl.DataFrame, columns: list[str], form: str, points_a_label: int) -> None:

@@ -10,11 +10,12 @@ import polars as pl
 
 from streams.simulator.commands import commands
 from streams.simulator.country import country
-from streams.simulator.days import play_day
-from streams.simulator.dirt import DUPLICATE, FOREIGN, LATE, MALFORMED, OUT_OF_ORDER, soiled
+from streams.simulator.days import played
+from streams.simulator.dirt import soiled
 from streams.simulator.encoding import SLOWEST_SEND_MS, topics_of_day
 from streams.simulator.rhythm import national_level, promoted
 from streams.simulator.scenario import Scenario
+from streams.simulator.tally import Tally, tally_of
 
 HISTORY_SLICE = timedelta(minutes=10)
 
@@ -33,37 +34,12 @@ class Records:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What records hold, from their columns: distinct events, KRW by outcome, and dirt, which counts nowhere else.
-
-    ``malformed`` are all records that cannot be read, ``foreign`` those of them that other systems wrote. ``late`` and ``out_of_order`` events are among
-    ``events``: they were sent minutes or seconds after their turn. ``failed`` sums failed attempts to pay. ``approved`` includes ``approved_after_all``: approvals of attempts that had failed by a timeout.
-    """
-
-    events: int = 0
-    approved: int = 0
-    approved_after_all: int = 0
-    declined: int = 0
-    reversed: int = 0
-    failed: int = 0
-    duplicates: int = 0
-    malformed: int = 0
-    foreign: int = 0
-    late: int = 0
-    out_of_order: int = 0
-
-    def __add__(self, other: "Tally") -> "Tally":
-        """Both together."""
-        return Tally(**{name: getattr(self, name) + getattr(other, name) for name in Tally.__dataclass_fields__})
-
-
-@dataclass(frozen=True)
 class Slice:
     """All that is sent up to a moment: with it, everything that occurred before ``until`` has been sent."""
 
     until: datetime
     records: Mapping[str, Records] = field(default_factory=dict)
-    tally: Tally = Tally()
+    tally: Tally = field(default_factory=Tally)
 
 
 def play(scenario: Scenario, *, slice_seconds: float = 600.0, dirty: float = 0.0) -> Iterator[Slice]:
@@ -84,18 +60,18 @@ def estimated_events(scenario: Scenario) -> int:
     """About how many records a scenario has, for showing progress."""
     ordinary = scenario.demand.purchases_a_day * scenario.scale * 1.045
     days = sum(national_level(scenario, day) * float(promoted(scenario, day).mean()) for day in scenario.days)
-    load = 1_440 * (scenario.hours[1] - scenario.hours[0]) * scenario.launch.days if scenario.launch else 0
-    return round(float(ordinary * days + load))
+    live = sum(scenario.opens(day) >= scenario.live_from for day in scenario.days)
+    reports = 6 * 60 * (scenario.hours[1] - scenario.hours[0]) * (6 * live + len(scenario.days) - live)
+    return round(float(ordinary * days + reports))
 
 
 def _play(scenario: Scenario, live_step: timedelta, dirty: float) -> Iterator[Slice]:
     markets = country(scenario)
     first: dict[str, pl.DataFrame] = {"commands": _command_frame(scenario)}
     reached = scenario.start
-    for date in scenario.days:
-        opens, closes = scenario.opens(date), scenario.closes(date)
+    for day in played(scenario, markets):
+        opens, closes = scenario.opens(day.date), scenario.closes(day.date)
         yield from (Slice(until.astimezone(UTC)) for until in _boundaries(reached, opens, HISTORY_SLICE))
-        day = play_day(scenario, markets, date)
         topics = {topic: soiled(scenario, day, topic, frame, dirty) for topic, frame in topics_of_day(scenario, markets, day).items()}
         step = live_step if opens >= scenario.live_from else HISTORY_SLICE
         yield from _slices({**first, **topics}, _boundaries(opens, closes, step))
@@ -117,32 +93,11 @@ def _slices(topics: dict[str, pl.DataFrame], boundaries: Iterator[datetime]) -> 
     for number, until in enumerate(moments):
         parts = {topic: frame[int(cuts[topic][number - 1]) if number else 0 : int(cuts[topic][number])] for topic, frame in topics.items()}
         parts = {topic: part for topic, part in parts.items() if len(part)}
-        yield Slice(until, {topic: _records(part) for topic, part in parts.items()}, sum(map(_tally, parts.values()), Tally()))
+        yield Slice(until, {topic: _records(part) for topic, part in parts.items()}, sum(map(tally_of, parts.values()), Tally()))
 
 
 def _records(part: pl.DataFrame) -> Records:
     return Records(part["key"].to_list(), part["value"].to_list(), part["send_at"].to_list())
-
-
-def _tally(part: pl.DataFrame) -> Tally:
-    sums = {outcome: (count, amount) for outcome, count, amount in part.group_by("outcome").agg(pl.len(), pl.col("amount").sum()).iter_rows()}
-    none = (0, 0)
-    dirt = dict(part["dirt"].drop_nulls().value_counts().iter_rows())
-    duplicates, malformed = dirt.get(DUPLICATE, 0), dirt.get(MALFORMED, 0) + dirt.get(FOREIGN, 0)
-    after_all = sums.get("approved_after_all", none)[1]
-    return Tally(
-        events=len(part) - duplicates - malformed,
-        approved=sums.get("approved", none)[1] + after_all,
-        approved_after_all=after_all,
-        declined=sums.get("declined", none)[1],
-        reversed=sums.get("reversed", none)[1],
-        failed=sums.get("failed", none)[1],
-        duplicates=duplicates,
-        malformed=malformed,
-        foreign=dirt.get(FOREIGN, 0),
-        late=dirt.get(LATE, 0),
-        out_of_order=dirt.get(OUT_OF_ORDER, 0),
-    )
 
 
 def _command_frame(scenario: Scenario) -> pl.DataFrame:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from streams.simulator.buyers import DECLINED, FAILED, HELD, HOLD_STAGES
-from streams.simulator.chance import draws, pick, uuids
+from streams.simulator.chance import draws, pick, uuids, uuids_of
 from streams.simulator.days import Day
 from streams.simulator.demand import BALANCE
+from streams.simulator.outcomes import DECLINED, FAILED, HELD, HOLD_STAGES, Tries
 from streams.simulator.parts import CHANNELS, ISSUERS
 from streams.simulator.platform import FAILURE_CODES
+from streams.simulator.reversals import reversals
 from streams.simulator.scenario import Scenario
 
 DECLINE_CODES = ("51", "61", "55", "54", "57", "14")
@@ -25,11 +26,9 @@ _HOLD_CODES = ("queue_abandoned", "queue_abandoned", "timeout", "unavailable", "
 _REPORTED_ABANDONS = 0.35
 """Who leaves the queue mostly just closes the app: of only this share is there an event."""
 
-_WHOLE_REVERSALS = 0.75
-
 
 def payment_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.DataFrame:
-    """A day's payments: approvals (late ones too) and declines, then reversals.
+    """A day's payments: approvals (late ones too) and declines, then reversals by merchants and automatic ones.
 
     Columns as in ``Payment``, unknown is null; and ``outcome``, the status, but ``approved_after_all`` for an approval that followed a timeout.
     """
@@ -49,7 +48,8 @@ def payment_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.Dat
         reverses=pl.lit(None, pl.String),
         outcome=named(("declined", "approved", "approved_after_all"), approved.astype(np.int64) + (tried.outcome[decided] == FAILED)),
     )
-    return pl.concat([frame, _reversals(scenario, day, frame.filter(status="approved"))])
+    cancelled_at = np.where(tried.cancelled_at[decided] >= 0, day.midnight + tried.cancelled_at[decided], -1)
+    return pl.concat([frame, *reversals(scenario, day, frame.filter(pl.Series(approved)), cancelled_at[approved])])
 
 
 def error_frame(scenario: Scenario, markets: pl.DataFrame, day: Day) -> pl.DataFrame:
@@ -79,17 +79,19 @@ def named(names: Sequence[str], index: np.ndarray) -> pl.Series:
 
 def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, tried: np.ndarray) -> pl.DataFrame:
     """Who wanted to pay what, where and how: one row for each of the given tries."""
-    wanted, purchase = day.wanted, day.actual.purchase[tried]
-    ids = uuids(draws(scenario.seed, "purchases", day.date.toordinal()), len(wanted))
+    wanted, one = day.wanted, day.actual.where(tried)
+    purchase, market = one.purchase, one.market
+    merchants = markets["merchants"].to_numpy()[market]
     frame = pl.DataFrame(
         {
-            "purchase_id": ids.gather(purchase),
-            "market_id": markets["market_id"].gather(wanted.market[purchase]),
-            "merchant": wanted.merchant[purchase],
+            "purchase_id": _checkouts(scenario, day, one),
+            "market_id": markets["market_id"].gather(market),
+            # In another market it is another shop.
+            "merchant": np.where(market == wanted.market[purchase], wanted.merchant[purchase], (wanted.merchant[purchase] - 1) % merchants + 1),
             "user": wanted.user[purchase],
             "anonymous": wanted.anonymous[purchase],
-            "channel": named(CHANNELS, day.actual.channel[tried]),
-            "amount": wanted.amount[purchase],
+            "channel": named(CHANNELS, one.channel),
+            "amount": one.amount,
             "issuer": named(ISSUERS, wanted.issuer[purchase]),
         }
     )
@@ -99,21 +101,9 @@ def _buyers(scenario: Scenario, markets: pl.DataFrame, day: Day, tried: np.ndarr
     ).drop("merchant", "user", "anonymous")
 
 
-def _reversals(scenario: Scenario, day: Day, approvals: pl.DataFrame) -> pl.DataFrame:
-    """Approvals taken back on the same day, whole or in part; what would come after the day's end does not come."""
-    rng = draws(scenario.seed, "reversals", day.date.toordinal())
-    chosen = np.flatnonzero(rng.random(len(approvals)) < scenario.platform.reversal_rate)
-    taken = approvals[chosen]
-    amount = taken["amount"].to_numpy()
-    part = np.maximum(100, np.floor(amount * rng.uniform(0.1, 0.9, len(taken)) / 100).astype(np.int64) * 100)
-    delay = 20_000 + rng.lognormal(np.log(1_500_000), 1.0, len(taken)).astype(np.int64)
-    reversals = taken.with_columns(
-        event_id=uuids(rng, len(taken)),
-        occurred_at=pl.Series(taken["occurred_at"].to_numpy() + delay),
-        status=pl.lit("reversed"),
-        outcome=pl.lit("reversed"),
-        latency_ms=pl.lit(None, pl.Int64),
-        reverses=pl.col("event_id"),
-        amount=pl.Series(np.where(rng.random(len(taken)) < _WHOLE_REVERSALS, amount, part)),
-    )
-    return reversals.filter(pl.col("occurred_at") < day.midnight + scenario.hours[1] * 3_600_000)
+def _checkouts(scenario: Scenario, day: Day, one: Tries) -> pl.Series:
+    """The id of each try's checkout: a purchase that is split, or moved to another market, is a new one for the platform."""
+    ids = uuids(draws(scenario.seed, "purchases", day.date.toordinal()), len(day.wanted)).gather(one.purchase)
+    anew = np.flatnonzero(one.leg)
+    key = (np.uint64(day.date.toordinal()) << np.uint64(40)) + (one.purchase[anew].astype(np.uint64) << np.uint64(8)) + one.leg[anew].astype(np.uint64)
+    return ids.scatter(anew, uuids_of(key, scenario.seed, "checkouts")) if len(anew) else ids

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from streams.simulator.happenings import Capacity, Closure, Incident, Launch, Operator, Promotion
 from streams.simulator.lines import field_named, line_of
-from streams.simulator.parts import Closure, Country, Demand, Incident, Launch, Operator, Part, Platform, Promotion, World
+from streams.simulator.parts import Country, Demand, Part, Platform, World
 
 KST = ZoneInfo("Asia/Seoul")
 
@@ -42,6 +43,7 @@ class Scenario(Part, frozen=True):
     operators: tuple[Operator, ...] = ()
     promotion: tuple[Promotion, ...] = ()
     incident: tuple[Incident, ...] = ()
+    capacity: tuple[Capacity, ...] = ()
     world: World = World()
 
     def __post_init__(self) -> None:
@@ -52,6 +54,12 @@ class Scenario(Part, frozen=True):
             raise ValueError("launch: expected a [launch] table where history_days is 0 or a [closure] is given, got none")
         if self.launch is not None and self.launch.day <= self.last_ordinary_day:
             raise ValueError(f"launch.day: expected a day after last_ordinary_day {self.last_ordinary_day}, got {self.launch.day}")
+
+        moments = [one.starts_at for one in self.capacity]
+        if moments != sorted(set(moments)):
+            raise ValueError(f"capacity: expected starts_at in order, got {', '.join(moment.isoformat() for moment in moments)}")
+        if not self.capacity and any(incident.overload for incident in self.incident):
+            raise ValueError("incident: expected a [[capacity]] table where an incident says overload, got none")
 
     @property
     def days(self) -> tuple[date, ...]:

@@ -38,5 +38,12 @@ def second_world(scenario: ScenarioT, seed: int) -> ScenarioT:
         drift=float(rng.uniform(0.05, 0.25)),
         repeats=float(rng.uniform(0.0, 0.3)),
     )
+    # Drawn last, so that the others stay what they were for a seed.
+    world = msgspec.structs.replace(
+        world,
+        splits=float(rng.uniform(0.0, 0.12)),
+        switches_market=float(rng.uniform(0.0, 0.15)),
+        days_later=float(rng.uniform(0.0, 0.6)),
+    )
     changed = {"world": world, "demand": demand}
     return scenario.with_(**msgspec.to_builtins(changed, builtin_types=(datetime, date)))

@@ -4,7 +4,7 @@ from math import exp, log
 
 import numpy as np
 
-from warehouse.analysis.intervals import Band, band, windows_needed
+from warehouse.analysis.intervals import FEW_WINDOWS, Band, band, windows_needed
 from warehouse.analysis.panel import Array, Codes
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.windows import PastWindows, Situation, Window
@@ -38,11 +38,15 @@ class Bands:
         needed = windows_needed(level)
         enough = len(np.unique(past.day[alike])) // own_days >= needed
         use = alike if enough else np.ones(len(alike), dtype=bool)
-        self.past = PastWindows(past.expected[use], past.observed[use], past.day[use], past.kind[use], past.level[use])
-        self.independent = len(np.unique(past.day[use])) // own_days
+        self.past = past.where(use)
+        days = len(np.unique(past.day[use]))
+        self.independent, self.inflation = days // own_days, 1.0
+        if own_days > 1 and self.independent < needed and days >= FEW_WINDOWS:
+            self.independent, self.inflation = min(days, needed - 1), _inflation(self.past)
         self.kind = kind
         self.level, self.extra = level, extra
-        self.how = Remark(f"interval_{band(np.zeros((1, 1)), self.independent, level).how}", {"windows": self.independent})
+        how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
+        self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
             warnings.append(Remark("few_windows", {"windows": self.independent, "confidence": level, "needed": needed, "interval": self.how}))
 
@@ -53,12 +57,25 @@ class Bands:
         if groups is not None:
             expected, observed = expected @ groups, observed @ groups
         errors = np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1
-        found = band(errors * scales[:, None], self.independent, self.level)
+        found = band(errors * (scales * self.inflation)[:, None], self.independent, self.level)
         return (
             Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how)
             if self.extra
             else found
         )
+
+
+def _inflation(past: PastWindows) -> float:
+    """What brings the spread of windows of several days, which overlap, to one that their days alone vouch for.
+
+    A sum errs by no more than its parts together: its root mean square error is at most the sum of theirs (Minkowski's inequality). Of each day of
+    a window there are as many examples as days; of windows that do not overlap only a few.
+    """
+    expected, observed = past.parts[:, 0], past.parts[:, 1]
+    total, together = expected.sum(axis=1), observed.sum(axis=1)
+    own = float((((together - total) / np.maximum(total, 1e-12)) ** 2).mean()) ** 0.5
+    of_parts = ((((observed - expected) / np.maximum(total, 1e-12)[:, None]) ** 2).mean(axis=0) ** 0.5).sum()
+    return max(float(of_parts) / own, 1.0) if own > 0 else 1.0
 
 
 def _scales(observed: Array, expected: Array, past: PastWindows, kind: int) -> Array:

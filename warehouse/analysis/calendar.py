@@ -45,6 +45,18 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
     return [known[day] for day in days]
 
 
+def near_feast(day: date) -> bool:
+    """Whether a day is within a week before Seollal or Chuseok, or three days after: people buy for the table, then shops are shut."""
+    return any(-7 <= (day - feast).days <= 3 for year in (day.year, day.year + 1) for feast in _feasts(year))
+
+
+def is_feast(day: date) -> bool:
+    """Whether the day is of Seollal or Chuseok, with the day before and after the holidays: its rhythm is like no other day's."""
+    around = [day + timedelta(days=n) for n in (-1, 0, 1)]
+    named = [_holidays(one.year).get(one, "") for one in around]
+    return any(feast in name for name in named for feast in ("설날", "추석"))
+
+
 def _day_type(day: date) -> str:
     if day.weekday() == 6 or day in _holidays(day.year):
         return SUNDAY_OR_HOLIDAY
@@ -53,4 +65,9 @@ def _day_type(day: date) -> str:
 
 @cache
 def _holidays(year: int) -> holidays.HolidayBase:
-    return holidays.country_holidays("KR", years=year)
+    return holidays.country_holidays("KR", years=year, language="ko")
+
+
+@cache
+def _feasts(year: int) -> list[date]:
+    return [day for day, name in _holidays(year).items() if {"설날", "추석"} & set(name.split("; "))]

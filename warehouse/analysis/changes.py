@@ -24,12 +24,13 @@ CHANGES: dict[str, pl.DataType | type[pl.DataType]] = {
     "ended_at": pl.Datetime("us"),
     "peak_failure_rate": pl.Float64,
     "evidence": pl.String,
+    "merged_into": pl.String,
 }
 
 
 @dataclass(frozen=True)
 class Open:
-    """An open incident; minutes are UTC since 1970. ``level`` is that of sales when it was detected."""
+    """An open incident; minutes are UTC since 1970. ``level`` is that of sales when it was detected, ``left`` the share of them that was left."""
 
     incident_id: str
     kind: str
@@ -41,32 +42,49 @@ class Open:
     peak: float
     evidence: str
     level: float
+    left: float
+    merged_into: str | None = None
+    """It is no incident of its own any more, but covers its scope until it is over."""
 
-    def row(self, action: str, ended: int | None = None) -> dict[str, Any]:
+    def row(self, action: str, ended: int | None = None, merged_into: str | None = None) -> dict[str, Any]:
         """The row of a change."""
         times = {"onset_at": self.onset, "detected_at": self.detected, "last_seen_at": self.last_seen, "ended_at": ended}
         moments = {name: None if minute is None else EPOCH + timedelta(minutes=minute) for name, minute in times.items()}
         names = {"incident_id": self.incident_id, "action": action, "kind": self.kind, "scope": self.scope, "scope_name": self.scope_name}
-        return {**names, **moments, "peak_failure_rate": self.peak, "evidence": self.evidence}
+        return {**names, **moments, "peak_failure_rate": self.peak, "evidence": self.evidence, "merged_into": merged_into or self.merged_into}
 
 
 def read_open(rows: pl.DataFrame) -> list[Open]:
-    """Open incidents from their rows; what concerns a single issuer, service or market was not detected here and is left away.
+    """Open incidents from their rows.
 
     Raises:
         FrameError: a column is missing.
     """
     if not len(rows):
         return []
-    need_columns(rows, "open_incidents", [name for name in CHANGES if name not in ("action", "ended_at")])
-    rows = rows.filter(pl.col("scope").is_in(["nation", "region", "channel"]))
+    need_columns(rows, "open_incidents", [name for name in CHANGES if name not in ("action", "ended_at", "merged_into")])
     times = {name: utc_minutes(rows[name], f"open_incidents: {name}") for name in ("onset_at", "detected_at", "last_seen_at")}
     found = []
     for index, row in enumerate(rows.iter_rows(named=True)):
         said = json.loads(row["evidence"]) if row["evidence"] else {}
         onset, detected, seen = (int(times[name][index]) for name in times)
-        level, peak = float(said.get("level", 1.0)), float(row["peak_failure_rate"] or 0.0)
-        found.append(Open(row["incident_id"], row["kind"], row["scope"], row["scope_name"] or "", onset, detected, seen, peak, row["evidence"], level))
+        level, left, peak = float(said.get("level", 1.0)), float(said.get("left", 0.5)), float(row["peak_failure_rate"] or 0.0)
+        found.append(
+            Open(
+                row["incident_id"],
+                row["kind"],
+                row["scope"],
+                row["scope_name"] or "",
+                onset,
+                detected,
+                seen,
+                peak,
+                row["evidence"],
+                level,
+                left,
+                row.get("merged_into"),
+            )
+        )
     return found
 
 

@@ -1,65 +1,70 @@
-"""Is this minute beyond chance? Two tests over trailing windows, for the nation, each region and each channel at once.
+"""Is this minute beyond chance? Two tests over trailing windows, of every stream at once.
 
-Both statistics are exponents of Chernoff's bound (Chernoff 1952): a window of an ordinary platform exceeds ``x`` with probability
-at most exp(-x). Failures are binomial. Sales are negative binomial: Poisson around a level that is uncertain by 15 % and more.
+Both statistics are exponents of Chernoff's bound (Chernoff 1952) for a negative binomial, which is a Poisson count around a level
+known up to a relative variance: an ordinary platform exceeds ``x`` in a window with probability at most exp(-x).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from warehouse.analysis.budget import Drift, reaching
+from warehouse.analysis.levels import followed, strayed
 from warehouse.analysis.panel import Array, Codes, Mask
-from warehouse.analysis.times import DAY
 
-LOOKBACK = 60
-"""Minutes before a minute that its tests may look at."""
-
-FAILURE_WINDOWS = (1, 5, 15)
-ORDINARY_FAILURE_RATE = 0.02
-ALARMING_FAILURE_RATE = 0.05
+FAILURE_WINDOWS = (1, 2, 5, 15)
 FEWEST_FAILURES = 5
-FAILURE_ALARM = 14.0
+ALARMING_FAILURE_RATE = 0.05
+HIGHEST_ORDINARY_RATE = 0.05
+RATE_BEFORE = (2.0, 200.0)
+"""What the ordinary failure rate is taken for before any attempt of the day: 2 of 200."""
 
-MISSING_WINDOWS = (2, 5, 15, 30)
-ALARMING_SHARE_LEFT = 0.6
-MISSING_ALARM = 12.0
-DRIFT = 0.15
-"""How far the level strays within an hour, as a relative standard deviation."""
+RATE_DRIFT = 0.0015
+"""Relative variance by which the ordinary failure rate strays in a step: 30 % an hour."""
 
-NATION_LEVEL_SPREAD = 0.25
-PART_LEVEL_SPREAD = 0.15
-_SEOUL = 540
+RATE_SPREAD = 0.05
+"""Relative variance of failures beyond the binomial: they come in bursts."""
+
+MISSING_WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45)
+NATION_SHARE_LEFT, PART_SHARE_LEFT = 0.88, 0.8
+"""What sells more than this share of its expectation is let be, however sure the shortfall is."""
+
+LEVEL_SPREAD = 0.25
+"""Relative standard deviation of the level before the first sales of the day."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of streams [stream, minute]: attempts, failed, approved and expected approved. ``midnight`` [minute] is the index at which its day starts."""
+    """Counts of streams [stream, step]: attempts, failed, approved and expected approved; the nation is stream 0.
+
+    ``begin`` [step] is the index from which on the step's windows may look; there the level is learnt anew. ``part`` [stream] are parts
+    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes.
+    """
 
     attempts: Array
     failed: Array
     approved: Array
     expected: Array
-    midnight: Codes
-
-    def part(self, low: int, high: int) -> "Counts":
-        """Minutes [low, high) and the hour before; index ``LOOKBACK`` is ``low``."""
-        begin = low - LOOKBACK
-        span = slice(begin, high)
-        return Counts(self.attempts[:, span], self.failed[:, span], self.approved[:, span], self.expected[:, span], self.midnight[span] - begin)
+    begin: Codes
+    part: Mask
+    alarm: Array
+    step: int = 1
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the tests say [stream, minute], from index ``LOOKBACK`` on: the larger statistic of each kind over its alarm, and its window in minutes.
+    """What the tests say [stream, step - low]: the larger statistic of each kind over its alarm, its window in steps, and the level before it.
 
-    1 or more is an alarm. ``level`` is the level of sales learnt from half an hour to an hour before.
+    1 or more is an alarm.
     """
 
+    low: int
     failure: Array
-    failure_window: Array
+    failure_window: Codes
     missing: Array
-    missing_window: Array
+    missing_window: Codes
     level: Array
+    rate: Array
 
     @property
     def strength(self) -> Array:
@@ -72,95 +77,104 @@ class Evidence:
         return self.strength >= 1
 
 
-def evidence(counts: Counts) -> Evidence:
-    """Test every stream in every minute; stream 0 is the nation, and parts are judged against the rest of it."""
-    failure, failure_window = _failure(counts)
-    level, doubt = _levels(counts)
-    missing, missing_window = _missing(counts, level, doubt)
-    return Evidence(failure, failure_window, missing, missing_window, level)
+@dataclass(frozen=True)
+class Ordinary:
+    """What is ordinary after each step [stream, 1 + step]: level of sales and failure rate, each with its precision (1 / relative variance)."""
+
+    level: Array
+    level_precision: Array
+    rate: Array
+    rate_precision: Array
 
 
-def trailing(figure: Array, width: int, floor: Codes | None = None) -> Array:
-    """Sums over the last ``width`` minutes of each minute from ``LOOKBACK`` on, not beyond ``floor`` (an index a minute)."""
-    end = np.arange(LOOKBACK, figure.shape[-1]) + 1
-    return between(figure, end - width, end, floor)
+def ordinary(counts: Counts, drift: Drift) -> Ordinary:
+    """Follow level and failure rate of each stream through the steps."""
+    of_level = np.where(counts.part, drift.part, drift.nation)
+    start = np.full(len(of_level), 1 / LEVEL_SPREAD**2)
+    # where nothing is expected nothing is learnt
+    sold = counts.approved * (counts.expected > 0)
+    level, precision = followed(sold / drift.dispersion, counts.expected / drift.dispersion, counts.begin, of_level, (start, start))
+    first = (np.full(len(of_level), RATE_BEFORE[0]), np.full(len(of_level), RATE_BEFORE[1]))
+    rate, rate_precision = followed(counts.failed, counts.attempts, counts.begin, np.full(len(of_level), RATE_DRIFT), first)
+    return Ordinary(level, precision, np.minimum(rate, HIGHEST_ORDINARY_RATE), rate_precision)
 
 
-def between(figure: Array, begin: Codes, end: Codes, floor: Codes | None = None) -> Array:
-    """Sums over [begin, end) of each minute from ``LOOKBACK`` on, not beyond ``floor``."""
+def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> Evidence:
+    """Test every stream in the steps [low, high)."""
+    failure, failure_window, rate = _failure(counts, known, low, high)
+    missing, missing_window, level = _missing(counts, drift, known, low, high)
+    alarm = counts.alarm[:, None]
+    tail = np.where(counts.part, drift.part_tail, drift.nation_tail)[:, None]
+    return Evidence(low, failure / alarm, failure_window, missing / (alarm + tail), missing_window, level, rate)
+
+
+def trailing(figure: Array, width: int, begin: Codes, low: int, high: int) -> Array:
+    """Sums over the last ``width`` steps of each step of [low, high), not from before ``begin``."""
     summed = np.concatenate([np.zeros((*figure.shape[:-1], 1)), np.cumsum(figure, axis=-1)], axis=-1)
-    if floor is not None:
-        begin, end = np.maximum(begin, floor[LOOKBACK:]), np.maximum(end, floor[LOOKBACK:])
-    sums: Array = summed[..., end] - summed[..., begin]
+    end = np.arange(low, high) + 1
+    sums: Array = summed[..., end] - summed[..., np.maximum(end - width, begin[low:high])]
     return sums
-
-
-def binomial_exponent(failed: Array, attempts: Array, ordinary: float) -> Array:
-    """-log of Chernoff's bound for so many failures or more among the attempts at the ordinary rate; 0 below that rate."""
-    rate = np.divide(failed, attempts, out=np.zeros_like(failed), where=attempts > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(rate > 0, rate * np.log(rate / ordinary), 0.0)
-        down = np.where(rate < 1, (1 - rate) * np.log((1 - rate) / (1 - ordinary)), 0.0)
-    return np.where(rate > ordinary, attempts * (up + down), 0.0)
 
 
 def shortfall_exponent(observed: Array, mean: Array, doubt: Array) -> Array:
     """-log of Chernoff's bound for so few or fewer of a negative binomial with ``mean`` and relative variance ``doubt``; 0 above the mean."""
-    shape = 1 / doubt
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(observed > 0, observed * np.log(observed / mean), 0.0)
-        found = own - (observed + shape) * np.log((observed + shape) / (mean + shape))
-    return np.where((observed < mean) & (mean > 0), found, 0.0)
+    return np.where((observed < mean) & (mean > 0), _exponent(observed, mean, doubt), 0.0)
 
 
-def _failure(counts: Counts) -> tuple[Array, Array]:
-    best = np.zeros((len(counts.failed), counts.failed.shape[1] - LOOKBACK))
-    window = np.full(best.shape, FAILURE_WINDOWS[-1])
-    for width in FAILURE_WINDOWS:
-        failed, attempts = trailing(counts.failed, width), trailing(counts.attempts, width)
-        alarming = (failed >= FEWEST_FAILURES) & (failed >= ALARMING_FAILURE_RATE * attempts)
-        found = np.where(alarming, binomial_exponent(failed, attempts, ORDINARY_FAILURE_RATE) / FAILURE_ALARM, 0.0)
-        window, best = np.where(found > best, width, window), np.maximum(found, best)
-    return best, window
-
-
-def _levels(counts: Counts) -> tuple[Array, Array]:
-    """Level and its relative variance, from the minutes 59 to 30 before; gamma-Poisson, parts lean on the nation, the nation on 1."""
-    end = np.arange(LOOKBACK, counts.approved.shape[1]) - 29
-    sold = between(counts.approved, end - 30, end, counts.midnight)
-    expected = between(counts.expected, end - 30, end, counts.midnight)
-    strength = 1 / NATION_LEVEL_SPREAD**2
-    nation = (sold[:1] + strength) / (expected[:1] + strength)
-    of_nation = 1 / (expected[:1] + strength)
-    strength = 1 / PART_LEVEL_SPREAD**2
-    parts = (sold[1:] + strength * nation) / (expected[1:] + strength)
-    level = np.concatenate([nation, parts])
-    return level, np.concatenate([of_nation, of_nation + 1 / (expected[1:] + strength)])
-
-
-def _missing(counts: Counts, level: Array, doubt: Array) -> tuple[Array, Array]:
-    best = np.zeros(level.shape)
-    window = np.full(best.shape, MISSING_WINDOWS[-1])
-    for width in MISSING_WINDOWS:
-        observed = trailing(counts.approved, width, counts.midnight)
-        mean = trailing(counts.expected, width, counts.midnight) * level
-        # what the rest of the nation lacks as well is no fault of a part
-        strength = 1 / DRIFT**2
-        rest = (observed[:1] - observed[1:] + strength) / (np.maximum(mean[:1] - mean[1:], 0) + strength)
-        mean = np.concatenate([mean[:1], mean[1:] * np.clip(rest, 0.0, 1.0)])
-        found = shortfall_exponent(observed, mean, DRIFT**2 + doubt) / MISSING_ALARM
-        found = np.where(observed <= ALARMING_SHARE_LEFT * mean, found, 0.0)
-        window, best = np.where(found > best, width, window), np.maximum(found, best)
-    return best, window
-
-
-def midnights(first: int, count: int) -> Codes:
-    """For each of ``count`` minutes from ``first`` (UTC) on, the index at which its day in Seoul starts; it may be negative."""
-    minute = np.arange(first, first + count) + _SEOUL
-    return minute // DAY * DAY - first - _SEOUL
+def excess_exponent(observed: Array, mean: Array, doubt: Array) -> Array:
+    """The same for so many or more; 0 below the mean."""
+    return np.where((observed > mean) & (mean > 0), _exponent(observed, mean, doubt), 0.0)
 
 
 def change_point(gain: Array) -> int:
     """The index from which on the summed log-likelihood ratio to the end is largest: the maximum-likelihood onset (Page 1954; Hinkley 1970)."""
     tail = np.cumsum(gain[::-1])
     return len(gain) - 1 - int(np.argmax(tail))
+
+
+def _exponent(observed: Array, mean: Array, doubt: Array) -> Array:
+    shape = 1 / doubt
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.where(observed > 0, observed * np.log(observed / mean), 0.0)
+        return own - (observed + shape) * np.log((observed + shape) / (mean + shape))
+
+
+def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
+    best = np.zeros((len(counts.failed), high - low))
+    window, rate = np.full(best.shape, FAILURE_WINDOWS[-1]), np.zeros(best.shape)
+    for width in reaching(FAILURE_WINDOWS, counts.step):
+        failed = trailing(counts.failed, width, counts.begin, low, high)
+        attempts = trailing(counts.attempts, width, counts.begin, low, high)
+        before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
+        usual, precision = known.rate[:, before], known.rate_precision[:, before]
+        doubt = 1 / precision + strayed(RATE_DRIFT, width) + RATE_SPREAD
+        alarming = (failed >= FEWEST_FAILURES) & (failed >= np.maximum(ALARMING_FAILURE_RATE, 2 * usual) * attempts)
+        found = np.where(alarming, excess_exponent(failed, usual * attempts, doubt), 0.0)
+        better = found > best
+        window, rate, best = np.where(better, width, window), np.where(better, usual, rate), np.where(better, found, best)
+    return best, window, rate
+
+
+def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
+    best = np.zeros((len(counts.approved), high - low))
+    window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
+    straying = np.where(counts.part, drift.part, drift.nation)[:, None]
+    left = np.where(counts.part, PART_SHARE_LEFT, NATION_SHARE_LEFT)[:, None]
+    for width in reaching(MISSING_WINDOWS, counts.step):
+        observed = trailing(counts.approved, width, counts.begin, low, high)
+        before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
+        then, precision = known.level[:, before], known.level_precision[:, before]
+        mean = trailing(counts.expected, width, counts.begin, low, high) * then
+        # what the rest of the nation lacks as well is no fault of a part
+        few = 40 * drift.dispersion
+        rest = (observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few)
+        mean *= np.where(counts.part[:, None], np.clip(rest, 0.0, 1.0), 1.0)
+        doubt = 1 / precision + strayed(straying, width)
+        found = shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt)
+        # what has recovered opens nothing: the window's end must lack as much
+        end = -(-width // 6)
+        lately, due = (trailing(figure, end, counts.begin, low, high) for figure in (counts.approved, counts.expected))
+        found = np.where((observed <= left * mean) & (lately <= left * due * then), found, 0.0)
+        better = found > best
+        window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
+    return best, window, level

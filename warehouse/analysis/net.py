@@ -45,6 +45,20 @@ def made_up_share(failed: int, failed_back: int, others: int, others_back: int, 
     return Share(*(min(max(figure, 0.0), 1.0) for figure in (found, low, high)))
 
 
+def with_unseen(made_up: Share, unseen: float) -> Share:
+    """The share of the whole gross shortfall, of which ``unseen`` (0..1) belongs to buyers who are in no data.
+
+    Whether those came back is not known: the value takes them to be like the others, the range reaches from none of them to twice as many.
+
+    Raises:
+        AnalysisError: ``unseen`` is no share.
+    """
+    if not 0 <= unseen <= 1:
+        raise AnalysisError(f"unseen: expected a share from 0 to 1, got {unseen}. For 30 % give 0.3.")
+    apart = unseen * made_up.share
+    return Share(made_up.share, max(made_up.low - apart, 0.0), min(made_up.high + apart, 1.0))
+
+
 def net_shortfall(lost: float, low: float, high: float, made_up: Share) -> tuple[float, float, float]:
     """Net = gross x (1 - share made up), with its interval, in the unit of the gross.
 

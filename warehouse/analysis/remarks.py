@@ -19,6 +19,7 @@ SENTENCES = {
     "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
     "interval_t": "Student's t on the relative errors of {windows} past windows",
+    "interval_days": "Student's t on the errors of each day of the window over {windows} past days, added up as if the days of a window erred together",
     "interval_prior": "Student's t on {windows} past windows and a prior spread of 25 %",
     "method": (
         "Gross shortfall = expected - observed. Expected: weighted mean of days of the same kind (half-life 7 days), markets with few sales leaning on the "
@@ -29,6 +30,40 @@ SENTENCES = {
         "pooled profile, times what the day before the window, and the markets not hit in the same hours, tell of the shocks of nation, region and market. "
         "Interval: {interval}."
     ),
+    "amounts_unknown": "{count:,} failed purchases have no amount; they are taken as {amount:,.0f} each, the mean of the others.",
+    "attempts_untold": "{share:.0%} of the failed attempts name neither purchase nor buyer, such as cards without an account; they are in no purchase.",
+    "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
+    "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
+    "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be {amount:,.0f}.",
+    "figure_counterfactual": "From above: what was expected less what was paid (gross shortfall).",
+    "figure_attempts": "From below: what was tried and not paid within the window, one amount a purchase.",
+    "figure_attempts_at_least": "From below, a lower bound: what was tried and not paid within the window, one amount a purchase. Whoever was kept out before is not in it.",
+    "figure_unseen": "Between them: gross shortfall that no attempt shows, such as buyers kept in a queue, or who did not come.",
+    "figure_net": "Gross shortfall less purchases made up after the window (net shortfall).",
+    "figure_merchants": "Net shortfall less what buyers paid the same merchants by paper voucher, card or cash.",
+    "figure_claim": "What {source} states, held against the merchants' loss.",
+    "net_unknown": "The share made up later is not available: the gross shortfall is the most that the net one can be.",
+    "net_of_purchases": "The share made up later is that of failed purchases that succeeded after the window: {share:.0%} of {count:,}.",
+    "net_of_buyers": "The share made up later is by how much more often buyers who failed came back than others did at such hours: {share:.0%} of {count:,}.",
+    "net_kept_out": "Buyers who never got as far as an attempt made up {share:.0%}, by {count:,} of them whom events name.",
+    "net_so_far": "As known at {until}, less than a day after the window: more may be made up.",
+    "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to twice as many as of the others.",
+    "substitution_unknown": "No survey tells what was paid by other means: the merchants' loss is anything from nothing to the net shortfall.",
+    "attempts_above": "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected.",
+    "attempts_below": (
+        "Disagreement: attempts, and all who were kept out, come to {amount:,.0f} at most, less than the lower end of the gross shortfall ({low:,.0f}). "
+        "Less was wanted than was expected, or buyers did not try."
+    ),
+    "claim_above": "Disagreement: {source} states {amount:,.0f}, above the upper end of the merchants' loss ({high:,.0f}).",
+    "claim_below": "Disagreement: {source} states {amount:,.0f}, below the lower end of the merchants' loss ({low:,.0f}).",
+    "launch": (
+        "Loss as a function of a demand factor. An ordinary day's sales in the window come from a regression of the logarithm of daily sales on the kind of day and on "
+        "promotions ({days} days of history); the interval at a factor is Student's t, its spread leaning on a prior one of 25 %."
+    ),
+    "launch_no_single_number": "The demand factor is not in the data: no single figure is given. Between factors {factor_low:.2f} and {factor_high:.2f} the loss moves with it.",
+    "launch_morning": "The hours before the window sold {level:.2f} times an ordinary day's. That the rest of the day would have followed them is an assumption.",
+    "launch_kind_unseen": "No day of the launch's kind is in the history: all days stand for it, and the interval was widened.",
+    "launch_few_days": "Only {days} ordinary days outside promotions carry the level; the interval is wide for it.",
 }
 """Every remark by its code. Moments are local; ``amount`` is in the unit of the sales, ``level`` and ``confidence`` are shares of 1."""
 

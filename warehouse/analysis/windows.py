@@ -35,23 +35,32 @@ class Situation:
 
 @dataclass(frozen=True)
 class Window:
-    """Sums of a window by place: ``expected`` and ``observed``; ``level`` is the factor of the places hit, as one number."""
+    """Sums of a window by place: ``expected`` and ``observed``; ``level`` is the factor of the places hit, as one number.
+
+    ``parts`` [expected and observed, day of the window]: of all places hit together, for each 24 hours from the start.
+    """
 
     expected: Array
     observed: Array
     level: float
     without_controls: Array
+    parts: Array
 
 
 @dataclass(frozen=True)
 class PastWindows:
-    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, and the level of each."""
+    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, the level and the ``parts`` of each."""
 
     expected: Array
     observed: Array
     day: Codes
     kind: Codes
     level: Array
+    parts: Array
+
+    def where(self, use: Mask) -> "PastWindows":
+        """Some of them."""
+        return PastWindows(self.expected[use], self.observed[use], self.day[use], self.kind[use], self.level[use], self.parts[use])
 
 
 def ask(situation: Situation, start: int, end: int) -> Window:
@@ -78,6 +87,7 @@ def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, 
         np.array([day for _, day in found], dtype=np.int64),
         kinds[np.array([day for _, day in found], dtype=np.int64)],
         np.array([w.level for w, _ in found]),
+        np.array([w.parts for w, _ in found]).reshape(-1, 2, -(-(end - start) // DAY)),
     )
 
 
@@ -138,15 +148,20 @@ class _View:
         expected = (plain * (1 + (factor - 1)[:, None] * fading)).sum(axis=1)
         observed = (self.sold[:, inside] * known).sum(axis=1)
         total = plain[hit].sum()
-        alone = _scaled(expected, hit, float(plain[hit].sum(axis=0) @ self._ratios(start, inside, [hit])))
+        wanted, sold = plain[hit].sum(axis=0), (self.sold[:, inside] * known)[hit].sum(axis=0)
+        number = (self.starts[inside] - start) // DAY
+        cells = wanted * self._ratios(start, inside, [hit])
+        alone = _scaled(expected, hit, float(cells.sum()))
         level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
-            return Window(alone, observed, level, alone)
+            return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold)]))
         fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
         near = fair & np.isin(region, np.unique(region[hit]))
         together = expected * _controls(expected, observed, region, hit, fair, noise)
         groups = [hit, *(group for group in (near, fair & ~near) if group.any())]
-        return Window(_scaled(together, hit, float(plain[hit].sum(axis=0) @ self._ratios(start, inside, groups))), observed, level, alone)
+        cells = wanted * self._ratios(start, inside, groups)
+        parts = np.array([np.bincount(number, cells), np.bincount(number, sold)])
+        return Window(_scaled(together, hit, float(cells.sum())), observed, level, alone, parts)
 
     def _ratios(self, start: int, inside: Mask, groups: list[Mask]) -> Array:
         """How much above its profile the first group is expected in each cell of the window, from the day before and what the others sell in it."""

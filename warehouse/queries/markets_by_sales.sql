@@ -3,6 +3,8 @@ SELECT
     market_id,
     coalesce(any_value(name), market_id) AS market,
     coalesce(any_value(region), 'unknown') AS region,
+    any_value(latitude) AS latitude,
+    any_value(longitude) AS longitude,
     sum(approved_amount)::BIGINT AS sales,
     sum(approved)::BIGINT AS approved,
     sum(declined)::BIGINT AS declined,

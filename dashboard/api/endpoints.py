@@ -1,0 +1,151 @@
+"""What can be asked: markets, incidents, losses, sales. Each answer is a frame from one snapshot; money is KRW, times are in Asia/Seoul."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from dashboard.api.parameters import BadParameterError, Parameter, moment, one_of, share, text, whole
+from dashboard.figures.asking import ask
+from warehouse.analysis import LossEstimate
+from warehouse.losses import incident_window, loss_between
+from warehouse.reading import Snapshot
+
+Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
+SCOPES = ("nation", "region", "channel", "market")
+MOST_STEPS = 20_000
+FIGURES = ("expected", "observed", "lost", "low", "high")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path: what it answers, with which parameters, in which columns."""
+
+    path: str
+    about: str
+    parameters: tuple[Parameter, ...]
+    columns: dict[str, str]
+    answer: Answer
+
+
+SCOPE = (
+    one_of("scope", "What part is meant.", SCOPES, "nation"),
+    text("name", "Which region, channel or market_id, where the scope is not the nation."),
+)
+SPAN = (moment("from", "Start of the span, ISO 8601; without an offset it is Korean time."), moment("to", "End of the span, not in it."))
+
+
+def markets(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
+    """The list of markets."""
+    listed = ask(snapshot, "market_list")
+    if asked["region"]:
+        listed = listed.filter(pl.col("region") == asked["region"])
+    return listed.filter(pl.col("market").str.contains(asked["search"], literal=True)) if asked["search"] else listed
+
+
+def incidents(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
+    """Incidents, the newest first."""
+    found = ask(snapshot, "incidents_newest_first")
+    return found.filter(pl.col("ended_at").is_null() == (asked["state"] == "open")) if asked["state"] else found
+
+
+def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
+    """The gross shortfall of an incident or a span, whole or by its parts."""
+    start, end, scope, name = _meant(snapshot, asked)
+    estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
+    spans = {"from": pl.lit(start).dt.convert_time_zone("Asia/Seoul"), "to": pl.lit(end).dt.convert_time_zone("Asia/Seoul")}
+    whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
+    return _parts(estimate, asked["by"]).select("name", *whole_won, level=pl.lit(asked["level"]), **spans)
+
+
+def _parts(estimate: LossEstimate, by: str) -> pl.DataFrame:
+    if by == "total":
+        return pl.DataFrame([{"name": "total", **{figure: float(getattr(estimate, figure)) for figure in FIGURES}}])
+    parts = {"region": estimate.by_region, "channel": estimate.by_channel, "market": estimate.by_market}[by]
+    return parts.rename({"market_id" if by == "market" else by: "name"}).sort("lost", "name", descending=[True, False])
+
+
+def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetime, str, str]:
+    if asked["incident"]:
+        if asked["from"] or asked["to"]:
+            raise BadParameterError("incident", "incident: give an incident, or from and to, not both.")
+        start, end = incident_window(snapshot, asked["incident"])
+        if end <= start:
+            raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
+        row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
+        return start, end, row["scope"], row["scope_name"] or ""
+    return *_span(asked), asked["scope"], _name(asked)
+
+
+def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
+    """Sales and outcomes of attempts, step by step. Steps without anything are absent."""
+    start, end = _span(asked)
+    if (end - start) / timedelta(minutes=asked["step"]) > MOST_STEPS:
+        raise BadParameterError("step", f"step: expected at most {MOST_STEPS:,} steps, got more. Give a longer step or a shorter span.")
+    return ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=asked["scope"], scope_name=_name(asked))
+
+
+def _span(asked: dict[str, Any]) -> tuple[datetime, datetime]:
+    for name in ("from", "to"):
+        if asked[name] is None:
+            raise BadParameterError(name, f"{name}: it is needed. Example: from=2025-03-01T10:00&to=2025-03-01T20:00")
+    if asked["to"] <= asked["from"]:
+        raise BadParameterError("to", f"to: expected a time after from, got {asked['to'].isoformat()}.")
+    return asked["from"], asked["to"]
+
+
+def _name(asked: dict[str, Any]) -> str:
+    if asked["scope"] != "nation" and not asked["name"]:
+        raise BadParameterError("name", f"name: it is needed where scope is {asked['scope']}. Example: scope=region&name=서울특별시")
+    return asked["name"] or ""
+
+
+ENDPOINTS = (
+    Endpoint(
+        "/markets",
+        "The list of markets.",
+        (text("region", "Only this region."), text("search", "Only names that hold this text.")),
+        {"market_id": "string", "market": "string", "region": "string", "district": "string", "cycle": "string", "merchants": "integer"},
+        markets,
+    ),
+    Endpoint(
+        "/incidents",
+        "Incidents found and declared, the newest first.",
+        (one_of("state", "Only open or closed ones.", ("open", "closed")),),
+        {
+            "incident_id": "string",
+            "kind": "string",
+            "scope": "string",
+            "scope_name": "string",
+            "onset_at": "date-time",
+            "detected_at": "date-time",
+            "last_seen_at": "date-time",
+            "ended_at": "date-time",
+            "peak_failure_rate": "number",
+            "declared_by": "string",
+        },
+        incidents,
+    ),
+    Endpoint(
+        "/loss",
+        "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up.",
+        (
+            text("incident", "Id of an incident; instead of from, to, scope and name."),
+            *SPAN,
+            *SCOPE,
+            one_of("by", "Whole, or by its parts.", ("total", "region", "channel", "market"), "total"),
+            share("level", "Probability of the interval.", 0.9),
+        ),
+        {"name": "string", **dict.fromkeys(FIGURES, "integer"), "level": "number", "from": "date-time", "to": "date-time"},
+        loss,
+    ),
+    Endpoint(
+        "/sales",
+        "Approved money in KRW and attempts by outcome, step by step; steps without anything are absent.",
+        (*SPAN, *SCOPE, whole("step", "Minutes of a step.", 1, 1_440, 60)),
+        {"at": "date-time", "sales": "integer", "approved": "integer", "declined": "integer", "failed": "integer"},
+        sales,
+    ),
+)

@@ -1,0 +1,184 @@
+"""Charts of figures side by side: the ladder of a loss, methods with their intervals, outcomes of attempts. Specifications as in ``dashboard.charts``."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+
+import altair as alt
+import polars as pl
+
+from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished, texted
+from dashboard.figures.ladder import Ladder
+from dashboard.figures.methods import Method
+from dashboard.formatting import count, percent, won
+from dashboard.texts import Texts, texts_in
+
+GREEN = "#228738"
+_LADDER_KINDS = ("total", "less", "left", "range")
+_OUTCOMES = ("approved", "declined", "failed")
+
+
+def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
+    """From expected sales down to what merchants lost: each bar begins where the one above it ended."""
+    steps = [("expected", 0.0, ladder.expected, "total"), ("observed", ladder.gross.value or 0.0, ladder.expected, "less")]
+    steps += [("gross", 0.0, ladder.gross.value or 0.0, "left"), ("made_up", ladder.net.value or 0.0, ladder.gross.value or 0.0, "less")]
+    steps += [("net", 0.0, ladder.net.value or 0.0, "left")]
+    if ladder.merchants.value is None:
+        steps += [("merchants", ladder.merchants.low, max(ladder.net.value or 0.0, 0.0), "range")]
+    else:
+        steps += [("substituted", ladder.merchants.value, ladder.net.value or 0.0, "less"), ("merchants", 0.0, ladder.merchants.value, "left")]
+    rows = [
+        {
+            "step": texts(f"ladder.{name}"),
+            "kind": texts(f"ladder_kind.{kind}"),
+            "from": low,
+            "to": high,
+            "amount_text": texts("ladder.up_to", amount=won(high, texts.language))
+            if kind == "range"
+            else ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language),
+        }
+        for name, low, high, kind in steps
+    ]
+    return Drawing(json.loads(_ladder_spec(texts.language)), {"ladder": pl.DataFrame(rows)})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _ladder_spec(language: str) -> str:
+    texts = texts_in(language)
+    kinds = alt.Scale(domain=[texts(f"ladder_kind.{kind}") for kind in _LADDER_KINDS], range=[INK, "#b1b8be", RED, "#f4a18e"])
+    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=2)
+    base = alt.Chart(alt.NamedData("ladder")).encode(y=_names("step"))
+    # The longest bar leaves room for its amount.
+    x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef("max(width - 120, 40)")], nice=False, domainMin=0))
+    tips = [alt.Tooltip("step:N", title=None), alt.Tooltip("amount_text:N", title=texts("chart.amount"))]
+    layers = [
+        base.mark_bar(height={"band": 0.62}, cornerRadius=1).encode(x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips),
+        base.mark_text(align="left", dx=6, color=INK, fontSize=12.5).encode(x=alt.X("to:Q"), text="amount_text:N"),
+    ]
+    return finished(layers, {"step": 34})
+
+
+def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts) -> Drawing:
+    """Figures for one loss with their intervals; ``names`` are the methods' names as people read them."""
+    rows = [
+        {
+            "name": name,
+            "order": order,
+            "about": texts(f"about.{method.about}"),
+            "value": method.value,
+            "low": method.low,
+            "high": method.high,
+            "value_text": won(method.value, texts.language) if method.value is not None else texts("app.not_available"),
+            "low_text": won(method.low, texts.language),
+            "high_text": won(method.high, texts.language),
+        }
+        for order, (method, name) in enumerate(zip(methods, names, strict=True))
+    ]
+    schema = {"name": pl.String, "about": pl.String, **dict.fromkeys(("value", "low", "high"), pl.Float64)}
+    return Drawing(json.loads(_methods_spec(texts.language)), {"methods": pl.DataFrame(rows, schema_overrides=schema)})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _methods_spec(language: str) -> str:
+    texts = texts_in(language)
+    abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
+    colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
+    shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
+    legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1)
+    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
+    money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
+    tips = [
+        alt.Tooltip(f"{column}:N", title=title)
+        for column, title in (("name", None), ("value_text", texts("chart.amount")), ("low_text", texts("chart.low")), ("high_text", texts("chart.high")))
+    ]
+    kind = {"color": alt.Color("about:N", scale=colours, legend=legend), "tooltip": tips}
+    layers = [
+        base.mark_rule(strokeWidth=5, opacity=0.35).encode(x=alt.X("low:Q", axis=money, scale=alt.Scale(domainMin=0)), x2="high:Q", **kind),
+        base.mark_point(filled=True, size=110, opacity=1).encode(x="value:Q", shape=alt.Shape("about:N", scale=shapes, legend=legend), **kind),
+    ]
+    return finished(layers, {"step": 36})
+
+
+def outcomes_chart(outcomes: pl.DataFrame, texts: Texts) -> Drawing:
+    """How attempts ended, as shares: ``name``, ``approved``, ``declined``, ``failed`` (counts), the most attempts first."""
+    shares = [
+        {
+            "name": row["name"],
+            "outcome": texts(f"outcome.{outcome}"),
+            "order": order,
+            "attempts": row[outcome],
+            "share": row[outcome] / row["attempts"],
+            "share_text": percent(row[outcome] / row["attempts"]),
+            "attempts_text": count(row[outcome]),
+        }
+        for row in outcomes.filter(pl.col("attempts") > 0).iter_rows(named=True)
+        for order, outcome in enumerate(_OUTCOMES)
+    ]
+    return Drawing(json.loads(_outcomes_spec(texts.language)), {"outcomes": pl.DataFrame(shares)})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _outcomes_spec(language: str) -> str:
+    texts = texts_in(language)
+    kinds = alt.Scale(domain=[texts(f"outcome.{outcome}") for outcome in _OUTCOMES], range=["#8fc99b", "#e0b45c", RED])
+    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=3)
+    tips = [
+        alt.Tooltip(f"{column}:N", title=title)
+        for column, title in (
+            ("name", None),
+            ("outcome", texts("table.outcome")),
+            ("share_text", texts("table.share")),
+            ("attempts_text", texts("table.attempts")),
+        )
+    ]
+    bars = (
+        alt.Chart(alt.NamedData("outcomes"))
+        .mark_bar(height={"band": 0.66}, stroke="white", strokeWidth=1)
+        .encode(
+            y=_names("name"),
+            x=alt.X("share:Q", stack="zero", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("outcome:N", scale=kinds, legend=legend),
+            order="order:Q",
+            tooltip=tips,
+        )
+    )
+    return finished([bars], {"step": 28})
+
+
+def days_chart(days: pl.DataFrame, texts: Texts) -> Drawing:
+    """A market's sales by day: ``day``, ``sales``, ``market_day``, ``incident``."""
+    kind = pl.when("incident").then(pl.lit("incident")).when("market_day").then(pl.lit("market_day")).otherwise(pl.lit("other"))
+    shown = days.select(
+        label=pl.col("day").dt.strftime("%m-%d"),
+        kind=kind.map_elements(lambda name: texts(f"day_kind.{name}"), pl.String),
+        sales=pl.col("sales").cast(pl.Float64),
+        sales_text=texted("sales", won, texts.language),
+    )
+    return Drawing(json.loads(_days_spec(texts.language)), {"days": shown})
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _days_spec(language: str) -> str:
+    texts = texts_in(language)
+    kinds = [texts(f"day_kind.{kind}") for kind in ("market_day", "incident", "other")]
+    colours = alt.Scale(domain=kinds, range=[BLUE, RED, "#b1b8be"])
+    bars = (
+        alt.Chart(alt.NamedData("days"))
+        .mark_bar(cornerRadiusEnd=1)
+        .encode(
+            x=alt.X("label:N", sort=None, axis=alt.Axis(title=None, labelAngle=0, labelOverlap="greedy", labelSeparation=6, ticks=False)),
+            y=alt.Y("sales:Q", axis=alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=4)),
+            color=alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110)),
+            tooltip=[alt.Tooltip("label:N", title=None), alt.Tooltip("kind:N", title=None), alt.Tooltip("sales_text:N", title=texts("chart.observed"))],
+        )
+    )
+    return finished([bars], 200)
+
+
+def _names(column: str, order: str | None = None) -> alt.Y:
+    """Names in the order of the rows; where layers draw different rows, ``order`` says it."""
+    return alt.Y(
+        f"{column}:N",
+        sort=alt.EncodingSortField(order, op="min") if order else None,
+        axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8),
+    )

@@ -1,0 +1,109 @@
+"""From what was expected to what merchants lost, step by step, as the account of a loss has it or under a scenario that the reader moves."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from warehouse.analysis import Share, net_shortfall
+from warehouse.losses import LossAccount
+
+
+@dataclass(frozen=True)
+class Range:
+    """A figure in KRW with its interval; ``value`` is None where only the interval is known."""
+
+    value: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The steps in KRW: ``expected`` − ``observed`` = ``gross``; − ``made_up`` = ``net``; − ``substituted`` = ``merchants``.
+
+    ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
+    came back; None where it is not known, and then nothing is taken off. ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
+    """
+
+    expected: float
+    observed: float
+    gross: Range
+    made_up: float
+    unseen: float
+    back: float | None
+    net: Range
+    substitution: Share | None
+    merchants: Range
+
+    @property
+    def substitution_percent(self) -> int:
+        """The share paid by other means in whole percent, for a slider; 0 where nobody knows it."""
+        return round(self.substitution.share * 100) if self.substitution else 0
+
+    @property
+    def back_percent(self) -> int:
+        """The share that came back in whole percent, likewise."""
+        return round(self.back * 100) if self.back is not None else 0
+
+    @property
+    def substituted(self) -> float | None:
+        """What buyers paid the same merchants by other means."""
+        return self.net.value - self.merchants.value if self.net.value is not None and self.merchants.value is not None else None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the data do not tell: demand over what was expected, the share of the net that was paid by other means, the share of the unseen that came back.
+
+    None is what the account says: the survey's share, and of the unseen as many as of those who tried. The default changes nothing.
+    """
+
+    demand: float = 1.0
+    substitution: float | None = None
+    unseen_back: float | None = None
+
+    @classmethod
+    def moved(cls, demand: float, substitution: float, unseen_back: float, known: Ladder) -> Self:
+        """From sliders in percent; one that stands where ``known`` puts it at first says what the account says, to the last digit."""
+        as_surveyed = known.substitution is not None and substitution == known.substitution_percent
+        as_tried = known.back is not None and unseen_back == known.back_percent
+        return cls(demand, None if as_surveyed else substitution / 100, None if as_tried else unseen_back / 100)
+
+
+def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
+    """The steps under ``scenario``; the default one's are the account's own.
+
+    A demand of x times the expected one moves expected sales and both ends of their interval by x; what is more than failed purchases explain is unseen.
+    """
+    loss = account.gross
+    gross = Range(*((figure + loss.observed) * scenario.demand - loss.observed for figure in (loss.lost, loss.low, loss.high)))
+    lost = max(gross.value or 0.0, 0.0)
+    seen = min(account.attempts.lost, lost)
+    made_up = _made_up(account, scenario, seen, lost - seen)
+    net = Range(*net_shortfall(lost, gross.low, gross.high, made_up)) if lost else gross
+    share = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+    return Ladder(
+        expected=loss.expected * scenario.demand,
+        observed=loss.observed,
+        gross=gross,
+        made_up=made_up.share * lost,
+        unseen=lost - seen,
+        back=account.net.made_up.share if account.net else None,
+        net=net,
+        substitution=share,
+        merchants=_merchants(net, share),
+    )
+
+
+def _made_up(account: LossAccount, scenario: Scenario, seen: float, unseen: float) -> Share:
+    """As a share of the whole gross. A share of the unseen that the scenario gives has no interval of its own."""
+    known = account.net.made_up if account.net else Share(0.0, 0.0, 0.0)
+    if scenario.unseen_back is None or seen + unseen <= 0:
+        return known
+    return Share(*((share * seen + scenario.unseen_back * unseen) / (seen + unseen) for share in (known.share, known.low, known.high)))
+
+
+def _merchants(net: Range, share: Share | None) -> Range:
+    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey, from nothing to the whole net."""
+    if share is None:
+        return Range(None, min(net.low, 0.0), net.high)
+    return Range(*net_shortfall(net.value or 0.0, net.low, net.high, share))

@@ -1,0 +1,162 @@
+"""One market: a day against its expected day, its market days, what past incidents cost it, its merchants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from dashboard.figures.asking import ask
+from dashboard.figures.expected import expected_between, known_until
+from dashboard.figures.incidents import Incident, IncidentFigures
+from dashboard.figures.live import closed_until, day_start_of, every_step, incidents_of_the_day
+from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from warehouse.reading import Snapshot
+
+COARSE = timedelta(minutes=30)
+"""A market sells little: five minutes of it say nothing."""
+
+DAYS = 28
+MERCHANT_DAYS = 7
+
+
+@dataclass(frozen=True)
+class MarketFigures:
+    """One market on one day (aware, Asia/Seoul). Money is KRW.
+
+    ``steps``: at, sales, attempts, failure_rate, decline_rate every half-hour that has closed. ``band``: at, expected, low, high of the whole day.
+    ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day. ``merchants``: merchant_id, approved, sales,
+    failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
+    """
+
+    day_start: datetime
+    closed: datetime
+    steps: pl.DataFrame
+    band: pl.DataFrame
+    incidents: pl.DataFrame
+    days: pl.DataFrame
+    merchants: pl.DataFrame
+    expected: float | None
+
+    @property
+    def day_end(self) -> datetime:
+        """Midnight that ends the day."""
+        return self.day_start + timedelta(days=1)
+
+    @property
+    def sales(self) -> int:
+        """Sales of the closed steps."""
+        return int(self.steps["sales"].sum())
+
+    @property
+    def against_expected(self) -> float | None:
+        """Sales over expected sales, as a share of 1."""
+        return self.sales / self.expected if self.expected else None
+
+    @property
+    def market_day_sales(self) -> float | None:
+        """What the market sold on a market day on average, over the days before this one that sold anything."""
+        return self._mean(held=True)
+
+    @property
+    def ordinary_day_sales(self) -> float | None:
+        """The same on any other day."""
+        return self._mean(held=False)
+
+    def _mean(self, *, held: bool) -> float | None:
+        days = self.days.filter((pl.col("market_day") == held) & (pl.col("sales") > 0) & (pl.col("day") < self.day_start.date()))
+        return float(days["sales"].sum()) / len(days) if len(days) else None
+
+    @property
+    def rates(self) -> Rates:
+        """Attempts of the day and what became of them."""
+        return rates_of(self.steps)
+
+
+def matching(markets: pl.DataFrame, search: str, region: str, district: str) -> pl.DataFrame:
+    """The markets of ``market_list`` whose name, id or place holds ``search``; empty texts choose all."""
+    chosen = markets
+    if region:
+        chosen = chosen.filter(pl.col("region") == region)
+    if district:
+        chosen = chosen.filter(pl.col("district") == district)
+    for word in search.split():
+        text = pl.concat_str("market", "market_id", "region", "district", separator=" ").str.to_lowercase()
+        chosen = chosen.filter(text.str.contains(word.lower(), literal=True))
+    return chosen
+
+
+def digits_of(cycle: str | None) -> tuple[int, ...]:
+    """The last digits of a market's days; none where it has no cycle."""
+    return tuple(int(digit) for digit in (cycle or "").split(",") if digit.strip().isdigit())
+
+
+def next_market_day(cycle: str | None, after: date) -> date | None:
+    """The first market day on or after a day."""
+    digits = digits_of(cycle)
+    return next((day for day in (after + timedelta(days=ahead) for ahead in range(32)) if day.day % 10 in digits), None)
+
+
+def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: datetime) -> MarketFigures:
+    """One market, a row of ``market_list``, on the day that begins at ``day_start``."""
+    today = day_start_of(snapshot.manifest)
+    end = day_start + timedelta(days=1)
+    closed = day_start + (closed_until(snapshot.manifest) - day_start) // COARSE * COARSE if day_start >= today else end
+    name = market["market_id"]
+    within = {"scope": "market", "scope_name": name}
+    counted = ask(snapshot, "sales_by_step", start=day_start, end=closed, minutes=COARSE // timedelta(minutes=1), **within)
+    steps = with_rates(every_step(counted, day_start, closed, COARSE), at_least=MIN_ATTEMPTS)
+    incidents = incidents_of_the_day(snapshot, day_start)
+    band = expected_between(snapshot, day_start, end, as_of=known_until(incidents, day_start), step=COARSE, **within)
+    so_far = band.filter(pl.col("at") < closed)
+    digits = digits_of(market["cycle"])
+    days = ask(snapshot, "days_of_market", market_id=name, start=end - timedelta(days=DAYS), end=end)
+    every = pl.DataFrame({"day": pl.date_range((end - timedelta(days=DAYS)).date(), day_start.date(), eager=True)})
+    days = every.join(days, on="day", how="left", maintain_order="left").with_columns(pl.exclude("day").fill_null(0))
+    week = day_start.date() - timedelta(days=MERCHANT_DAYS - 1)
+    return MarketFigures(
+        day_start=day_start,
+        closed=closed,
+        steps=steps,
+        band=band,
+        incidents=incidents,
+        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(snapshot))),
+        merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
+        expected=float(so_far["expected"].sum()) if len(so_far) else None,
+    )
+
+
+def _hit_days(snapshot: Snapshot) -> list[date]:
+    """The days that an incident touched."""
+    found = set()
+    for row in ask(snapshot, "incidents_newest_first").iter_rows(named=True):
+        last = (row["ended_at"] or row["last_seen_at"] or row["onset_at"]).date()
+        found |= {row["onset_at"].date() + timedelta(days=ahead) for ahead in range((last - row["onset_at"].date()).days + 1)}
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class PastLoss:
+    """What one incident cost one market, in KRW; None where the incident did not reach it or has no estimate."""
+
+    incident: Incident
+    lost: float | None
+    low: float | None
+    high: float | None
+    expected: float | None
+
+    @property
+    def share(self) -> float | None:
+        """Lost over expected, as a share of 1."""
+        return self.lost / self.expected if self.lost is not None and self.expected else None
+
+
+def losses_of(market_id: str, known: Sequence[IncidentFigures]) -> list[PastLoss]:
+    """What each incident cost the market."""
+    found = []
+    for figures in known:
+        rows = figures.loss.by_market.filter(pl.col("market_id") == market_id).to_dicts() if figures.loss else []
+        row = rows[0] if rows else dict.fromkeys(("lost", "low", "high", "expected"))
+        found.append(PastLoss(figures.incident, row["lost"], row["low"], row["high"], row["expected"]))
+    return found

@@ -1,0 +1,61 @@
+"""Several ways to the same loss, side by side: where they agree, and where claims from outside lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from warehouse.analysis import Figure, LossEstimate, Remark
+from warehouse.losses import LossAccount
+
+About = Literal["gross", "bound", "unseen", "net", "merchants", "claim"]
+
+_ABOUT: Mapping[str, About] = {
+    "counterfactual": "gross",
+    "attempts": "bound",
+    "unseen": "unseen",
+    "net": "net",
+    "merchants_loss": "merchants",
+    "claim": "claim",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One figure in KRW for the loss: what it is about, its interval where it has one, and for a claim whether it lies within ours.
+
+    ``low`` and ``high`` are None for a figure without an interval. ``remarks`` are what the method itself has to say.
+    """
+
+    name: str
+    about: About
+    value: float | None
+    low: float | None
+    high: float | None
+    source: str = ""
+    within: bool | None = None
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
+    """The account's figures from above to below, with the window padded, then what others say."""
+    figures = account.reconciliation.figures
+    merchants = next(figure for figure in figures if figure.method == "merchants_loss")
+    found = [_method(figure, merchants) for figure in figures]
+    if padded is not None:
+        found.insert(1, Method("padded", "gross", padded.lost, padded.low, padded.high))
+    if account.launch is not None:
+        # Demand on a launch is not known, so there is no one figure.
+        found.insert(1, Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings)))
+    return found
+
+
+def _method(figure: Figure, merchants: Figure) -> Method:
+    about = _ABOUT[figure.method]
+    if about == "claim" and figure.value is not None:
+        within = (merchants.low is None or figure.value >= merchants.low) and (merchants.high is None or figure.value <= merchants.high)
+        return Method(figure.method, about, figure.value, None, None, str(figure.meaning.values["source"]), within, figure.remarks)
+    if about == "bound" and figure.high is not None:
+        about = "gross"
+    low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (None, None)
+    # Remarks on the gross are shown with its method.
+    return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method == "counterfactual" else figure.remarks)

@@ -1,0 +1,128 @@
+"""Everything a report says, as figures without words: from one snapshot, and from what the author keeps."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from dashboard.figures.asking import ask
+from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents
+from dashboard.report.author import AuthorFiles
+from warehouse.reading import Manifest, Snapshot
+
+Stage = Literal["draft", "first", "interim", "final"]
+STAGES: tuple[Stage, ...] = ("draft", "first", "interim", "final")
+SIZES = (50, 100, 300)
+"""Where classes of markets by their number of merchants begin."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the report was made from. ``inputs`` is the SHA-256 over the manifest, every file that it names, and the author's files."""
+
+    version: str
+    manifest: Manifest
+    inputs: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of one report. Money in KRW; shares of 1; times aware.
+
+    ``regions``, ``channels``, ``markets``, ``sizes``: ``name``, ``expected``, ``observed``, ``lost``, ``low``, ``high``, ``share``
+    (of what was expected), by loss; sizes: ``markets`` instead of an interval, by size. Empty without an estimate. ``outcomes``:
+    attempts by region and channel. ``editions``: earlier editions of the report, the oldest first.
+    """
+
+    stage: Stage
+    figures: IncidentFigures
+    author: AuthorFiles
+    editions: pl.DataFrame
+    regions: pl.DataFrame
+    channels: pl.DataFrame
+    markets: pl.DataFrame
+    sizes: pl.DataFrame
+    outcomes: pl.DataFrame
+    queue: pl.DataFrame
+    provenance: Provenance
+
+
+def gather(snapshot: Snapshot, published: Path, incident_id: str, author: AuthorFiles, *, stage: Stage = "draft") -> Report:
+    """The figures of a report on ``incident_id``; ``published`` is the snapshot's folder.
+
+    Raises:
+        LookupError: there is no such incident.
+    """
+    known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
+    if incident_id not in known:
+        raise LookupError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
+    figures = incident_figures(snapshot, known[incident_id])
+    loss = figures.loss
+    listed = ask(snapshot, "market_list")
+    by_market = loss.by_market.join(listed, on="market_id", how="left").with_columns(name=pl.coalesce("market", "market_id")) if loss else None
+    return Report(
+        stage=stage,
+        figures=figures,
+        author=author,
+        editions=ask(snapshot, "report_editions", incident_id=incident_id),
+        regions=_ranked(loss.by_region.rename({"region": "name"})) if loss else pl.DataFrame(),
+        channels=_ranked(loss.by_channel.rename({"channel": "name"})) if loss else pl.DataFrame(),
+        markets=_ranked(by_market) if by_market is not None else pl.DataFrame(),
+        sizes=_by_size(by_market) if by_market is not None else pl.DataFrame(),
+        outcomes=_within(ask(snapshot, "outcomes_by_place", start=figures.start, end=figures.end), figures.incident.scope, figures.incident.scope_name),
+        queue=ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end),
+        provenance=_provenance(snapshot.manifest, published, author),
+    )
+
+
+def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
+    return _shared(frame.with_columns(pl.col("expected", "observed", "lost", "low", "high").round(0))).sort(
+        "lost", "name", descending=[True, False], nulls_last=True
+    )
+
+
+def _within(outcomes: pl.DataFrame, scope: str, scope_name: str) -> pl.DataFrame:
+    return outcomes.filter(pl.col(scope) == scope_name) if scope in {"region", "channel"} else outcomes
+
+
+def _by_size(markets: pl.DataFrame) -> pl.DataFrame:
+    """Markets by their number of merchants: ``size`` is the class's place, null where the number is unknown."""
+    size = pl.sum_horizontal((pl.col("merchants") >= low).cast(pl.Int8) for low in SIZES)
+    classed = markets.with_columns(size=pl.when(pl.col("merchants").is_not_null()).then(size))
+    summed = classed.group_by("size").agg(pl.len().alias("markets"), pl.col("expected", "observed", "lost").sum().round(0))
+    return _shared(summed).sort("size", nulls_last=True)
+
+
+def _shared(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(share=pl.when(pl.col("expected") > 0).then((pl.col("lost") / pl.col("expected")).round(6)))
+
+
+def _provenance(manifest: Manifest, published: Path, author: AuthorFiles) -> Provenance:
+    named = sorted(file for files in manifest.files.values() for file in files)
+    total = hashlib.sha256()
+    size = 0
+    for name, state in (
+        ("warehouse", manifest.warehouse_id),
+        ("sequence", str(manifest.sequence)),
+        ("now", _text(manifest.now)),
+        ("watermark", _text(manifest.watermark)),
+    ):
+        total.update(f"{name} {state}\n".encode())
+    for name in named:
+        with (published / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            size += file.tell()
+        total.update(f"{name} {digest.hexdigest()}\n".encode())
+    for name, content in sorted(author.raw.items()):
+        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return Provenance(version("onnuri"), manifest, total.hexdigest(), len(named), size)
+
+
+def _text(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""

@@ -1,0 +1,1 @@
+"""The report's parts in the order of reading."""

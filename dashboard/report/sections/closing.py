@@ -1,0 +1,112 @@
+"""What is not known, which editions there were, and everything that somebody needs to make the report again."""
+
+from dashboard.formatting import count, duration
+from dashboard.remarks import sentence
+from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
+from dashboard.report.gathering import Report
+from dashboard.report.wording import Wording, plain
+from warehouse.connection import query_text
+
+QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "services_in_span", "outcomes_by_place")
+"""The queries that the figures rest on."""
+
+
+def unknown(report: Report, words: Wording) -> Section:
+    """What remains unknown, from what the data lack and what the estimate says of itself."""
+    figures = report.figures
+    ladder = figures.ladder()
+    open_questions = [words("report_unknown.never_seen")]
+    if figures.incident.open:
+        open_questions.append(words("report_unknown.open"))
+    if ladder is not None and ladder.substitution is None:
+        open_questions.append(words("report_unknown.substitution"))
+    if figures.people.purchases_without_buyer:
+        open_questions.append(words("report_unknown.buyers", number=count(figures.people.purchases_without_buyer)))
+    if figures.people.hours_waited is None:
+        open_questions.append(words("report_unknown.load"))
+    if not report.author.causes:
+        open_questions.append(words("report_unknown.causes"))
+    if report.provenance.manifest.totals.get("lost"):
+        open_questions.append(words("report_unknown.lost", number=count(report.provenance.manifest.totals["lost"])))
+    remarks = [*(figures.loss.warnings if figures.loss else ()), *(remark for method in figures.methods for remark in method.remarks)]
+    said = dict.fromkeys(sentence(remark, words.texts) for remark in remarks)
+    return Section(words("report_unknown.title"), [Bullets([*open_questions, *said])])
+
+
+def revisions(report: Report, words: Wording) -> Section:
+    """Editions that were issued, with their figures as they were then."""
+    rows = [
+        [
+            plain(words(f"report_stage.{row['stage']}")),
+            words.time(row["issued_at"]),
+            plain(row["issued_by"]),
+            words.money(row["lost"]),
+            plain(words.interval(row["low"], row["high"])),
+            plain(row["inputs"][:12]),
+            plain(row["note"]),
+        ]
+        for row in report.editions.iter_rows(named=True)
+    ]
+    this = words("report_revisions.this", stage=words(f"report_stage.{report.stage}"), time=words.moment(report.provenance.manifest.now))
+    blocks: list[Block] = [Paragraph(this)]
+    if rows:
+        columns = ["stage", "issued", "by", "lost", "interval", "inputs", "note"]
+        blocks.append(words.table("editions", columns, rows, widths=[0.08, 0.2, 0.11, 0.14, 0.2, 0.13, 0.14]))
+    else:
+        blocks.append(Notice(words("report_revisions.none"), "plain"))
+    return Section(words("report_revisions.title"), blocks)
+
+
+def quality(report: Report, words: Wording) -> Section:
+    """How complete the data are."""
+    manifest = report.provenance.manifest
+    rows = [
+        [plain(words(f"freshness.{name}")), words.number(manifest.totals.get(name)), plain(words(f"report_quality.{name}"))]
+        for name in ("accepted", "duplicate", "late", "refused", "lost")
+    ]
+    lag = words("app.not_available") if manifest.lag is None else count(manifest.lag)
+    return Section(
+        words("report_quality.title"),
+        [
+            words.paragraph("report_quality.sentence", watermark=words.moment(manifest.watermark), lag=lag),
+            words.table("quality", ["what", "number", "how"], rows, widths=[0.2, 0.2, 0.6]),
+        ],
+    )
+
+
+def method(report: Report, words: Wording) -> Section:
+    """How the estimate is made, and where it fails."""
+    loss = report.figures.loss
+    blocks: list[Block] = [Paragraph(sentence(loss.method, words.texts))] if loss else []
+    blocks += [words.paragraph(f"report_method.{name}") for name in ("net", "people", "concentration", "limits")]
+    return Section(words("report_method.title"), blocks)
+
+
+def origin(report: Report, words: Wording) -> Section:
+    """Version, manifest, hash of inputs, and the SQL: with the same inputs the same bytes come out."""
+    found, manifest, figures = report.provenance, report.provenance.manifest, report.figures
+    rows = [
+        ("incident", figures.incident.incident_id),
+        ("version", f"onnuri {found.version}"),
+        ("warehouse", manifest.warehouse_id),
+        ("sequence", count(manifest.sequence)),
+        ("now", words.moment(manifest.now)),
+        ("published", words.moment(manifest.published_at)),
+        ("files", words("report_origin.files_of", number=count(found.files), size=f"{found.bytes / 1e6:,.1f} MB")),
+        ("author", ", ".join(sorted(report.author.raw)) or words("report_origin.no_author")),
+        ("inputs", found.inputs),
+    ]
+    span = {
+        "start": figures.start.isoformat(timespec="minutes"),
+        "end": figures.end.isoformat(timespec="minutes"),
+        "span": duration(figures.end - figures.start, words.texts.language),
+    }
+    return Section(
+        words("report_origin.title"),
+        [
+            words.paragraph("report_origin.sentence"),
+            words.table("origin", ["what", "value"], [[plain(words(f"report_origin.{name}")), plain(value)] for name, value in rows], widths=[0.28, 0.72]),
+            words.paragraph("report_origin.sql", **span),
+            *(Code(f"{name}.sql", query_text(name).strip()) for name in QUERIES),
+        ],
+    )

@@ -1,0 +1,152 @@
+"""What happened: the finding, the course, what counts as the outage, whom it reached."""
+
+import polars as pl
+
+from dashboard import charts
+from dashboard.formatting import SEOUL, count, percent
+from dashboard.report.document import Block, Figures, Notice, Paragraph, Section
+from dashboard.report.gathering import Report
+from dashboard.report.pictures import picture
+from dashboard.report.wording import Wording, plain
+
+
+def finding(report: Report, words: Wording) -> Section:
+    """The loss in one sentence, with interval and status, and what stands behind it."""
+    figures, people = report.figures, report.figures.people
+    incident, loss = figures.incident, figures.loss
+    place = {"scope": scope_of(report, words), "start": words.moment(incident.onset_at), "span": words.duration(incident.lasted(figures.end))}
+    if loss is None:
+        why = words(f"incidents.{figures.why_no_loss}")
+        return Section(words("report_finding.title"), [words.paragraph("report_finding.unknown", **place, why=why)])
+    status = words("report_finding.open", time=words.moment(figures.end)) if incident.open else words("report_finding.closed")
+    money = {
+        "lost": words.won(loss.lost),
+        "interval": words.interval(loss.low, loss.high),
+        "level": percent(loss.level, 0),
+        "expected": words.won(loss.expected),
+        "observed": words.won(loss.observed),
+        "share": percent(figures.lost_share),
+    }
+    shown = [
+        (words("report_finding.gross"), money["lost"], words("report_finding.interval", level=money["level"], interval=money["interval"])),
+        (words("report_finding.purchases"), words("app.cases", number=count(figures.purchases.purchases)), recovered(report, words)),
+        (words("report_finding.buyers"), _people(people.buyers, words), words("report_finding.buyers_note", number=count(people.purchases_without_buyer))),
+        (words("report_finding.waited"), _hours(people.hours_waited, words), words("report_finding.waited_note")),
+    ]
+    blocks: list[Block] = [
+        words.paragraph("report_finding.sentence", **place, **money, status=status),
+        Figures(shown),
+        *launch_notice(report, words),
+        Notice(words("report_finding.gross_only")),
+    ]
+    return Section(words("report_finding.title"), blocks)
+
+
+def launch_notice(report: Report, words: Wording) -> list[Block]:
+    """On a launch demand is not known, and the figure stands for one that went on as before; empty for any other outage."""
+    launch = report.figures.account.launch if report.figures.account else None
+    if launch is None:
+        return []
+    amounts = {"low": words.won(launch.low), "high": words.won(launch.high)}
+    return [Notice(words("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}"))]
+
+
+def recovered(report: Report, words: Wording) -> str:
+    """How many of the failed purchases succeeded later."""
+    bought = report.figures.purchases
+    return words("report_finding.recovered", recovered=count(bought.recovered), share=percent(bought.recovered_share))
+
+
+def course(report: Report, words: Wording) -> Section:
+    """The timeline with delays, and how long the outage was against the usual limits."""
+    figures = report.figures
+    onset = figures.incident.onset_at
+    rows = [(step.at, words(f"report_course.{step.what}"), words(f"report_course.{step.what}_source"), "measured") for step in figures.course]
+    rows = [(at, what, source, basis) for at, what, source, basis in rows if at is not None or not report.author.moments]
+    rows += [(moment.moment, moment.what, moment.source, moment.basis) for moment in report.author.moments]
+    ordered = sorted(rows, key=lambda row: (row[0] is None, row[0] or onset))
+    cells = [
+        [
+            words.time(at) if at else plain(words("report_course.unknown")),
+            plain(what),
+            plain(words("report_course.after", span=words.duration(at - onset)) if at and at > onset else ""),
+            plain(words(f"report_basis.{basis}") if at else ""),
+            plain(source),
+        ]
+        for at, what, source, basis in ordered
+    ]
+    limits = [
+        [
+            plain(words(f"report_course.rule_{rule.name}")),
+            words.time(rule.due),
+            plain(words("report_course.exceeded") if rule.exceeded else words("report_course.kept")),
+        ]
+        for rule in figures.rules
+    ]
+    blocks: list[Block] = [
+        words.table("course", ["when", "what", "after", "basis", "source"], cells, widths=[0.24, 0.23, 0.17, 0.11, 0.25]),
+        words.table("limits", ["limit", "reached", "result"], limits, note=words("report_course.rules_note"), widths=[0.42, 0.33, 0.25]),
+    ]
+    return Section(words("report_course.title"), blocks)
+
+
+def definition(report: Report, words: Wording) -> Section:
+    """What is counted as the outage, and what is not."""
+    incident = report.figures.incident
+    known = words("report_definition.declared", name=incident.declared_by) if incident.declared_by else words("report_definition.detected")
+    window = words("report_definition.window", start=words.moment(report.figures.start), end=words.moment(report.figures.end))
+    return Section(
+        words("report_definition.title"),
+        [Paragraph(known), Paragraph(window), words.paragraph("report_definition.failure"), words.paragraph("report_definition.maintenance")],
+    )
+
+
+def scope(report: Report, words: Wording) -> Section:
+    """Where attempts failed: by region and channel, and over time."""
+    figures = report.figures
+    inside = figures.rates
+    blocks: list[Block] = [
+        words.paragraph(
+            "report_scope.sentence",
+            scope=scope_of(report, words),
+            attempts=count(inside.attempts),
+            failed=count(inside.failed),
+            failure=percent(inside.failure),
+            decline=percent(inside.decline),
+        )
+    ]
+    if figures.steps["sales"].len():
+        span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
+        drawing = charts.rates_chart(figures.steps, figures.spans, *span, words.texts)
+        sentence = words("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))
+        blocks.append(picture(drawing, words("report_scope.rates_chart"), sentence))
+    for name in ("region", "channel"):
+        found = report.outcomes.group_by(name).agg(pl.col("approved", "declined", "failed").sum()).sort("failed", name, descending=[True, False])
+        rows = [
+            [
+                plain(words.texts.named("channel", row[name]) if name == "channel" else row[name]),
+                words.number(attempts := row["approved"] + row["declined"] + row["failed"]),
+                words.number(row["failed"]),
+                words.share(row["failed"] / attempts if attempts else None),
+                words.share(row["declined"] / attempts if attempts else None),
+            ]
+            for row in found.iter_rows(named=True)
+        ]
+        blocks.append(
+            words.table(f"attempts_by_{name}", [name, "attempts", "failed", "failure_rate", "decline_rate"], rows, widths=[0.36, 0.16, 0.16, 0.16, 0.16])
+        )
+    return Section(words("report_scope.title"), blocks)
+
+
+def scope_of(report: Report, words: Wording) -> str:
+    """The incident's scope in words."""
+    incident = report.figures.incident
+    return f"{words.texts.named('scope', incident.scope)} {incident.scope_name}".strip()
+
+
+def _people(number: int | None, words: Wording) -> str:
+    return words("app.not_available") if number is None else words("live.people", number=count(number))
+
+
+def _hours(hours: float | None, words: Wording) -> str:
+    return words("app.not_available") if hours is None else words("report_finding.hours", number=count(round(hours)))

@@ -1,0 +1,149 @@
+"""What it cost: from expected sales to merchants' loss, by every method, and what moves the figure."""
+
+from dashboard import bars, charts
+from dashboard.figures.incidents import IncidentFigures
+from dashboard.figures.ladder import Range, Scenario
+from dashboard.formatting import SEOUL, percent
+from dashboard.remarks import sentence
+from dashboard.report.document import Block, Cell, Notice, Section
+from dashboard.report.gathering import Report
+from dashboard.report.pictures import picture
+from dashboard.report.wording import Wording, plain
+
+FACTORS = (1.0, 1.5, 2.0, 3.0)
+"""Demand over that of an ordinary day, in the table of a launch."""
+
+SCENARIOS = (
+    ("demand_low", Scenario(demand=0.8)),
+    ("demand_high", Scenario(demand=1.2)),
+    ("unseen_half", Scenario(unseen_back=0.5)),
+    ("substituted_third", Scenario(substitution=0.3)),
+    ("substituted_most", Scenario(substitution=0.6)),
+)
+"""What the sensitivities assume, one at a time."""
+
+
+def waterfall(report: Report, words: Wording) -> Section:
+    """기대 결제액 → 결제 감소액 → 순 결제 감소액 → 가맹점 매출 손실."""
+    figures = report.figures
+    ladder = figures.ladder()
+    if ladder is None or figures.loss is None:
+        return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
+    made_up = None if ladder.back is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
+    steps = [
+        ("expected", Range(ladder.expected, ladder.observed + ladder.gross.low, ladder.observed + ladder.gross.high)),
+        ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
+        ("gross", ladder.gross),
+        ("made_up", made_up),
+        ("net", None if ladder.back is None else ladder.net),
+        ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
+        ("merchants", ladder.merchants),
+    ]
+    rows = [[plain(words(f"report_waterfall.{name}")), *_ranged(found, words), plain(words(f"report_waterfall.{name}_how"))] for name, found in steps]
+    span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
+    told = words(
+        "incidents.sales_sentence", lost=words.won(figures.loss.lost), expected=words.won(figures.loss.expected), observed=words.won(figures.loss.observed)
+    )
+    blocks: list[Block] = [
+        picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), told),
+        picture(
+            bars.ladder_chart(ladder, words.texts),
+            words("report_table.waterfall"),
+            words(
+                "report_waterfall.chart_sentence" if made_up else "report_waterfall.chart_sentence_open",
+                gross=words.won(ladder.gross.value),
+                net=words.won(ladder.net.value),
+                merchants=_said(ladder.merchants, words),
+            ),
+        ),
+        words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
+    ]
+    if ladder.substitution is None:
+        blocks.append(Notice(words("report_waterfall.no_survey")))
+    return Section(words("report_waterfall.title"), blocks)
+
+
+def methods(report: Report, words: Wording) -> Section:
+    """Every method side by side, what outsiders claim, and what the figure is sensitive to."""
+    figures = report.figures
+    if figures.loss is None:
+        return Section(words("report_methods.title"), [_no_estimate(figures, words)])
+    rows = [
+        [
+            plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
+            plain(words(f"report_methods.about_{method.about}")),
+            words.money(method.value),
+            plain(words.interval(method.low, method.high)),
+            plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
+        ]
+        for method in figures.methods
+    ]
+    names = [row[0].text for row in rows]
+    blocks: list[Block] = [
+        words.paragraph("report_methods.sentence"),
+        picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
+        words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.25, 0.2, 0.15, 0.3, 0.1]),
+    ]
+    blocks += [Notice(sentence(remark, words.texts)) for remark in figures.disagreements]
+    if not len(figures.claims):
+        blocks.append(words.paragraph("report_methods.no_claims"))
+    blocks += [
+        words.table("sensitivity", ["assumption", "gross", "net", "merchants"], _sensitivities(figures, words), widths=[0.37, 0.18, 0.18, 0.27]),
+        words.paragraph("report_methods.sensitivity_note"),
+        *_launch(figures, words),
+    ]
+    return Section(words("report_methods.title"), blocks)
+
+
+def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
+    """The loss of a launch by the demand that nobody knows."""
+    launch = figures.account.launch if figures.account else None
+    if launch is None:
+        return []
+    factors = sorted({launch.factor_low, *(factor for factor in FACTORS if launch.factor_low < factor < launch.factor_high), launch.factor_high})
+    rows = [
+        [plain(f"{factor:g}×"), words.money(factor * launch.ordinary), words.money(lost), plain(words.interval(low, high))]
+        for factor, (lost, low, high) in ((factor, launch.at(factor)) for factor in factors)
+    ]
+    table = words.table("launch", ["factor", "expected", "lost", "interval"], rows, note=words("report_methods.launch_note"), widths=[0.16, 0.24, 0.24, 0.36])
+    return [table]
+
+
+def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]:
+    rows = []
+    for name, scenario in (("plain", Scenario()), *SCENARIOS):
+        ladder = figures.ladder(scenario)
+        assert ladder is not None
+        value = ladder.merchants
+        merchants = words.money(value.value) if value.value is not None else plain(words.interval(value.low, value.high))
+        rows.append(
+            [
+                plain(
+                    words(
+                        f"report_methods.assume_{name}",
+                        demand=percent(scenario.demand, 0),
+                        share=percent(scenario.substitution or scenario.unseen_back, 0),
+                    )
+                ),
+                words.money(ladder.gross.value),
+                words.money(ladder.net.value),
+                merchants,
+            ]
+        )
+    return rows
+
+
+def _said(found: Range, words: Wording) -> str:
+    return words.interval(found.low, found.high) if found.value is None else words.won(found.value)
+
+
+def _ranged(found: Range | None, words: Wording) -> list[Cell]:
+    if found is None:
+        return [plain(words("app.not_available")), plain("")]
+    exact = found.low == found.high
+    value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
+    return [value, plain("" if exact else words.interval(found.low, found.high))]
+
+
+def _no_estimate(figures: IncidentFigures, words: Wording) -> Notice:
+    return Notice(f"{words('incidents.no_estimate')}. {words(f'incidents.{figures.why_no_loss}')}")

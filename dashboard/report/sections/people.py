@@ -1,0 +1,128 @@
+"""Whom it hurt, why it happened, what is done, and what compensation would cost."""
+
+from dashboard import charts
+from dashboard.figures.ladder import Range
+from dashboard.formatting import SEOUL, count, percent
+from dashboard.report.author import Rule
+from dashboard.report.document import Block, Cell, Notice, Section
+from dashboard.report.gathering import Report
+from dashboard.report.pictures import picture
+from dashboard.report.wording import Wording, plain
+
+
+def harm(report: Report, words: Wording) -> Section:
+    """소비자 피해: people, attempts, hours waited, gave up, registration blocked."""
+    figures = report.figures
+    people, bought = figures.people, figures.purchases
+    rows = [
+        ("buyers", people.buyers, "buyers_how"),
+        ("without_buyer", people.purchases_without_buyer, "without_buyer_how"),
+        ("purchases", bought.purchases, "purchases_how"),
+        ("attempts", people.attempts, "attempts_how"),
+        ("given_up", people.given_up, "given_up_how"),
+        ("longest_queue", people.longest_queue, "longest_queue_how"),
+        ("hours", people.hours_waited, "hours_how"),
+        ("abandoned", people.abandoned, "abandoned_how"),
+        ("registrations", people.registrations, "registrations_how"),
+        ("blocked", people.registrations_blocked, "blocked_how"),
+    ]
+    cells = [[plain(words(f"report_harm.{name}")), words.number(figure), plain(words(f"report_harm.{how}"))] for name, figure, how in rows]
+    blocks: list[Block] = [
+        words.paragraph(
+            "report_harm.sentence",
+            purchases=count(bought.purchases),
+            recovered=count(bought.recovered),
+            share=percent(bought.recovered_share),
+            hours=words.number(people.hours_waited).text,
+        )
+    ]
+    if len(report.queue):
+        peak = report.queue.sort("queue_length", descending=True, maintain_order=True).row(0, named=True)
+        sentence = words("report_harm.queue_sentence", time=words.moment(peak["at"]), number=count(int(peak["queue_length"])))
+        drawing = charts.queue_chart(report.queue, figures.spans, figures.start.astimezone(SEOUL), figures.end, words.texts)
+        blocks.append(picture(drawing, words("live.queue_chart"), sentence))
+    blocks.append(words.table("harm", ["what", "number", "how"], cells, widths=[0.3, 0.16, 0.54]))
+    if people.hours_waited is None:
+        blocks.append(Notice(words("report_harm.no_load")))
+    return Section(words("report_harm.title"), blocks)
+
+
+def causes(report: Report, words: Wording) -> Section:
+    """원인, each with how it is known."""
+    if not report.author.causes:
+        return Section(words("report_causes.title"), [Notice(words("report_causes.none"), "plain")])
+    rows = [
+        [plain(words(f"report_causes.{cause.area}")), plain(cause.finding), plain(words(f"report_basis.{cause.basis}")), plain(cause.evidence)]
+        for cause in report.author.causes
+    ]
+    table = words.table("causes", ["area", "cause", "basis", "evidence"], rows, widths=[0.16, 0.4, 0.1, 0.34])
+    return Section(words("report_causes.title"), [words.paragraph("report_causes.note"), table])
+
+
+def measures(report: Report, words: Wording) -> Section:
+    """개선 대책."""
+    if not report.author.measures:
+        return Section(words("report_measures.title"), [Notice(words("report_measures.none"), "plain")])
+    rows = [
+        [
+            plain(measure.measure),
+            plain(measure.owner),
+            plain(measure.due.isoformat()),
+            plain(measure.indicator),
+            plain(words(f"report_measures.{measure.state}")),
+        ]
+        for measure in report.author.measures
+    ]
+    return Section(
+        words("report_measures.title"),
+        [words.table("measures", ["measure", "owner", "due", "indicator", "state"], rows, widths=[0.33, 0.17, 0.13, 0.27, 0.1])],
+    )
+
+
+def compensation(report: Report, words: Wording) -> Section:
+    """What each rule would pay; nobody decides it here."""
+    if not report.author.rules:
+        return Section(words("report_compensation.title"), [Notice(words("report_compensation.none"), "plain")])
+    rows = [_paid(rule, report, words) for rule in report.author.rules]
+    table = words.table("compensation", ["rule", "payee", "base", "rate", "amount", "interval", "source"], rows, widths=[0.2, 0.09, 0.2, 0.1, 0.14, 0.15, 0.12])
+    return Section(words("report_compensation.title"), [words.paragraph("report_compensation.note"), table])
+
+
+def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
+    base = _base(rule, report)
+    of_money = rule.base in {"gross", "net", "merchants_loss", "failed_amount"}
+    rate = f"{rule.rate:.0%}" if of_money else words.won(rule.rate)
+    amount, interval = plain(words("app.not_available")), plain("")
+    if base is not None:
+        value, low, high = (
+            None if figure is None else min(max(figure, 0) * rule.rate, rule.cap or float("inf")) for figure in (base.value, base.low, base.high)
+        )
+        amount = words.money(value) if value is not None else plain(words("report_waterfall.interval_only"))
+        interval = plain("" if low == high else words.interval(low, high))
+    return [
+        plain(rule.name),
+        plain(words(f"report_compensation.{rule.payee}")),
+        plain(words(f"report_compensation.base_{rule.base}")),
+        plain(rate),
+        amount,
+        interval,
+        plain(rule.source),
+    ]
+
+
+def _base(rule: Rule, report: Report) -> Range | None:
+    """What the rate is applied to; None where it is not known."""
+    people, ladder = report.figures.people, report.figures.ladder()
+    net = None if ladder is None or ladder.back is None else ladder.net
+    money = {"gross": ladder.gross, "net": net, "merchants_loss": ladder.merchants} if ladder else {}
+    counted = {
+        "failed_amount": people.lost_amount,
+        "failed_purchases": report.figures.purchases.purchases,
+        "given_up": people.given_up,
+        "buyers": people.buyers,
+        "hours_waited": people.hours_waited,
+    }
+    if rule.base in counted:
+        figure = counted[rule.base]
+        return None if figure is None else Range(figure, figure, figure)
+    return money.get(rule.base)

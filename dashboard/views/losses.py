@@ -1,0 +1,141 @@
+"""The part of an incident's page about money: from gross to merchants' loss, methods side by side, scenarios, and how it was estimated."""
+
+import streamlit as st
+
+from dashboard import bars, cards
+from dashboard.cards import Figure
+from dashboard.figures.incidents import Incident, IncidentFigures
+from dashboard.figures.ladder import Ladder, Range, Scenario
+from dashboard.figures.methods import Method
+from dashboard.formatting import MISSING, percent, unbroken, won
+from dashboard.frame import chart, with_states
+from dashboard.link import number
+from dashboard.remarks import sentence as remark_sentence
+from dashboard.settings import DashboardSettings
+from dashboard.store import IncidentList, incident_page
+from dashboard.texts import Texts
+
+
+def steps(shown: IncidentFigures, texts: Texts) -> None:
+    """From expected sales to merchants' loss as far as data tell, and every method's figure beside it."""
+    ladder = shown.ladder()
+    if ladder is None:
+        return
+    left, right = st.columns(2)
+    with left, st.container(border=True, key="ladder_card", height="stretch"):
+        st.html(cards.section(texts("ladder.title"), texts("ladder.note")))
+        chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
+        st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts)]))
+    with right, st.container(border=True, key="methods_card", height="stretch"):
+        st.html(cards.section(texts("methods.title"), texts("methods.note")))
+        names = [_name(method, texts) for method in shown.methods]
+        chart(bars.methods_chart(shown.methods, names, texts), "methods_chart", texts("methods.title"), _claims_sentence(shown.methods, texts))
+        rows = [
+            [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)] for name, method in zip(names, shown.methods, strict=True)
+        ]
+        st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
+        for disagreement in shown.disagreements:
+            st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
+        st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))
+
+
+def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, incident: Incident) -> None:
+    """Sliders for what data do not tell. Nothing here changes a figure above, or one that was issued."""
+    with with_states(texts, settings):
+        shown = incident_page(settings.published, listed, incident)
+        known = shown.ladder()
+        if known is None:
+            return
+        with st.container(border=True, key="scenario_card"):
+            st.html(cards.section(texts("scenario.title"), texts("scenario.note")))
+            columns = st.columns(3)
+            with columns[0]:
+                demand = number(texts("scenario.demand"), "demand", (0.5, 4.0, 0.1), 1.0, form="%.1f×", help_text=texts("scenario.demand_help"))
+            with columns[1]:
+                sigma = number(
+                    texts("scenario.sigma"), "sigma", (0.0, 100.0, 1.0), float(known.substitution_percent), form="%d%%", help_text=texts("scenario.sigma_help")
+                )
+            with columns[2]:
+                back = number(
+                    texts("scenario.unseen"), "unseen", (0.0, 100.0, 1.0), float(known.back_percent), form="%d%%", help_text=texts("scenario.unseen_help")
+                )
+            ladder = shown.ladder(Scenario.moved(demand, sigma, back, known))
+            if ladder is not None:
+                _assumed(ladder, texts)
+
+
+def method(shown: IncidentFigures, texts: Texts) -> None:
+    """How the loss was estimated, and what the estimate itself warns of."""
+    if shown.loss is None:
+        return
+    with st.container(border=True, key="method_card"):
+        st.html(cards.section(texts("incidents.method")))
+        st.html(cards.paragraphs([texts("incidents.method_gross"), remark_sentence(shown.loss.method, texts)]))
+        if not shown.incident.sales_known:
+            st.html(cards.banner("warning", texts("incidents.warning"), texts("incidents.whole_nation", scope=texts.named("scope", shown.incident.scope))))
+        for warning in shown.loss.warnings:
+            st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(warning, texts)))
+
+
+def _assumed(ladder: Ladder, texts: Texts) -> None:
+    figures = [
+        Figure(texts("ladder.gross"), won(ladder.gross.value, texts.language), (_between(ladder.gross, texts),), "plain", "scenario_gross"),
+        Figure(texts("ladder.net"), won(ladder.net.value, texts.language), (_between(ladder.net, texts),), "plain", "scenario_net"),
+        Figure(texts("ladder.merchants"), won(ladder.merchants.value, texts.language), (_between(ladder.merchants, texts),), "danger", "scenario_merchants"),
+    ]
+    st.html(cards.figures(figures))
+    chart(bars.ladder_chart(ladder, texts), "scenario_chart", texts("scenario.title"), texts("scenario.sentence"))
+
+
+def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
+    language = texts.language
+    amounts = {"expected": won(ladder.expected, language), "gross": won(ladder.gross.value, language), "net": won(ladder.net.value, language)}
+    if ladder.merchants.value is None:
+        return texts("ladder.sentence_unknown", **amounts)
+    return texts("ladder.sentence", **amounts, merchants=won(ladder.merchants.value, language))
+
+
+def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
+    if shown.incident.open:
+        return texts("ladder.made_up_open")
+    if ladder.back is None:
+        return texts("ladder.made_up_unknown")
+    unseen = won(ladder.unseen, texts.language)
+    return texts("ladder.made_up_measured", amount=won(ladder.made_up, texts.language), share=percent(ladder.back), unseen=unseen)
+
+
+def _substitution(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
+    if ladder.substitution is None or shown.survey is None:
+        return texts("ladder.no_survey")
+    share = ladder.substitution
+    return texts("ladder.survey", label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
+
+
+def _name(found: Method, texts: Texts) -> str:
+    return texts("methods.claim", source=found.source) if found.about == "claim" else texts(f"methods.{found.name}")
+
+
+def _value(found: Method, texts: Texts) -> str:
+    if found.value is None:
+        return texts("app.not_available")
+    return texts("methods.at_least", amount=won(found.value, texts.language)) if found.about == "bound" else won(found.value, texts.language)
+
+
+def _interval(found: Method, texts: Texts) -> str:
+    if found.about == "claim":
+        return texts("methods.within" if found.within else "methods.outside")
+    if found.low is None or found.high is None:
+        return MISSING
+    return f"{unbroken(won(found.low, texts.language))} ~ {unbroken(won(found.high, texts.language))}"
+
+
+def _between(found: Range, texts: Texts) -> str:
+    return texts("incidents.interval", low=unbroken(won(found.low, texts.language)), high=unbroken(won(found.high, texts.language)))
+
+
+def _claims_sentence(methods: list[Method], texts: Texts) -> str:
+    claims = [method for method in methods if method.about == "claim"]
+    if not claims:
+        return texts("methods.no_claims")
+    outside = [method.source for method in claims if not method.within]
+    return texts("methods.claims_outside", sources=", ".join(outside)) if outside else texts("methods.claims_within")

@@ -1,0 +1,154 @@
+"""The part of an incident's page where people say something: forms that become commands, with who and when."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import access, cards
+from dashboard.figures.incidents import Incident
+from dashboard.formatting import SEOUL, moment
+from dashboard.link import choice
+from dashboard.saying import NotSentError, say
+from dashboard.settings import DashboardSettings
+from dashboard.store import kafka_is_there
+from dashboard.texts import Texts
+from warehouse.commands import PayloadError
+
+SCOPES = ("nation", "region", "channel", "market", "issuer", "service")
+Fields = Callable[[Texts, Sequence[Incident], Incident | None], dict[str, Any]]
+
+
+def forms(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], chosen: str | None) -> None:
+    """A form for what a person wants to say; without a reachable Kafka, why there is none."""
+    with st.container(border=True, key="saying_card"):
+        st.html(cards.section(texts("say.title"), texts("say.note")))
+        if not settings.kafka:
+            st.html(cards.banner("muted", texts("say.no_kafka"), texts("say.no_kafka_next")))
+        elif not kafka_is_there(settings.kafka):
+            st.html(cards.banner("warning", texts("say.unreachable"), texts("say.unreachable_next", kafka=settings.kafka)))
+        elif not access.may_say(settings):
+            st.html(cards.banner("muted", texts("say.viewer"), texts("say.viewer_next")))
+        else:
+            _form(settings, texts, incidents, next((one for one in incidents if one.incident_id == chosen), None))
+
+
+def _form(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], incident: Incident | None) -> None:
+    kinds = [kind for kind in _FIELDS if incident is not None or kind not in _OF_AN_INCIDENT]
+    kind = choice(texts("say.what"), "say", kinds, lambda name: texts(f"say.{name}"))
+    with st.form(f"say_{kind}", clear_on_submit=False):
+        st.html(cards.caption(texts(f"say_help.{kind}")))
+        payload = _FIELDS[kind](texts, incidents, incident)
+        name = access.name()
+        actor = st.text_input(texts("say.who"), value=name or st.session_state.get("actor", ""), max_chars=64, disabled=bool(name), autocomplete="name")
+        if st.form_submit_button(texts("say.send"), type="primary"):
+            _send(settings, texts, (name or actor or "").strip(), kind, payload)
+
+
+def _send(settings: DashboardSettings, texts: Texts, actor: str, kind: str, payload: dict[str, Any]) -> None:
+    if not actor:
+        st.html(cards.banner("warning", texts("say.nobody"), texts("say.nobody_next")))
+        return
+    st.session_state["actor"] = actor
+    try:
+        command_id = say(settings, actor, kind, {name: value for name, value in payload.items() if value is not None})
+    except PayloadError as error:
+        st.html(cards.banner("warning", texts("say.refused"), str(error)))
+    except NotSentError as error:
+        st.html(cards.banner("danger", texts("say.not_sent"), str(error)))
+    else:
+        now = moment(datetime.now(SEOUL), texts.language)
+        st.html(cards.banner("good", texts("say.sent"), texts("say.sent_detail", actor=actor, time=now, id=command_id)))
+
+
+def _time(label: str, value: datetime | None, key: str) -> str | None:
+    """A time as Seoul's clock shows it; to the minute."""
+    given = st.datetime_input(label, value=value.astimezone(SEOUL).replace(tzinfo=None) if value else None, key=key, step=60)
+    return given.replace(tzinfo=SEOUL).isoformat() if given else None
+
+
+def _text(label: str, key: str, *, limit: int = 200) -> str | None:
+    return (st.text_input(label, key=key, max_chars=limit) or "").strip() or None
+
+
+def _span(texts: Texts, kind: str) -> dict[str, Any]:
+    left, right = st.columns(2)
+    with left:
+        starts = _time(texts("say.starts"), None, f"{kind}_starts")
+    with right:
+        ends = _time(texts("say.ends"), None, f"{kind}_ends")
+    return {"starts_at": starts, "ends_at": ends}
+
+
+def _declared(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+    left, right = st.columns(2)
+    with left:
+        scope = st.selectbox(texts("table.scope"), SCOPES, format_func=lambda name: texts.named("scope", name), key="declared_scope")
+        onset = _time(texts("course.onset"), None, "declared_onset")
+    with right:
+        name = st.text_input(texts("say.scope_name"), key="declared_name", max_chars=200)
+        ended = _time(texts("say.ended"), None, "declared_ended")
+    note = st.text_area(texts("say.remark"), key="declared_note", max_chars=4000, height=80)
+    return {"scope": scope, "scope_name": name or "", "onset_at": onset, "ended_at": ended, "note": note or ""}
+
+
+def _corrected(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
+    assert incident is not None
+    left, right = st.columns(2)
+    with left:
+        onset = _time(texts("course.onset"), incident.onset_at, f"corrected_onset_{incident.incident_id}")
+    with right:
+        ended = _time(texts("say.ended"), incident.ended_at, f"corrected_ended_{incident.incident_id}")
+    return {"incident_id": incident.incident_id, "onset_at": onset, "ended_at": ended}
+
+
+def _merged(texts: Texts, incidents: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
+    assert incident is not None
+    others = [one.incident_id for one in incidents if one.incident_id != incident.incident_id]
+    times = {one.incident_id: f"{moment(one.onset_at, texts.language)} · {one.incident_id}" for one in incidents}
+    into = st.selectbox(texts("say.into"), others, format_func=lambda name: times[name], key="merged_into")
+    return {"incident_id": incident.incident_id, "into": into}
+
+
+def _excluded(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+    label = _text(texts("say.label"), "excluded_label")
+    return {"label": label, **_span(texts, "excluded"), "market_id": _text(texts("say.market_id"), "excluded_market", limit=64)}
+
+
+def _maintenance(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+    label = _text(texts("say.label"), "maintenance_label")
+    return {"label": label, **_span(texts, "maintenance"), "service": _text(texts("say.service"), "maintenance_service", limit=64)}
+
+
+def _claim(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
+    left, right = st.columns(2)
+    with left:
+        source = _text(texts("say.source"), "claim_source")
+    with right:
+        amount = st.number_input(texts("say.amount"), min_value=0, value=None, step=10_000_000, key="claim_amount", format="%d")
+    note = st.text_area(texts("say.remark"), key="claim_note", max_chars=4000, height=80)
+    return {"source": source, "amount": amount, "note": note or "", "incident_id": incident.incident_id if incident else None}
+
+
+def _survey(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
+    label = _text(texts("say.label"), "survey_label")
+    shares = {}
+    for column, name in zip(st.columns(3), ("low", "substitution", "high"), strict=True):
+        with column:
+            shares[name] = st.number_input(texts(f"say.{name}"), min_value=0.0, max_value=100.0, value=None, step=5.0, key=f"survey_{name}", format="%.1f")
+    note = st.text_area(texts("say.remark"), key="survey_note", max_chars=4000, height=80)
+    said = {name: None if share is None else round(share / 100, 6) for name, share in shares.items()}
+    return {"label": label, **said, "note": note or "", "incident_id": incident.incident_id if incident else None}
+
+
+_FIELDS: Mapping[str, Fields] = {
+    "incident_corrected": _corrected,
+    "incident_merged": _merged,
+    "claim_entered": _claim,
+    "survey_entered": _survey,
+    "incident_declared": _declared,
+    "span_excluded": _excluded,
+    "maintenance_announced": _maintenance,
+}
+_OF_AN_INCIDENT = ("incident_corrected", "incident_merged")

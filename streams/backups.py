@@ -1,0 +1,123 @@
+"""Backups on request: the command leaves a request beside the warehouse, and the worker, which alone can read the file, answers it.
+
+The request is a file and no address of the worker, so that whoever may ask is who may write beside the warehouse.
+"""
+
+import json
+import logging
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from streams.settings import Settings
+from warehouse.backup import BackupError, back_up, copy_key
+from warehouse.connection import WarehouseBusyError, open_file
+from warehouse.ingest import Writer
+
+log = logging.getLogger(__name__)
+
+ASKING_SECONDS = 0.2
+
+
+def request_of(warehouse: Path) -> Path:
+    """Where a request for a backup is left."""
+    return warehouse.with_name(warehouse.name + ".backup-request")
+
+
+def answer_of(warehouse: Path) -> Path:
+    """Where it is answered."""
+    return warehouse.with_name(warehouse.name + ".backup-answer")
+
+
+class Backups:
+    """Answers requests on a thread of its own. One to a worker; ``once`` is called often."""
+
+    def __init__(self, settings: Settings, writer: Writer) -> None:
+        self.warehouse = settings.warehouse
+        self.writer = writer
+        self.thread = ThreadPoolExecutor(1, "backup")
+        self.running: Future[None] | None = None
+        self.cursor: duckdb.DuckDBPyConnection | None = None
+
+    def once(self) -> None:
+        """Begin what is asked for, one at a time."""
+        if self.running is not None and self.running.done():
+            self.running.result()  # a bug in there stops the worker here
+            self.running = None
+        if self.running is None and request_of(self.warehouse).exists():
+            self.running = self.thread.submit(self._on_thread)
+
+    def close(self) -> None:
+        """Break off what is being copied, which is answered as failed."""
+        if self.cursor is not None and self.running is not None:
+            self.cursor.interrupt()
+        self.thread.shutdown(wait=True)
+
+    def _on_thread(self) -> None:
+        request = request_of(self.warehouse)
+        error = None
+        try:
+            target = Path(json.loads(request.read_bytes())["to"])
+            with self.writer.in_backup, self.writer.connection.cursor() as self.cursor:
+                back_up(self.cursor, target)
+            log.info("Backup written: %s", target)
+        except (BackupError, duckdb.Error, OSError, ValueError, KeyError, TypeError) as failed:
+            log.warning("No backup was written: %s", failed)
+            error = str(failed)
+        # Where the disk has no room for an answer, the log has it.
+        with suppress(OSError):
+            answer_of(self.warehouse).write_text(json.dumps({"error": error}), encoding="utf-8")
+        # This is what is waited for, so the answer comes first.
+        request.unlink(missing_ok=True)
+
+
+def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
+    """Write a backup with its key, by the worker where one runs, else by ourselves. Blocks.
+
+    Raises:
+        BackupError: it could not be written, or no worker answered within ``patience`` seconds.
+        WarehouseDamagedError: no worker runs and the file cannot be read.
+    """
+    target = target.resolve()
+    if not settings.warehouse.exists():
+        raise BackupError(f"There is no warehouse {settings.warehouse}. Which one is meant? Set ONNURI_WAREHOUSE.")
+    if target.exists():
+        raise BackupError(f"{target} exists already. Name a new file.")
+    try:
+        with open_file(settings.warehouse) as connection:
+            back_up(connection, target)
+    except WarehouseBusyError:
+        _by_the_worker(settings.warehouse, target, patience)
+    copy_key(settings.warehouse, target)
+
+
+def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:
+    request, answer = request_of(warehouse), answer_of(warehouse)
+    answer.unlink(missing_ok=True)
+    part = request.with_name(f"{request.name}.{os.getpid()}")
+    part.write_text(json.dumps({"to": str(target)}), encoding="utf-8")
+    try:
+        # A link and no rename: it fails where somebody else is asking.
+        request.hardlink_to(part)
+    except FileExistsError:
+        raise BackupError(f"Another backup is asked for already. If nobody does, remove {request} and ask again.") from None
+    finally:
+        part.unlink()
+    deadline = time.monotonic() + patience
+    try:
+        while request.exists():
+            if time.monotonic() > deadline:
+                raise BackupError(f"No worker answered within {patience:.0f} s. Its log says what it does; --patience waits longer.")
+            time.sleep(ASKING_SECONDS)
+        error = json.loads(answer.read_bytes())["error"]
+    except (OSError, ValueError):
+        raise BackupError("The worker could not answer. Its log says why.") from None
+    finally:
+        request.unlink(missing_ok=True)
+        answer.unlink(missing_ok=True)
+    if error:
+        raise BackupError(f"The worker could not write {target}: {error}")

@@ -1,0 +1,53 @@
+"""Incidents in anybody's sales file, on the command line."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from streams.settings import SettingError
+from warehouse.analysis import FrameError, detect_sales
+
+SHOWN = {
+    "scope": pl.String(),
+    "scope_name": pl.String(),
+    "onset_at": pl.Datetime("us"),
+    "detected_at": pl.Datetime("us"),
+    "ended_at": pl.Datetime("us"),
+    "expected": pl.Float64(),
+    "observed": pl.Float64(),
+    "left": pl.Float64(),
+    "statistic": pl.Float64(),
+}
+
+
+def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = None) -> pl.DataFrame:
+    """One row an incident of a file with the columns at, market_id, sales, and optionally region and channel.
+
+    ``expected`` and ``observed`` are of the steps that showed it, ``left`` is their ratio, ``statistic`` the evidence over its alarm.
+
+    Raises:
+        SettingError: a file cannot be read.
+        AnalysisError: it cannot be used.
+    """
+    frame = read_table(sales, "--sales")
+    if "at" in frame.columns and frame["at"].dtype == pl.String:
+        raise FrameError(f"sales: expected times in 'at', got texts such as {frame['at'][0]!r}. Write them as 2025-03-01T10:00.")
+    found = detect_sales(frame, since=since, calendar=read_table(calendar, "--calendar") if calendar else None)
+    rows = [{**row, **json.loads(row["evidence"])} for row in found.iter_rows(named=True)]
+    return pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row")
+
+
+def read_table(file: Path, option: str) -> pl.DataFrame:
+    """A CSV or Parquet file, by its ending.
+
+    Raises:
+        SettingError: it cannot be read.
+    """
+    kind = "Parquet" if file.suffix == ".parquet" else "CSV"
+    try:
+        return pl.read_parquet(file) if kind == "Parquet" else pl.read_csv(file, try_parse_dates=True)
+    except (OSError, PolarsError) as error:
+        raise SettingError(f"{option} {file} cannot be read as {kind}: {error}") from None

@@ -1,0 +1,36 @@
+"""The loss report on the command line. The dashboard's room writes it, from its charts and texts, as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from streams.saying import say_commands
+from streams.settings import Settings
+
+
+class ReportError(Exception):
+    """The report could not be written; the message says why."""
+
+
+def write_report(
+    settings: Settings, incident: str, out: Path, *, language: str, stage: str, author: Path | None, note: str = "", issued_by: str | None = None
+) -> list[str]:
+    """Write the report as PDF, HTML and XLSX into ``out`` and return the files; with ``issued_by`` the edition goes into the revision log.
+
+    Raises:
+        ReportError: there is no such incident, nothing is published, or a file of the author is wrong.
+        KafkaError: the edition could not be sent; the files are there.
+    """
+    files = author or settings.report_files
+    arguments = [incident, "--out", str(out), "--lang", language, "--stage", stage, "--note", note, *(["--author", str(files)] if files else [])]
+    environment = {**os.environ, "ONNURI_PUBLISHED": str(settings.published_folder)}
+    run = subprocess.run([sys.executable, "-m", "dashboard.report", *arguments], env=environment, capture_output=True, text=True, check=False, encoding="utf-8")
+    if run.returncode:
+        raise ReportError(run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"python -m dashboard.report ended with exit code {run.returncode}.")
+    found = json.loads(run.stdout)
+    if issued_by is not None:
+        say_commands(settings, issued_by, [("report_issued", found["edition"])])
+    written: list[str] = found["files"]
+    return written

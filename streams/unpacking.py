@@ -1,0 +1,197 @@
+"""Records out of Kafka's batches, whatever a producer put into them: with bounded memory, and never an exception that ends the reading.
+
+aiokafka unpacks a whole batch at once, however much comes out of it, copies each record into a ConsumerRecord of eleven fields (half of its time,
+most of its memory), and ends at a header whose name is no UTF-8. Brokers check none of that.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import aiokafka
+import cramjam
+import numpy as np
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record._crecords import default_records, legacy_records
+from aiokafka.record.memory_records import MemoryRecords
+
+from streams.decoding import Unreadable
+from streams.events import MAX_RECORD_BYTES
+from streams.letters import CUT_BYTES, LARGEST_BYTES
+
+MAX_UNPACKED = 64 * 1024 * 1024
+MAX_RATIO = 64
+"""A batch may unpack to ``MAX_UNPACKED`` bytes, or to ``MAX_RATIO`` times its size where that is more. JSON of payments shrinks to a fifth at best."""
+
+CHUNK_BYTES = 16 * 1024 * 1024
+"""A fetch is handed over when so much of it has been unpacked; the rest is fetched again."""
+
+_RECORDS_AT, _COUNT_AT, _MAGIC_AT = 61, 57, 16
+
+
+class TooMuchError(Exception):
+    """A batch would take more memory than it may."""
+
+
+class PlainRecords(fetcher.PartitionRecords):
+    """What aiokafka decodes, as its decoder made it: offset, timestamp, key, value."""
+
+    def _consumer_record(self, _tp: object, record: Any) -> Any:  # noqa: ANN401
+        return record
+
+
+class Record(NamedTuple):
+    """A record that aiokafka's decoder could not make."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Batches:
+    """The batches that one fetch brought for a partition; says that there are no more once ``CHUNK_BYTES`` have been unpacked."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self.fetched = fetched
+        self.inner = MemoryRecords(fetched)
+        self.at = 0
+        self.unpacked = 0
+
+    def size_in_bytes(self) -> int:
+        """The length of what was fetched."""
+        return int(self.inner.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """Whether there is another batch to hand out."""
+        return self.unpacked < CHUNK_BYTES and bool(self.inner.has_next())
+
+    def next_batch(self) -> Any:  # noqa: ANN401  # what aiokafka iterates over
+        """The next batch."""
+        batch = self.inner.next_batch()
+        end = self.at + 12 + int.from_bytes(self.fetched[self.at + 8 : self.at + 12])
+        raw, self.at = memoryview(self.fetched)[self.at : end], end
+        return batch if batch.is_control_batch else Batch(batch, raw, self)
+
+
+class Batch:
+    """One batch of aiokafka's, from which every record comes, or one that stands for those that cannot."""
+
+    def __init__(self, inner: Any, raw: memoryview, batches: Batches) -> None:  # noqa: ANN401
+        self.inner = inner
+        self.raw = raw
+        self.batches = batches
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.inner, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        before = UNPACKED.bytes
+        try:
+            records = iter(self.inner)  # unpacks
+            self.batches.unpacked += max(UNPACKED.bytes - before, len(self.raw))
+            # Only a batch that is long enough can hold a record that is too long to be kept.
+            yield from records if UNPACKED.bytes - before < LARGEST_BYTES else map(cut, records)
+        except (TooMuchError, UnicodeDecodeError, CorruptRecordException, cramjam.DecompressionError) as error:
+            self.batches.unpacked += len(self.raw)
+            yield from self._instead(error)
+
+    def _instead(self, error: Exception) -> Iterator[Record]:
+        """All records once more, of which the reader skips those that it has; or one for all."""
+        if isinstance(error, UnicodeDecodeError) and self.raw[_MAGIC_AT] >= 2:
+            yield from without_headers(self.raw)
+            return
+        first, last = self.inner.base_offset, self.inner.next_offset - 1
+        reason = "too_large" if isinstance(error, TooMuchError) else "malformed"
+        detail = (
+            f"Kafka's batch of the offsets {first} to {last} cannot be unpacked: {error or type(error).__name__}. These are its bytes as the broker has them"
+        )
+        yield Record(last, int.from_bytes(self.raw[35:43], signed=True), 0, None, Unreadable(self.raw, reason, detail))
+
+
+def cut(record: Any) -> Any:  # noqa: ANN401  # a record of aiokafka's
+    """The record, or the beginning of one that is too long for the dead letters: so it does not wait in memory for being refused."""
+    value = record.value
+    if value is None or len(value) < LARGEST_BYTES:
+        return record
+    detail = f"{len(value)} bytes; at most {MAX_RECORD_BYTES}"
+    return Record(record.offset, record.timestamp or 0, record.timestamp_type or 0, record.key, Unreadable(value, "too_large", detail, keep=CUT_BYTES))
+
+
+def install() -> None:
+    """Let aiokafka unpack by what stands here; it finds its parts by these names. Nothing else in a worker's process reads with aiokafka."""
+    fetcher.PartitionRecords = PlainRecords
+    fetcher.MemoryRecords = Batches
+    for module in (default_records, legacy_records):
+        for name, decompress in DECOMPRESS.items():
+            if hasattr(module, name):
+                setattr(module, name, decompress)
+
+
+def without_headers(raw: memoryview) -> Iterator[Record]:
+    """Every record of a batch of Kafka's format 2, without its headers."""
+    codec = raw[22] & 7
+    names = {1: "gzip_decode", 2: "snappy_decode", 3: "lz4_decode", 4: "zstd_decode"}
+    data = memoryview(DECOMPRESS[names[codec]](raw[_RECORDS_AT:])) if codec else raw[_RECORDS_AT:]
+    base, first = int.from_bytes(raw[:8], signed=True), int.from_bytes(raw[27:35], signed=True)
+    at = 0
+    for _ in range(int.from_bytes(raw[_COUNT_AT:_RECORDS_AT])):
+        length, start = _varint(data, at)
+        since, at = _varint(data, start + 1)
+        delta, at = _varint(data, at)
+        key, at = _sized(data, at)
+        value, _ = _sized(data, at)
+        yield Record(base + delta, first + since, (raw[22] >> 3) & 1, key, value)
+        at = start + length
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """A number as Kafka and Protocol Buffers write it, in zigzag, and where it ends."""
+    number = shift = 0
+    while True:
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), at
+
+
+def _sized(data: memoryview, at: int) -> tuple[bytes | None, int]:
+    length, at = _varint(data, at)
+    return (None, at) if length < 0 else (bytes(data[at : at + length]), at + length)
+
+
+class Unpacked:
+    """How many bytes have been unpacked so far. One thread reads in a worker's process."""
+
+    bytes = 0
+
+
+UNPACKED = Unpacked()
+
+
+def _into(codec: Any) -> Callable[[Any], memoryview]:  # noqa: ANN401  # a module of cramjam
+    def decompress(packed: Any) -> memoryview:  # noqa: ANN401  # bytes or a view of them
+        room = max(MAX_UNPACKED, MAX_RATIO * len(packed))
+        # Pages that nothing is written to cost nothing, and what is written need not be copied.
+        target = np.empty(room, np.uint8)
+        try:
+            length = codec.decompress_into(packed, target)
+        except cramjam.DecompressionError as error:
+            if "whole buffer" not in str(error):
+                raise
+            raise TooMuchError(f"{len(packed)} bytes become more than {room}") from None
+        UNPACKED.bytes += length
+        return target.data[:length]
+
+    return decompress
+
+
+DECOMPRESS: dict[str, Callable[[Any], Any]] = {
+    "gzip_decode": _into(cramjam.gzip),
+    "lz4_decode": _into(cramjam.lz4),
+    "zstd_decode": _into(cramjam.zstd),
+    # Snappy makes at most 22 bytes of one: it needs no limit of its own.
+    "snappy_decode": aiokafka.codec.snappy_decode,
+}

@@ -1,0 +1,109 @@
+"""``onnuri worker`` with a fault: ``FAULT="kill committed 7" python -m tests.faulty_worker``.
+
+Our own functions are wrapped in this process only, so that nothing in them knows of faults. A fault is ``what where how``:
+
+- ``kill written 3``: kill -9 of itself at the third passing of ``written``;
+- ``raise decoded 2``: an exception at the second;
+- ``delay statement 0.5 300``: half a second at every passing from the 300th on, like a disk that has become slow.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Self
+
+from streams import cli
+from streams.letters import Letters
+from streams.line import Line
+from streams.transport import ChunkThread
+from warehouse import ingest, publishing
+
+STEPS = ("fetched", "decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
+"""Where a fault can be, in the order of a batch. The last four are publishing's."""
+
+
+class Fault:
+    """What happens where, and when."""
+
+    def __init__(self, what: str, where: str, how: str, since: str = "0") -> None:
+        assert where in STEPS, where
+        self.what, self.where, self.how, self.since = what, where, float(how), int(since)
+        self.passes = 0
+
+    def passed(self, where: str) -> None:
+        if where != self.where:
+            return
+        self.passes += 1
+        if self.what == "delay":
+            if self.passes == self.since:
+                print(f"slow from here on: {where}", file=sys.stderr, flush=True)
+            time.sleep(self.how if self.passes >= self.since else 0)
+        elif self.passes == self.how:
+            if self.what == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError(f"a fault at {where}")
+
+
+class Connection:
+    """A DuckDB connection that passes the steps of a transaction."""
+
+    def __init__(self, inner: Any, fault: Fault) -> None:
+        self.inner, self.fault = inner, fault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inner.close()
+
+    def cursor(self) -> "Connection":
+        return Connection(self.inner.cursor(), self.fault)
+
+    def execute(self, *arguments: Any, **named: Any) -> Any:
+        self.fault.passed("statement")
+        return self.inner.execute(*arguments, **named)
+
+    def begin(self) -> None:
+        self.inner.begin()
+        self.fault.passed("begun")
+
+    def commit(self) -> None:
+        self.fault.passed("written")
+        self.inner.commit()
+        self.fault.passed("committed")
+
+
+def install(fault: Fault) -> None:
+    """Wrap what the steps are named after."""
+
+    def wrap(owner: Any, name: str, before: str = "", after: str = "", result: Callable[[Any], Any] = lambda found: found) -> None:
+        function = getattr(owner, name)
+
+        @wraps(function)
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            fault.passed(before)
+            found = function(*arguments, **named)
+            fault.passed(after)
+            return result(found)
+
+        setattr(owner, name, wrapped)
+
+    wrap(ChunkThread, "_fetch_records", before="fetched")
+    wrap(ingest, "open_file", result=lambda connection: Connection(connection, fault))
+    wrap(Line, "_on_decoder", after="decoded")
+    wrap(Letters, "send_dead", after="letters")
+    wrap(ChunkThread, "_commit", before="telling")
+    wrap(publishing.Publisher, "_copy", before="file", after="copied")
+    wrap(publishing, "_replace", before="manifest", after="published")
+
+
+if __name__ == "__main__":
+    install(Fault(*os.environ["FAULT"].split()))
+    sys.argv[1:] = ["worker"]
+    cli.main()

@@ -1,0 +1,186 @@
+"""The HTTP API of a dashboard that really runs: what it answers, how it pages, and what it says of wrong questions."""
+
+import io
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import polars as pl
+import pytest
+
+from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
+from dashboard.api.endpoints import ENDPOINTS
+from dashboard.figures.incidents import incident_figures, known_incidents
+from dashboard.report.author import AuthorFiles
+from dashboard.report.gathering import gather
+from tests.dashboard_browser import served
+from tests.dashboard_data import LAUNCH, publish_launch_day
+from warehouse.reading import open_snapshot
+
+Get = Callable[..., SimpleNamespace]
+SPAN = {"from": "2025-03-01T09:00", "to": "2025-03-01T15:00"}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish_launch_day(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def address(published: Path) -> Iterator[str]:
+    with served(published) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def get(address: str) -> Get:
+    return lambda path, accept=None, method="GET", **query: fetched(address, path, accept, method, query)
+
+
+def fetched(address: str, path: str, accept: str | None, method: str, query: dict[str, Any], **headers: str) -> SimpleNamespace:
+    asked = f"{address}/api/v1/{path}{'?' + urlencode(query) if query else ''}"
+    request = urllib.request.Request(asked, method=method, headers={**({"Accept": accept} if accept else {}), **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return SimpleNamespace(status=answer.status, headers=answer.headers, body=answer.read())
+    except urllib.error.HTTPError as error:
+        return SimpleNamespace(status=error.code, headers=error.headers, body=error.read())
+
+
+def items(answer: SimpleNamespace) -> list[dict[str, Any]]:
+    assert answer.status == 200, answer.body
+    found: list[dict[str, Any]] = json.loads(answer.body)["items"]
+    return found
+
+
+def test_losses_are_those_of_the_page_and_of_the_report(get, published):
+    with open_snapshot(published) as snapshot:
+        shown = incident_figures(snapshot, next(one for one in known_incidents(snapshot) if one.incident_id == LAUNCH))
+        report = gather(snapshot, published, LAUNCH, AuthorFiles())
+    whole = items(get("loss", incident=LAUNCH))[0]
+    assert shown.loss is not None
+    assert {name: whole[name] for name in ("expected", "observed", "lost", "low", "high")} == {
+        name: round(getattr(shown.loss, name)) for name in ("expected", "observed", "lost", "low", "high")
+    }
+    regions = {row["name"]: row["lost"] for row in items(get("loss", incident=LAUNCH, by="region"))}
+    assert regions == dict(report.regions.select("name", pl.col("lost").cast(pl.Int64)).iter_rows())
+
+
+def test_sales_add_up_to_what_is_published(get, published):
+    with open_snapshot(published) as snapshot:
+        total = snapshot.sql("SELECT sum(approved_amount)::BIGINT FROM market_minute WHERE minute_at >= '2025-03-01' AND minute_at < '2025-03-01 06:00'").item()
+    for step in (5, 60):
+        assert sum(row["sales"] for row in items(get("sales", step=step, **SPAN))) == total
+    channels = [sum(row["sales"] for row in items(get("sales", scope="channel", name=name, **SPAN))) for name in ("card", "mobile")]
+    assert sum(channels) == total
+
+
+def test_pages_hold_every_row_once_and_end(get):
+    seen: list[str] = []
+    asked: str | None = "markets?limit=7"
+    while asked:
+        answer = get(asked.removeprefix("/api/v1/"))
+        seen += [row["market_id"] for row in items(answer)]
+        asked = json.loads(answer.body)["next"]
+    assert sorted(seen) == [f"M{number:03d}" for number in range(30)]
+
+
+def test_the_same_rows_come_as_json_csv_and_parquet(get):
+    rows = items(get("markets", limit=5))
+    csv, parquet = get("markets", accept=CSV, limit=5), get("markets", accept=PARQUET, limit=5)
+    assert pl.read_csv(io.BytesIO(csv.body)).rows() == pl.read_parquet(io.BytesIO(parquet.body)).rows() == [tuple(row.values()) for row in rows]
+    assert (csv.headers["X-Total-Count"], 'rel="next"' in csv.headers["Link"]) == ("30", True)
+
+
+def test_the_description_names_every_path_parameter_and_column(get):
+    described = json.loads(get("openapi.json").body)
+    assert set(described["paths"]) == {endpoint.path for endpoint in ENDPOINTS}
+    given = {"/loss": {"incident": LAUNCH}, "/sales": SPAN}
+    for path, operations in described["paths"].items():
+        answered = items(get(path.strip("/"), **given.get(path, {})))
+        schema = operations["get"]["responses"]["200"]["content"][JSON]["schema"]
+        assert set(answered[0]) == set(schema["properties"]["items"]["items"]["properties"]), path
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "parameter", "told"),
+    [
+        ("markets", {"limit": "0"}, "limit", "from 1 to 10000"),
+        ("markets", {"limit": "ten"}, "limit", "'ten'"),
+        ("markets", {"regoin": "x"}, "regoin", "Did you mean region?"),
+        ("sales", {}, "from", "needed"),
+        ("sales", {**SPAN, "step": "1441"}, "step", "1440"),
+        ("sales", {"from": "today", "to": "2025-03-01"}, "from", "ISO 8601"),
+        ("sales", {"from": "2025-03-01T10:00", "to": "2025-03-01T09:00"}, "to", "after from"),
+        ("sales", {"from": "2025-01-01", "to": "2025-03-01", "step": "1"}, "step", "20,000"),
+        ("sales", {**SPAN, "scope": "region"}, "name", "scope is region"),
+        ("sales", {**SPAN, "scope": "planet"}, "scope", "nation, region"),
+        ("loss", {"incident": LAUNCH, **SPAN}, "incident", "not both"),
+        ("loss", {"incident": LAUNCH, "level": "2"}, "level", "between 0 and 1"),
+        ("markets", [("region", "a"), ("region", "b")], "region", "more than once"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_told_by_its_name(get, path, query, parameter, told):
+    answer = get(f"{path}?{urlencode(query)}")
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["code"], error["parameter"]) == (400, "bad_parameter", parameter)
+    assert told in error["message"]
+
+
+def test_what_is_not_there_is_404_in_json_and_writing_is_not_allowed(get):
+    for path in ("loss?incident=nothing", "nothing", "markets/M001"):
+        answer = get(path)
+        assert (answer.status, json.loads(answer.body)["error"]["code"]) == (404, "not_found")
+    assert get("markets", method="POST").status == 405
+    assert get("markets", accept="image/png").status == 406
+
+
+def test_an_estimate_that_nothing_is_known_for_says_so(get):
+    answer = get("loss", **{"from": "2024-01-01T10:00", "to": "2024-01-01T12:00"})
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "no_estimate")
+
+
+def test_pages_and_api_share_one_port(get, address):
+    assert get("markets").status == 200
+    with urllib.request.urlopen(f"{address}/incidents", timeout=60) as page:
+        assert b"<html" in page.read()
+
+
+def test_where_nothing_is_published_it_says_so_and_with_a_token_it_asks_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONNURI_API_TOKEN", "s3cret")
+    with served(tmp_path) as address:
+        assert fetched(address, "markets", None, "GET", {}).status == 401
+        assert fetched(address, "openapi.json", None, "GET", {}, Authorization="Bearer wrong").status == 401
+        answer = fetched(address, "markets", None, "GET", {}, Authorization="Bearer s3cret")
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "nothing_published")
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        (None, JSON),
+        ("*/*", JSON),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", JSON),
+        ("text/csv", CSV),
+        ("text/*", CSV),
+        ("application/json;q=0.5, text/csv", CSV),
+        ("application/vnd.apache.parquet;q=0.9,text/csv;q=0.1", PARQUET),
+    ],
+)
+def test_the_form_is_the_one_the_caller_likes_best(header, form):
+    assert accepted(header) == form
+
+
+@pytest.mark.parametrize("header", ["image/png", "text/csv;q=0", "application/xml;q=much"])
+def test_a_caller_that_takes_none_of_the_forms_is_told_of_them(header):
+    with pytest.raises(NotAcceptableError, match="parquet"):
+        accepted(header)
+
+
+def test_names_in_an_address_may_be_korean(get):
+    assert {row["region"] for row in items(get(f"markets?region={quote('경기도')}"))} == {"경기도"}

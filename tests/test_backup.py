@@ -1,0 +1,240 @@
+"""Backups of a real DuckDB file: what is in them, what is put back, and what a damaged file says."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from streams.backups import Backups, answer_of, ask_for_backup, request_of
+from streams.settings import Settings
+from streams.standby import refuse_outdated, wait_for_warehouse
+from tests.events_data import NOON, chunk, payment
+from warehouse.backup import BackupError, back_up, copy_key, restore
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, open_file
+from warehouse.ingest import Source, Writer
+from warehouse.publishing import Publisher
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(warehouse=tmp_path / "line" / "w.duckdb")
+
+
+@pytest.fixture
+def writer(settings: Settings) -> Iterator[Writer]:
+    made = Writer(settings.warehouse, NOON)
+    yield made
+    made.close()
+
+
+def write(writer: Writer, low: int, high: int) -> None:
+    """Payments with the numbers from ``low``, which are their offsets, up to ``high``."""
+    writer.apply([chunk("payments", [payment(n + 1) for n in range(low, high)], first_offset=low)], NOON, lambda _: None)
+
+
+def state(path: Path) -> tuple[int, int, int]:
+    """Payments, what the minutes say of them, and the offset."""
+    with open_file(path) as opened:
+        found = opened.execute("SELECT (SELECT count(*) FROM payment), (SELECT sum(approved) FROM market_minute), (SELECT next_offset FROM source_offset)")
+        return found.fetchall()[0]
+
+
+def test_a_backup_while_batches_are_written_has_the_rows_of_its_offsets(writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 20_000)
+    copies = [tmp_path / f"{n}.duckdb" for n in range(3)]
+    done = threading.Event()
+
+    def write_on() -> None:
+        for low in itertools.count(20_000, 200):
+            write(writer, low, low + 200)
+            if done.is_set():
+                return
+
+    writing = threading.Thread(target=write_on)
+    writing.start()
+    with writer.connection.cursor() as cursor:
+        for copy in copies:
+            back_up(cursor, copy)
+    done.set()
+    writing.join()
+    for copy in copies:
+        assert [file.name for file in tmp_path.glob(f"{copy.name}*")] == [copy.name]
+        payments, approved, offset = state(copy)
+        assert payments == approved == offset >= 20_000
+    assert writer.sources()["payments", 0].next_offset > 20_000
+
+
+def test_a_backup_never_overwrites(writer: Writer, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(BackupError, match="exists already"):
+        back_up(writer.connection, tmp_path / "mine")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_backup_that_fails_leaves_nothing_behind_and_the_writer_goes_on(writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(writer, 0, 10)
+
+    def no_room(_: int) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_room)
+        with pytest.raises(OSError, match="No space"):
+            back_up(writer.connection, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    write(writer, 10, 20)
+    back_up(writer.connection, tmp_path / "copy")
+    assert state(tmp_path / "copy") == (20, 20, 20)
+
+
+def test_a_worker_answers_requests_and_says_why_it_cannot(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    backups = Backups(settings, writer)
+    request, answer = request_of(settings.warehouse), answer_of(settings.warehouse)
+    (tmp_path / "a file").touch()
+    for to, said in ((tmp_path / "copy", None), (tmp_path / "copy", "exists already"), (tmp_path / "a file" / "copy", "File exists"), (None, "to")):
+        request.write_text(json.dumps({"to": str(to)} if to else {}))
+        backups.once()
+        while request.exists():
+            time.sleep(0.01)
+        error = json.loads(answer.read_bytes())["error"]
+        assert error is None if said is None else said in error
+    backups.once()
+    backups.close()
+    assert state(tmp_path / "copy") == (10, 10, 10)
+
+
+def test_without_a_worker_the_command_copies_by_itself_the_key_too(settings: Settings, tmp_path: Path) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    write(writer, 0, 10)
+    writer.close()
+    key = settings.hmac_key()
+    ask_for_backup(settings, tmp_path / "copies" / "monday.duckdb", 1)
+    assert state(tmp_path / "copies" / "monday.duckdb") == (10, 10, 10)
+    copied = tmp_path / "copies" / "monday.key"
+    assert copied.read_bytes() == key
+    assert copied.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(settings: Settings, tmp_path: Path) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    write(writer, 0, 10)
+    key = settings.hmac_key()
+    back_up(writer.connection, tmp_path / "monday.duckdb")
+    assert copy_key(settings.warehouse, tmp_path / "monday.duckdb")
+    write(writer, 10, 30)
+    # As a kill leaves it: the last batch is in the log only.
+    log = settings.warehouse.with_name("w.duckdb.wal")
+    left = log.read_bytes()
+    writer.close()
+    log.write_bytes(left)
+    settings.warehouse.with_suffix(".key").write_bytes(b"another")
+    aside = restore(tmp_path / "monday.duckdb", settings.warehouse, NOON)
+    assert sorted(path.name.split(".before-")[0] for path in aside) == ["w.duckdb", "w.key"] or len(aside) == 3
+    assert state(settings.warehouse) == (10, 10, 10)
+    assert settings.hmac_key() == key
+    assert state(tmp_path / "monday.duckdb") == (10, 10, 10)
+
+
+def test_nothing_is_restored_under_a_running_worker_or_from_what_is_no_backup(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    back_up(writer.connection, tmp_path / "monday.duckdb")
+    (tmp_path / "junk").write_bytes(random.Random(1).randbytes(50_000))
+    code = "import sys; from pathlib import Path; from datetime import datetime; from warehouse.backup import restore; restore(*map(Path, sys.argv[1:]), datetime.now())"
+    held = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "monday.duckdb", settings.warehouse], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
+    )
+    assert WarehouseBusyError.__name__ in held.stderr
+    writer.close()
+    with pytest.raises(WarehouseDamagedError):
+        restore(tmp_path / "junk", settings.warehouse, NOON)
+    with pytest.raises(BackupError, match="no file"):
+        restore(tmp_path / "none", settings.warehouse, NOON)
+    assert state(settings.warehouse) == (10, 10, 10)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a writer that was killed: half of the batches in the file, half in its log."""
+    path = tmp_path_factory.mktemp("killed") / "w.duckdb"
+    code = (
+        "import os, sys; from pathlib import Path; from tests.events_data import NOON; from tests.test_backup import write; from warehouse.ingest import Writer\n"
+        "writer = Writer(Path(sys.argv[1]), NOON)\n"
+        "for low in range(0, 1_200, 100):\n"
+        "    write(writer, low, low + 100)\n"
+        "    if low == 600: writer.connection.execute('CHECKPOINT')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], cwd=Path(__file__).parents[1], check=False)
+    assert path.with_name("w.duckdb.wal").stat().st_size > 10_000
+    return path
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_file_or_log_is_refused_in_words_or_gives_an_earlier_state_whole(killed: Path, tmp_path: Path, seed: int) -> None:
+    for file in killed.parent.glob("w.duckdb*"):
+        shutil.copy(file, tmp_path)
+    chance = random.Random(seed)
+    hurt = tmp_path / chance.choice(["w.duckdb", "w.duckdb.wal"])
+    content = bytearray(hurt.read_bytes())
+    where = chance.randrange(len(content))
+    match chance.choice(["cut", "flip", "gone"] if hurt.suffix == ".wal" else ["cut", "flip"]):
+        case "cut":
+            hurt.write_bytes(content[:where])
+        case "flip":
+            content[where : where + 8] = bytes(byte ^ 0xFF for byte in content[where : where + 8])
+            hurt.write_bytes(content)
+        case "gone":
+            hurt.unlink()
+    found, refused = None, ""
+    try:
+        found = state(tmp_path / "w.duckdb")
+    except (WarehouseDamagedError, duckdb.Error) as error:
+        refused = str(error)
+    if found:
+        assert found[0] == found[1] == found[2] in range(700, 1_201)
+    else:
+        # A block of rows that is read later says so when it is read.
+        assert "onnuri restore" in refused or "Corrupt" in refused
+
+
+@pytest.mark.parametrize("left", ["nothing", "the log", "a file without rows"])
+def test_a_warehouse_that_is_gone_does_not_silently_begin_anew(settings: Settings, left: str) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    Publisher(writer.connection, settings.published_folder).publish(NOON, NOON, {}, {})
+    writer.close()
+    settings.warehouse.unlink()
+    if left == "a file without rows":
+        open_file(settings.warehouse).close()
+    if left == "the log":
+        settings.warehouse.with_name("w.duckdb.wal").write_bytes(b"left over")
+    for _ in range(2):
+        with pytest.raises(WarehouseDamagedError, match="onnuri restore"):
+            wait_for_warehouse(settings)
+    # Who means it says so by moving away what was published.
+    shutil.rmtree(settings.published_folder)
+    settings.warehouse.with_name("w.duckdb.wal").unlink(missing_ok=True)
+    wait_for_warehouse(settings).close()
+
+
+def test_a_backup_that_kafka_cannot_bring_up_to_date_is_refused_with_the_missing_ranges() -> None:
+    at = {("payments", n): Source(next_offset=100, topic_id=None, event_time_max=None) for n in range(5)}
+    kafka = {
+        ("x.payments", 0): (500, 300),  # read by a newer state up to 500, and kept from 300 on: 100 to 300 are gone
+        ("x.payments", 1): (500, 100),  # all there
+        ("x.payments", 2): (100, 300),  # gone, but never read: a loss that nothing mends
+        ("x.payments", 3): (200, 300),  # of what is gone, up to 200 was read
+    }
+    with pytest.raises(WarehouseOutdatedError, match=r"payments/0 offsets 100 to 300; payments/3 offsets 100 to 200 \(.*ONNURI_ACCEPT_LOSS=true"):
+        refuse_outdated(at, kafka, "x.{}".format)
+    refuse_outdated(at, {key: kafka[key] for key in (("x.payments", 1), ("x.payments", 2))}, "x.{}".format)

@@ -1,0 +1,59 @@
+"""The benchmarks of launch, net and time count what they say, and fail where a claim is not held."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmarks import estimate, launch, net
+from benchmarks._pictures import HELD, MISSED, draw_intervals
+
+
+def test_a_method_is_scored_by_what_it_holds_and_by_its_width() -> None:
+    rows = [(1, 2.0, "one", 50.0, 100.0, 40.0, 60.0), (2, 2.0, "one", 70.0, 100.0, 40.0, 60.0)]
+    found = pl.DataFrame(rows, schema=["seed", "factor", "method", "true", "full", "low", "high"], orient="row")
+    row = launch.table(found).row(0, named=True)
+    assert (row["seeds"], row["covered"], row["width"]) == (2, 1, 20)
+    # ten beyond the end cost 2 / 0.1 times ten
+    assert row["winkler"] == pytest.approx((20 + 20 + 200) / 2)
+
+
+def test_the_true_factor_of_a_world_is_drawn_anew_for_each_seed_and_is_in_its_demand() -> None:
+    worlds = [launch.world(seed, 0.01) for seed in range(30)]
+    factors = [factor for _, factor in worlds]
+    assert len(set(factors)) == 30
+    assert all(launch.LOW <= factor <= launch.HIGH for factor in factors)
+    assert all(scenario.launch is not None and scenario.launch.pent_up == (factor, factor) for scenario, factor in worlds)
+    assert sum(factor < 2**0.5 for factor in factors) in range(8, 23)
+
+
+def test_worlds_of_the_net_tell_neither_purchase_nor_attempt() -> None:
+    scenario, start, end = net.world(3, 0.01)
+    assert not scenario.platform.sends_purchase_id
+    assert scenario.incident[0].starts_at == start < end == scenario.incident[0].ends_at
+
+
+def test_ways_to_the_net_are_compared_with_the_truth() -> None:
+    ways = {"ours": [110.0, 190.0], "knowing_gross": [100.0, 200.0], "gross_estimate": [150.0, 300.0], "without_others": [90.0, 180.0]}
+    shown = net.table(pl.DataFrame({"net": [100.0, 200.0], **ways}))
+    assert shown["bias"].to_list() == pytest.approx([0, 0, 50, -10])
+    assert shown["within 10 %"].to_list() == pytest.approx([100, 100, 0, 100])
+
+
+def test_a_bootstrap_of_a_share_holds_it() -> None:
+    low, high = net.bootstrap(np.array([True] * 54 + [False] * 6))
+    assert low < 90 < high
+
+
+def test_an_interval_that_misses_is_drawn_in_red(tmp_path: Path) -> None:
+    draw_intervals(tmp_path / "p.svg", "title", "below", [(50.0, 40.0, 60.0), (70.0, 40.0, 60.0), (55.0, 40.0, 60.0)])
+    drawn = (tmp_path / "p.svg").read_text(encoding="utf-8")
+    assert drawn.count(HELD) == 2
+    assert drawn.count(MISSED) == 1
+
+
+def test_an_estimate_that_takes_too_long_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert estimate.main(["--markets", "20", "--turns", "1", "--most", "1000"]) == 0
+    assert estimate.main(["--markets", "20", "--turns", "1", "--most", "0"]) == 1
+    assert "Expected at most" in capsys.readouterr().err

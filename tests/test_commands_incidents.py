@@ -1,0 +1,132 @@
+"""Incidents declared, corrected and merged by people: applied once, refused with a reason, never undone by detection."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.events_data import NOON, chunk, failure, ms, payment
+from warehouse.closing import Closing
+from warehouse.commands import PayloadError, parse
+from warehouse.connection import frame
+from warehouse.ingest import Writer
+from warehouse.telling import tell
+
+MARK, MINUTE = NOON.replace(tzinfo=None), timedelta(minutes=1)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    made = Writer(tmp_path / "w.duckdb", NOON)
+    yield made
+    made.close()
+
+
+class Ops:
+    """A person at the command line."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer, self.said = writer, 0
+
+    def say(self, kind: str, **payload: Any) -> str:
+        number = self.said
+        self.said += 1
+        said = {"command_id": f"c{number}", "occurred_at": ms(NOON) + number, "actor": "ops", "kind": kind, "payload": payload}
+        self.writer.apply([chunk("commands", [said], first_offset=number)], NOON, lambda _: None)
+        return str(self.writer.connection.sql("SELECT outcome FROM command ORDER BY occurred_at").fetchall()[-1][0])
+
+    def declare(self, onset: str, ended: str | None = None, **more: Any) -> str:
+        self.say("incident_declared", **{"scope": "nation", "onset_at": onset, "ended_at": ended, **more})
+        return str(self.writer.connection.sql("SELECT incident_id FROM incident WHERE kind = 'declared' ORDER BY rowid").fetchall()[-1][0])
+
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        return frame(self.writer.connection, "SELECT * FROM incident WHERE incident_id = $id", {"id": incident_id}).row(0, named=True)
+
+
+def outage(writer: Writer) -> None:
+    """Half an hour of ten payments a minute, then half an hour in which four of five fail, then as before."""
+    payments, failures = [], []
+    for number in range(1000):
+        at = number // 10
+        (failures if 30 <= at < 60 and number % 5 else payments).append(
+            (payment, failure)[30 <= at < 60 and bool(number % 5)](number, occurred_at=ms(NOON + at * MINUTE))
+        )
+    writer.apply(
+        [chunk("payments", payments, now=NOON + 100 * MINUTE), chunk("errors", failures, now=NOON + 100 * MINUTE)], NOON + 100 * MINUTE, lambda _: None
+    )
+
+
+def test_a_declared_incident_keeps_who_said_it_its_scope_and_note(writer: Writer) -> None:
+    ops = Ops(writer)
+    name = ops.declare("2025-03-01T10:00+09:00", scope="region", scope_name="대구광역시", note="전화 문의 폭주")
+    found = ops.incident(name)
+    assert (found["kind"], found["scope"], found["scope_name"], found["onset_at"]) == ("declared", "region", "대구광역시", datetime(2025, 3, 1, 1))
+    assert found["declared_by"]
+    assert "전화 문의 폭주" in found["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "said"),
+    [
+        ("incident_declared", {"scope": "planet", "onset_at": "2025-03-01T10:00+09:00"}, "scope"),
+        ("incident_declared", {"scope": "region", "onset_at": "2025-03-01T10:00+09:00"}, "scope_name is ''"),
+        ("incident_declared", {"scope": "nation", "scope_name": "x", "onset_at": "2025-03-01T10:00+09:00"}, "scope_name is 'x'"),
+        ("incident_corrected", {"incident_id": "i", "scope": "issuer"}, "scope_name is ''"),
+        ("incident_merged", {"incident_id": "i"}, "into"),
+    ],
+)
+def test_a_scope_that_cannot_be_is_refused_with_a_reason(kind: str, payload: dict[str, Any], said: str) -> None:
+    with pytest.raises(PayloadError, match=said):
+        parse(kind, json.dumps(payload))
+
+
+def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> None:
+    ops = Ops(writer)
+    name = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T12:00+09:00", note="first")
+    assert ops.say("incident_corrected", incident_id=name, onset_at="2025-03-01T09:40+09:00", scope="channel", scope_name="card", note="logs") == "applied"
+    found = ops.incident(name)
+    assert (found["onset_at"], found["ended_at"]) == (datetime(2025, 3, 1, 0, 40), datetime(2025, 3, 1, 3))
+    assert (found["scope"], found["scope_name"], found["version"]) == ("channel", "card", 2)
+    assert "logs" in found["evidence"]
+
+
+def test_a_merged_incident_is_part_of_the_other_which_lasts_as_long_as_both(writer: Writer) -> None:
+    ops = Ops(writer)
+    first = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T11:00+09:00")
+    second = ops.declare("2025-03-01T10:30+09:00", "2025-03-01T13:00+09:00")
+    assert ops.say("incident_merged", incident_id=second, into=first) == "applied"
+    assert ops.incident(second)["merged_into"] == first
+    assert (ops.incident(first)["onset_at"], ops.incident(first)["ended_at"]) == (datetime(2025, 3, 1, 1), datetime(2025, 3, 1, 4))
+    told: list[Any] = []
+    tell(writer.connection, told.extend)
+    assert [change["action"] for change in told] == ["declared", "declared", "merged", "corrected"]
+
+
+def test_incidents_cannot_vanish_into_each_other(writer: Writer) -> None:
+    ops = Ops(writer)
+    first, second, third = (ops.declare(f"2025-03-01T1{n}:00+09:00", f"2025-03-01T1{n}:30+09:00") for n in range(3))
+    ops.say("incident_merged", incident_id=second, into=first)
+    assert ops.say("incident_merged", incident_id=first, into=second).startswith("that one is merged into")
+    assert ops.say("incident_merged", incident_id=second, into=third).startswith("it is merged into")
+    ops.say("incident_merged", incident_id=first, into=third)
+    assert ops.incident(second)["merged_into"] == third
+    assert writer.connection.sql("SELECT count(*) FROM incident WHERE merged_into IS NULL").fetchall() == [(1,)]
+
+
+def test_detection_goes_on_from_a_correction_and_does_not_open_what_was_merged_again(writer: Writer) -> None:
+    outage(writer)
+    closing = Closing(writer, MINUTE, raw_days=35)
+    closing.close(MARK + 45 * MINUTE)
+    ((found,),) = writer.connection.sql("SELECT incident_id FROM incident").fetchall()
+    ops = Ops(writer)
+    ops.say("incident_corrected", incident_id=found, onset_at=(NOON + 25 * MINUTE).isoformat())
+    mine = ops.declare((NOON + 20 * MINUTE).isoformat())
+    ops.say("incident_merged", incident_id=found, into=mine)
+    closing.close(MARK + 99 * MINUTE)
+    assert {row[0] for row in writer.connection.sql("SELECT incident_id FROM incident").fetchall()} == {found, mine}
+    detected = ops.incident(found)
+    assert (detected["onset_at"], detected["merged_into"]) == (MARK + 25 * MINUTE, mine)
+    assert MARK + 55 * MINUTE <= detected["ended_at"] <= MARK + 70 * MINUTE

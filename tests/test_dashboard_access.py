@@ -1,0 +1,43 @@
+"""Who may look and who may enter something, with and without an identity provider."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import access
+from dashboard.command import command
+from dashboard.settings import DashboardSettings
+from tests.dashboard_data import publish_launch_day
+from tests.test_dashboard_pages import words
+
+SETTINGS = DashboardSettings.read({"ONNURI_ANALYSTS": "Analyst@example.org, second@example.org"})
+PROVIDER = {
+    "redirect_uri": "http://127.0.0.1:8501/oauth2callback",
+    "cookie_secret": "not secret",
+    "client_id": "onnuri",
+    "client_secret": "not secret",
+    "server_metadata_url": "http://127.0.0.1:1/.well-known/openid-configuration",
+}
+
+
+def test_without_a_provider_whoever_looks_may_enter_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "configured", lambda: False)
+    assert access.may_say(SETTINGS)
+
+
+@pytest.mark.parametrize(("address", "may"), [("analyst@EXAMPLE.org", True), ("second@example.org", True), ("viewer@example.org", False), ("", False)])
+def test_where_people_sign_in_only_analysts_may_enter_something(address: str, may: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    monkeypatch.setattr(access, "configured", lambda: True)
+    monkeypatch.setattr(access, "name", lambda: address)
+    assert access.may_say(SETTINGS) is may
+
+
+def test_nobody_sees_a_page_before_signing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
+    app = AppTest.from_file(str(Path(command()[4])), default_timeout=60)
+    app.secrets["auth"] = PROVIDER
+    app.run()
+    assert "로그인이 필요합니다" in words(app)
+    assert "오늘 결제액" not in words(app)
+    assert [button.label for button in app.button] == ["로그인"]

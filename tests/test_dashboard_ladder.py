@@ -1,0 +1,195 @@
+"""From gross to merchants' loss, methods side by side, the course of an incident, concentration: pure figures of the incident's page."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+
+from dashboard.figures.concentration import concentration_of
+from dashboard.figures.course import course_of, rules_of
+from dashboard.figures.incidents import Incident
+from dashboard.figures.ladder import Scenario, ladder_of
+from dashboard.figures.markets import digits_of, next_market_day
+from dashboard.figures.methods import methods_of
+from dashboard.figures.rates import PurchaseOutcomes
+from dashboard.formatting import SEOUL
+from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
+from warehouse.losses import LossAccount
+
+NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
+SURVEY = Share(0.25, 0.1, 0.5)
+CLAIMS = pl.DataFrame({"source": ["신문", "부처"], "amount": [10_000_000_000, 500]})
+
+
+def loss(expected: float = 2_000, observed: float = 800, half: float = 400) -> LossEstimate:
+    lost, empty = expected - observed, pl.DataFrame()
+    return LossEstimate(
+        expected,
+        observed,
+        lost,
+        lost - half,
+        lost + half,
+        empty,
+        empty,
+        empty,
+        Remark("method", {"interval": Remark("interval_t", {"windows": 12})}),
+        [],
+        NOON,
+        NOON,
+        0.9,
+    )
+
+
+def account(
+    lost: float = 600,
+    back: float | None = 0.0,
+    survey: Share | None = None,
+    claims: pl.DataFrame | None = None,
+    launch: LaunchScenario | None = None,
+    **figures: float,
+) -> LossAccount:
+    """A loss of 1,200 of which attempts show ``lost``; of these the share ``back`` came back after the end."""
+    gross = loss(**figures)
+    attempts = AttemptsEstimate(10, 0, lost, lost, lost, None, lost, lower_bound=True, unseen=None, warnings=[])
+    interval = (gross.lost, gross.low, gross.high)
+    made_up = None if back is None else Share(back, back, back)
+    net = None if made_up is None else NetEstimate(*net_shortfall(*interval, made_up), made_up, 0.5, [])
+    found = reconcile(interval, attempts=attempts, net=(net.value, net.low, net.high) if net else None, substitution=survey, claims=claims)
+    return LossAccount(gross, attempts, net, survey, None, found, launch)
+
+
+def test_each_step_begins_where_the_one_before_ended() -> None:
+    ladder = ladder_of(account(back=0.25, survey=SURVEY), Scenario())
+    assert ladder.gross.value == 2_000 - 800
+    assert ladder.made_up == 0.25 * 1_200
+    assert ladder.net.value == ladder.gross.value - ladder.made_up
+    assert ladder.merchants.value == pytest.approx(ladder.net.value * 0.75)
+    assert ladder.substituted == pytest.approx(ladder.net.value * 0.25)
+
+
+def test_the_default_scenario_gives_the_figures_of_the_account() -> None:
+    known = account(back=0.25, survey=SURVEY)
+    ladder = ladder_of(known, Scenario())
+    assert known.net is not None
+    assert (ladder.net.value, ladder.net.low, ladder.net.high) == (known.net.value, known.net.low, known.net.high)
+    merchants = next(figure for figure in known.reconciliation.figures if figure.method == "merchants_loss")
+    assert (ladder.merchants.value, ladder.merchants.low, ladder.merchants.high) == pytest.approx((merchants.value, merchants.low, merchants.high))
+
+
+def test_without_a_survey_the_merchants_loss_is_a_range_and_no_figure() -> None:
+    ladder = ladder_of(account(), Scenario())
+    assert ladder.merchants.value is None
+    assert (ladder.merchants.low, ladder.merchants.high) == (0.0, ladder.net.high)
+    assert ladder.substituted is None
+
+
+def test_without_a_net_nothing_is_taken_off_the_gross() -> None:
+    ladder = ladder_of(account(back=None), Scenario())
+    assert ladder.back is None
+    assert ladder.net == ladder.gross
+
+
+def test_twice_the_demand_doubles_what_was_expected_and_not_what_was_paid() -> None:
+    ladder = ladder_of(account(), Scenario(demand=2.0))
+    assert ladder.expected == 4_000
+    assert ladder.gross.value == 4_000 - 800
+    assert ladder.gross.high - ladder.gross.value == pytest.approx(2 * 400)
+
+
+def test_unseen_purchases_that_came_back_are_taken_off_the_net() -> None:
+    none, half = (ladder_of(account(lost=600), Scenario(unseen_back=share)) for share in (0.0, 0.5))
+    assert none.unseen == 1_200 - 600
+    assert none.net.value == 1_200
+    assert half.net.value == pytest.approx(1_200 - 300)
+
+
+def test_a_window_that_gained_has_no_share_to_take_off() -> None:
+    ladder = ladder_of(account(back=0.5, expected=500, observed=800), Scenario())
+    assert ladder.gross.value == -300
+    assert ladder.made_up == 0
+    assert ladder.net == ladder.gross
+
+
+def test_a_slider_wins_over_the_survey() -> None:
+    assert ladder_of(account(survey=SURVEY), Scenario(substitution=1.0)).merchants.value == 0
+
+
+def test_sliders_that_nobody_moved_change_no_digit() -> None:
+    known = account(back=0.254, survey=Share(0.333, 0.1, 0.5))
+    plain = ladder_of(known, Scenario())
+    assert ladder_of(known, Scenario.moved(1.0, plain.substitution_percent, plain.back_percent, plain)) == plain
+    assert Scenario.moved(2.0, 10.0, 20.0, plain) == Scenario(2.0, 0.1, 0.2)
+
+
+def test_a_slider_at_nothing_is_an_assumption_where_nobody_knows() -> None:
+    plain = ladder_of(account(), Scenario())
+    assert plain.substitution is None
+    assert ladder_of(account(), Scenario.moved(1.0, 0.0, 0.0, plain)).merchants.value == plain.net.value
+
+
+def test_claims_stand_beside_the_merchants_loss_and_say_whether_they_lie_within_it() -> None:
+    found = methods_of(account(claims=CLAIMS), None)
+    assert [(method.source, method.within) for method in found if method.about == "claim"] == [("신문", False), ("부처", True)]
+
+
+def test_failed_attempts_are_a_lower_bound_without_an_interval() -> None:
+    bound = next(method for method in methods_of(account(lost=600), None) if method.about == "bound")
+    assert (bound.value, bound.low, bound.high) == (600, None, None)
+
+
+def test_the_padded_window_stands_beside_the_estimate() -> None:
+    assert [method.name for method in methods_of(account(), loss(expected=2_100))][:2] == ["counterfactual", "padded"]
+
+
+def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:
+    minutes = [timedelta(minutes=minute) for minute in range(0, 40, 10)]
+    steps = pl.DataFrame({"at": [NOON + span for span in minutes], "inside": [True, True, True, False], "failure_rate": [0.2, None, 0.6, 0.9]})
+    notices = pl.DataFrame({"announced_at": [NOON + timedelta(minutes=15), NOON - timedelta(days=1)]})
+    told = course_of(NOON, NOON + minutes[1], NOON + minutes[3], None, notices, steps)
+    assert [step.what for step in told] == ["onset", "detection", "notice", "peak", "last_seen"]
+    assert told[3].at == NOON + minutes[2]
+    untold = course_of(NOON, NOON + minutes[1], None, NOON + minutes[3], notices.clear(), steps)
+    assert [(step.what, step.at) for step in untold][-1] == ("notice", None)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "exceeded"), [(10, [False, False, False]), (11, [True, False, False]), (31, [True, True, False]), (181, [True, True, True])]
+)
+def test_rules_count_from_the_onset(minutes: int, exceeded: list[bool]) -> None:
+    assert [rule.exceeded for rule in rules_of(NOON, NOON + timedelta(minutes=minutes))] == exceeded
+
+
+def test_concentration_leaves_out_markets_that_gained() -> None:
+    found = concentration_of(pl.Series([60.0, 20.0, 20.0, -500.0]))
+    assert found is not None
+    assert (found.hit, found.half, found.largest) == (3, 1, 1.0)
+    assert concentration_of(pl.Series([-1.0, 0.0])) is None
+
+
+def test_a_purchase_counts_once_however_often_it_was_tried() -> None:
+    outcomes = PurchaseOutcomes(approved=90, failed_first=30, recovered=20)
+    assert outcomes.purchases == 100
+    assert outcomes.first_failure == 0.3
+    assert outcomes.final_failure == 0.1
+
+
+def test_market_days_follow_the_last_digits_of_the_day() -> None:
+    assert digits_of("2,7") == (2, 7)
+    assert next_market_day("2,7", datetime(2025, 3, 1).date()) == datetime(2025, 3, 2).date()
+    assert next_market_day("5,0", datetime(2025, 2, 26).date()) == datetime(2025, 3, 5).date()
+    assert next_market_day(None, NOON.date()) is None
+
+
+def test_a_launch_stands_beside_the_estimate_as_a_range_without_a_figure() -> None:
+    launch = LaunchScenario(
+        1_000, 800, pl.DataFrame(), -300, 3_200, 0.5, 4.0, None, Remark("launch", {"days": 14}), [Remark("launch_few_days", {"days": 4})], 0.9, 0.1
+    )
+    found = next(method for method in methods_of(account(launch=launch), None) if method.name == "launch")
+    assert (found.value, found.low, found.high) == (None, -300, 3_200)
+    assert found.remarks == launch.warnings
+
+
+@pytest.mark.parametrize(("scope", "known"), [("nation", True), ("market", True), ("issuer", False), ("service", False)])
+def test_an_incident_of_an_issuer_or_a_service_has_no_sales_of_its_own(scope: str, known: bool) -> None:  # noqa: FBT001
+    incident = Incident("i1", "failure_rate", scope, "", NOON, None, None, None, None, None)
+    assert incident.sales_known is known

@@ -1,0 +1,87 @@
+"""What a person says on a page reaches the topic ``commands`` as the contract wants it, and nothing is said where it cannot be."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from streamlit.testing.v1 import AppTest
+
+from dashboard import saying
+from dashboard.settings import DashboardSettings
+from streams.events import Command
+from streams.settings import Settings
+from streams.topics import ensure_topics
+from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.test_dashboard_pages import shown, words
+from warehouse.commands import PayloadError, parse
+
+CLAIM = {"source": "어느 신문", "amount": 10_000_000_000, "note": "", "incident_id": "i1"}
+
+
+def said_in(bootstrap: str, prefix: str) -> list[Command]:
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    place = TopicPartition(f"{prefix}commands", 0)
+    consumer.assign([place])
+    end = consumer.end_offsets([place])[place]
+    found: list[Command] = []
+    while consumer.position(place) < end:
+        found += [msgspec.json.decode(record.value, type=Command) for records in consumer.poll(1000).values() for record in records]
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def line(kafka, topics) -> DashboardSettings:
+    ensure_topics(Settings.read(kafka=kafka.bootstrap, topic_prefix=topics))
+    return DashboardSettings(Path("unused"), "ko", kafka.bootstrap, topics)
+
+
+def test_what_is_said_is_a_command_with_who_and_when(line: DashboardSettings) -> None:
+    before = datetime.now(UTC)
+    command_id = saying.say(line, "분석 담당", "claim_entered", CLAIM)
+    (found,) = said_in(line.kafka, line.topic_prefix)
+    assert (found.command_id, found.actor, found.kind, found.payload) == (command_id, "분석 담당", "claim_entered", CLAIM)
+    assert before.timestamp() * 1000 - 1 <= found.occurred_at <= datetime.now(UTC).timestamp() * 1000
+    parse(found.kind, json.dumps(found.payload))
+
+
+def test_what_would_be_refused_is_not_sent(line: DashboardSettings) -> None:
+    with pytest.raises(PayloadError, match="amount"):
+        saying.say(line, "분석 담당", "claim_entered", {**CLAIM, "amount": -1})
+    assert said_in(line.kafka, line.topic_prefix) == []
+
+
+def test_without_a_broker_nothing_is_reachable() -> None:
+    assert not saying.reachable(DashboardSettings(Path(), "ko", "127.0.0.1:1,nonsense"))
+    assert not saying.reachable(DashboardSettings(Path(), "ko", ""))
+
+
+def form(app: AppTest, kind: str, **fields: object) -> AppTest:
+    app.selectbox(key="say").set_value(kind).run()
+    for key, value in fields.items():
+        widget = next(widget for widget in (*app.text_input, *app.number_input, *app.text_area) if widget.key == key)
+        widget.set_value(value)
+    return app
+
+
+def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
+    monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
+    monkeypatch.setenv("ONNURI_TOPIC_PREFIX", line.topic_prefix)
+    app, _ = shown("incidents", "ko")
+    form(app, "survey_entered", survey_label="상인 조사", survey_low=10.0, survey_substitution=30.0, survey_high=50.0)
+    app.button[0].click().run()
+    assert "등록자 이름이 필요합니다" in words(app)
+    assert said_in(line.kafka, line.topic_prefix) == []
+    next(widget for widget in app.text_input if widget.label == "등록자 이름").set_value("분석 담당")
+    app.button[0].click().run()
+    assert "보냈습니다" in words(app)
+    (found,) = said_in(line.kafka, line.topic_prefix)
+    assert found.payload == {"label": "상인 조사", "low": 0.1, "substitution": 0.3, "high": 0.5, "note": "", "incident_id": LAUNCH}
+    form(app, "span_excluded", excluded_label="훈련")
+    app.button[0].click().run()
+    assert "받아들일 수 없습니다" in words(app)
+    assert len(said_in(line.kafka, line.topic_prefix)) == 1

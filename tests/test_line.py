@@ -1,0 +1,189 @@
+"""The line without Kafka: what is read again, and what two seeks at once do. The brokers' answers are made up."""
+
+import asyncio
+import random
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiokafka.util import commit_structure_validate
+from faust.types import TP
+
+from streams.letters import Letters
+from streams.line import Line
+from streams.settings import Settings
+from streams.transport import ChunkConsumer, ChunkThread, Fetched, Start
+from tests.events_data import NOON, encoded, ms, payment
+from warehouse.closing import Closing
+from warehouse.ingest import MARGIN, Writer
+
+TOPIC = TP("payments", 0)
+
+
+class Brokers:
+    """A consumer that only tells where logs begin and end, and is asked to seek."""
+
+    def __init__(self) -> None:
+        self.starts = {TOPIC: 0}
+        self.ends = {TOPIC: 1_000}
+        self.seeks = 0
+        self.pauses: Iterator[float] = iter(())
+
+    async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
+        await asyncio.sleep(next(self.pauses, 0))
+        return {tp: self.starts[tp] for tp in tps}
+
+    async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
+        return {tp: self.ends[tp] for tp in tps}
+
+    async def perform_seek(self) -> None:
+        self.seeks += 1
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    settings = Settings(warehouse=tmp_path / "w.duckdb", batch_seconds=0.01)
+    made = Line(settings, Writer(settings.warehouse, NOON), Letters(settings))
+    yield made
+    made.close()
+
+
+def fetched(epoch: int, sequence: int, first_offset: int, *events: dict[str, Any]) -> Fetched:
+    return Fetched.of(
+        TOPIC, epoch, sequence, [SimpleNamespace(offset=first_offset + n, timestamp=ms(NOON), key=None, value=encoded(event)) for n, event in enumerate(events)]
+    )
+
+
+async def carried(line: Line, brokers: Brokers, chunk: Fetched) -> None:
+    """Decode and write one chunk, as agents and tasks do."""
+    await line.put(chunk)
+    await line.write(await line.next_batch(), cast("ChunkConsumer", brokers))
+
+
+async def sought(line: Line, brokers: Brokers) -> Start:
+    return await line.start_offsets({TOPIC}, cast("ChunkConsumer", brokers), {"payments": "id"})
+
+
+def counts(line: Line) -> tuple[int, int]:
+    """Payments that minutes count, and the offset."""
+    found = line.writer.connection.execute("SELECT coalesce(sum(approved), 0), (SELECT next_offset FROM source_offset) FROM market_minute").fetchall()
+    return found[0]
+
+
+@pytest.mark.parametrize("retired", ["before it was written", "within the margin"])
+def test_a_chunk_that_was_decoded_before_what_it_may_repeat_was_let_go_is_read_again(line: Line, retired: str) -> None:
+    old = payment(1, occurred_at=ms(NOON))
+    days = timedelta(days=line.settings.raw_days)
+    # The limit moves by an hour: what lies under it is refused, but still kept. Or by so much that the first event is gone.
+    later = NOON + days + (MARGIN + timedelta(hours=2) if retired == "before it was written" else timedelta(hours=2))
+
+    letters: list[str] = []
+    line.letters.send_dead = lambda refused: letters.extend(one.reason for _, _, one in refused)  # type: ignore[method-assign]
+
+    async def play() -> tuple[int, tuple[int, int]]:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, old))
+        await line.put(fetched(start.epoch, 2, 1, old))
+        batch = await line.next_batch()
+        # Decoded while the limit was another one, written after it moved.
+        closing = Closing(line.writer, timedelta(), line.settings.raw_days)
+        line.retained_from = closing.retire(later.replace(tzinfo=None), later)
+        await line.write(batch, cast("ChunkConsumer", brokers))
+        found = counts(line)
+        if brokers.seeks:
+            start = await sought(line, brokers)
+            assert start.offsets == {TOPIC: 1}
+            await carried(line, brokers, fetched(start.epoch, 1, 1, old))
+        return brokers.seeks, found
+
+    line.retained_from = NOON.replace(tzinfo=None) - timedelta(hours=1)
+    line.writer.connection.execute("UPDATE line SET retained_from = ?", [line.retained_from])
+    if retired == "before it was written":
+        assert asyncio.run(play()) == (1, (1, 1))
+        assert letters == ["too_old"]
+    else:
+        assert asyncio.run(play()) == (0, (1, 2))
+        assert not letters
+    assert counts(line) == (1, 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, seed: int) -> None:
+    chance = random.Random(seed)
+    brokers = Brokers()
+    brokers.pauses = iter([chance.random() / 50 for _ in range(8)])
+    reader = SimpleNamespace(epoch=0)
+
+    async def seek_from(start: Start) -> None:
+        await asyncio.sleep(chance.random() / 50)
+        reader.epoch = start.epoch
+
+    async def call_thread(work: Any, *arguments: Any) -> Any:
+        return await work(*arguments)
+
+    async def start_offsets(_: set[TP]) -> Start:
+        return await sought(line, brokers)
+
+    consumer = ChunkConsumer.__new__(ChunkConsumer)
+    consumer.assignment = lambda: {TOPIC}  # type: ignore[method-assign]
+    consumer.transport = cast("Any", SimpleNamespace(start_offsets=start_offsets))
+    consumer._thread = cast("Any", SimpleNamespace(seek_from=seek_from, call_thread=call_thread))
+
+    async def play() -> None:
+        consumer.seeking = asyncio.Lock()
+        await asyncio.gather(*(consumer.seek_to_committed() for _ in range(4)))
+        await carried(line, brokers, fetched(reader.epoch, 1, 0, payment(1)))
+
+    asyncio.run(play())
+    assert (reader.epoch, line.epoch) == (4, 4)
+    assert counts(line) == (1, 1)
+
+
+def test_a_chunk_that_was_dropped_on_the_way_is_read_again(line: Line) -> None:
+    async def play() -> Brokers:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1)))
+        await carried(line, brokers, fetched(start.epoch, 3, 2, payment(3)))
+        return brokers
+
+    brokers = asyncio.run(play())
+    assert (brokers.seeks, counts(line)) == (1, (1, 1))
+
+
+def test_what_was_fetched_before_a_seek_is_never_written_after_it(line: Line) -> None:
+    async def play() -> Brokers:
+        brokers = Brokers()
+        before = await sought(line, brokers)
+        await line.put(fetched(before.epoch, 1, 0, payment(1)))
+        batch = await line.next_batch()
+        await sought(line, brokers)
+        await line.write(batch, cast("ChunkConsumer", brokers))
+        return brokers
+
+    brokers = asyncio.run(play())
+    assert (brokers.seeks, counts(line)) == (0, (0, 0))
+
+
+def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_nothing() -> None:
+    told: list[dict[Any, Any]] = []
+
+    class Aiokafka:
+        async def commit(self, offsets: dict[Any, Any]) -> None:
+            # As aiokafka begins: it takes an empty commit for a mistake.
+            told.append(commit_structure_validate(offsets))
+
+    async def tell(*ours: TP) -> bool:
+        thread = ChunkThread.__new__(ChunkThread)
+        thread._ensure_consumer = Aiokafka  # type: ignore[method-assign, assignment]
+        thread.assignment = lambda: set(ours)  # type: ignore[method-assign]
+        return await thread._commit({TOPIC: 5, TP("errors", 1): 7})
+
+    assert asyncio.run(tell())
+    assert told == []
+    assert asyncio.run(tell(TOPIC))
+    assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]

@@ -1,0 +1,137 @@
+"""What an incident cost by every method there is, from what is published."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
+from warehouse.losses import account_between, incident_account, incident_window, launch_between, opened_before
+from warehouse.reading import open_snapshot
+
+END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
+
+
+def utc(moment: datetime) -> datetime:
+    return moment.astimezone(SEOUL).replace(tzinfo=None) - timedelta(hours=9)
+
+
+def add(folder: Path, table: str, frame: pl.DataFrame) -> None:
+    """Publish one more table, in place of the one that was there."""
+    frame.write_parquet(folder / f"{table}-more.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][table] = [f"{table}-more.parquet"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def purchases(*, later: int, never: int) -> pl.DataFrame:
+    """Purchases of 10,000 KRW that failed at the onset: some succeeded after the incident, the others never."""
+    count = later + never
+    return pl.DataFrame(
+        {
+            "purchase_id": [f"00000000-0000-0000-0000-{n:012d}" for n in range(count)],
+            "user_key": pl.Series([None] * count, dtype=pl.String),
+            "market_id": "m001",
+            "channel": "card",
+            "first_failure_at": utc(ONSET + timedelta(minutes=9)),
+            "last_failure_at": utc(ONSET + timedelta(minutes=9)),
+            "failures": 2,
+            "amount": 10_000,
+            "recovered_at": pl.Series([utc(END + timedelta(minutes=30))] * later + [None] * never, dtype=pl.Datetime("us")),
+            "recovered_amount": pl.Series([10_000] * later + [None] * never, dtype=pl.Int64),
+        }
+    )
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    publish_launch_day(tmp_path, ended_at=END)
+    add(tmp_path, "failed_purchase", purchases(later=30, never=70))
+    return tmp_path
+
+
+def test_an_incident_has_gross_net_merchants_loss_attempts_and_their_reconciliation(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+        window = incident_window(snapshot, LAUNCH)
+        assert found.gross.lost == account_between(snapshot, *window).gross.lost
+    assert (found.attempts.purchases, found.attempts.lost, found.attempts.never) == (100, 1_000_000, 700_000)
+    assert found.attempts.lower_bound
+    assert found.net is not None
+    assert found.net.made_up.share == pytest.approx(0.3)
+    assert found.net.value == pytest.approx(0.7 * found.gross.lost)
+    assert found.net.low < found.net.value < found.net.high
+    assert found.merchants is not None and found.merchants["lost"][0] == found.net.value
+    assert found.reconciliation.table["method"].to_list() == ["counterfactual", "attempts", "unseen", "net", "merchants_loss"]
+
+
+def test_without_ids_of_purchases_there_is_no_net_and_that_is_said(published: Path) -> None:
+    add(published, "failed_purchase", purchases(later=30, never=70).with_columns(purchase_id=pl.lit(None, pl.String)))
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+    assert found.net is None
+    assert "net_unknown" in [remark.code for figure in found.reconciliation.figures for remark in figure.remarks]
+
+
+def test_claims_and_surveys_about_the_incident_are_compared(published: Path) -> None:
+    said_at = datetime(2025, 3, 3)
+    add(
+        published,
+        "claim",
+        pl.DataFrame({"source": ["언론 보도", "다른 사건"], "incident_id": [LAUNCH, "x"], "amount": [10**13, 1], "claimed_at": said_at, "note": ""}),
+    )
+    add(published, "survey", pl.DataFrame({"label": ["조사"], "incident_id": [LAUNCH], "substitution": [0.5], "low": [0.4], "high": [0.6], "note": [""]}))
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+    assert found.net is not None
+    merchants, claim = found.reconciliation.figures[-2:]
+    assert merchants.value == pytest.approx(found.net.value / 2)
+    assert claim.value == 10**13
+    assert [remark.code for remark in found.reconciliation.disagreements][-1] == "claim_above"
+
+
+def test_a_platform_that_reports_no_load_has_no_figure_for_those_kept_out(tmp_path: Path) -> None:
+    publish_launch_day(tmp_path, ended_at=END, load_reports=False)
+    with open_snapshot(tmp_path) as snapshot:
+        assert incident_account(snapshot, LAUNCH).attempts.unseen is None
+
+
+def test_load_of_the_whole_platform_says_nothing_of_a_region(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        start, end = incident_window(snapshot, LAUNCH)
+        assert account_between(snapshot, start, end).attempts.unseen is not None
+        assert account_between(snapshot, start, end, scope="region", scope_name="부산광역시").attempts.unseen is None
+
+
+def test_a_net_that_is_young_says_so_and_an_open_incident_has_none(published: Path, tmp_path: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        net = incident_account(snapshot, LAUNCH).net
+        assert net is not None
+        assert net.remarks[-1].code == "net_so_far"
+    publish_launch_day(tmp_path / "open")
+    add(tmp_path / "open", "failed_purchase", purchases(later=30, never=70))
+    with open_snapshot(tmp_path / "open") as snapshot:
+        assert incident_account(snapshot, LAUNCH).net is None
+
+
+def test_after_a_long_closure_the_account_holds_the_loss_as_a_function_of_demand(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH, factors=(1.0, 2.0))
+        assert opened_before(snapshot, ONSET) == datetime(2025, 3, 1, tzinfo=SEOUL)
+        assert opened_before(snapshot, datetime(2025, 2, 13, tzinfo=SEOUL)) is None
+        ordinary = account_between(snapshot, datetime(2025, 2, 13, 11, tzinfo=SEOUL), datetime(2025, 2, 13, 13, tzinfo=SEOUL))
+    assert found.launch is not None
+    assert (found.launch.factor_low, found.launch.factor_high) == (1.0, 2.0)
+    assert ordinary.launch is None
+
+
+def test_the_launch_is_a_function_of_demand(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        start, end = incident_window(snapshot, LAUNCH)
+        found = launch_between(snapshot, start, end, factor_low=1.0, factor_high=3.0)
+        observed = account_between(snapshot, start, end).gross.observed
+    assert found.observed == observed
+    assert found.factors["lost"].is_sorted()
+    assert found.morning is not None

@@ -1,0 +1,250 @@
+"""The loss report: one document in three forms, from one published state, the same to the byte."""
+
+import io
+import json
+import re
+import zipfile
+from datetime import datetime
+from html import unescape
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pypdf import PdfReader
+
+from dashboard.figures.incidents import incident_figures, known_incidents
+from dashboard.formatting import won
+from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
+from dashboard.report.composing import compose
+from dashboard.report.gathering import Report, gather
+from dashboard.report.html import write_html
+from dashboard.report.pdf import write_pdf
+from dashboard.report.writing import Written, issued, write_report
+from dashboard.report.xlsx import write_xlsx
+from tests.dashboard_data import EARLIER, LAUNCH, SEOUL, publish_launch_day
+from tests.verapdf import refusals
+from warehouse.commands import parse
+from warehouse.reading import open_snapshot
+
+EXAMPLE = Path(__file__).parents[1] / "docs" / "report-example"
+MARKET = "가람1시장"
+SECTIONS = 16
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish_launch_day(tmp_path_factory.mktemp("report"), published_at=datetime(2025, 3, 1, 20, 0, 1, 5, tzinfo=SEOUL))
+
+
+@pytest.fixture(scope="module")
+def report(published: Path) -> Report:
+    with open_snapshot(published) as snapshot:
+        return gather(snapshot, published, LAUNCH, read_author(EXAMPLE))
+
+
+@pytest.fixture(scope="module")
+def written(published: Path) -> dict[str, Written]:
+    return {language: write_report(published, LAUNCH, read_author(EXAMPLE), language) for language in ("ko", "en")}
+
+
+def pdf_text(pdf: bytes) -> str:
+    """The words of a PDF, with single blanks."""
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+
+
+def html_text(html: bytes) -> str:
+    body = re.sub(r"<style>.*?</style>", " ", html.decode(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def renamed(report: Report, name: str) -> Report:
+    """The same report where the market that lost most is called ``name``."""
+    markets = report.markets.with_columns(name=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(name)).otherwise("name"))
+    return Report(**{**report.__dict__, "markets": markets})
+
+
+def test_the_same_inputs_give_the_same_bytes(published, written):
+    again = write_report(published, LAUNCH, read_author(EXAMPLE), "ko")
+    assert {form: again.files[form] == content for form, content in written["ko"].files.items()} == dict.fromkeys(("pdf", "html", "xlsx"), True)
+    assert again.report.provenance.inputs == written["ko"].report.provenance.inputs
+
+
+def test_another_input_gives_another_hash(published, report, tmp_path):
+    with open_snapshot(published) as snapshot:
+        without = gather(snapshot, published, LAUNCH, AuthorFiles())
+    later = publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 20, 1, tzinfo=SEOUL))
+    with open_snapshot(later) as snapshot:
+        newer = gather(snapshot, later, LAUNCH, read_author(EXAMPLE))
+    assert len({found.provenance.inputs for found in (report, without, newer)}) == 3
+
+
+def test_figures_are_those_of_the_dashboard(published, written):
+    with open_snapshot(published) as snapshot:
+        shown = incident_figures(snapshot, next(one for one in known_incidents(snapshot) if one.incident_id == LAUNCH))
+    assert shown.loss is not None
+    for language, found in written.items():
+        amounts = [won(amount, language) for amount in (shown.loss.lost, shown.loss.low, shown.loss.high, shown.loss.expected, shown.loss.observed)]
+        for text in (pdf_text(found.files["pdf"]), html_text(found.files["html"])):
+            assert [amount for amount in amounts if amount not in text.replace("\N{NO-BREAK SPACE}", " ")] == []
+
+
+def test_the_pdf_says_in_searchable_korean_what_the_html_says(written):
+    pdf, html = pdf_text(written["ko"].files["pdf"]), html_text(written["ko"].files["html"])
+    for sentence in (
+        "결제되지 못한 것으로 추정됩니다",
+        "통합 부하 시험을 출범 전 의무로 한다",
+        "구매자가 지류·카드·현금으로 같은 가맹점에서 얼마나 대신 샀는지는",
+    ):
+        assert sentence in html
+        assert sentence.replace(" ", "") in pdf.replace(" ", "")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_pdf_is_tagged_names_its_language_and_holds_its_fonts(written, language):
+    reader = PdfReader(io.BytesIO(written[language].files["pdf"]))
+    root = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert "/StructTreeRoot" in root
+    assert str(root["/Lang"]).startswith(language)
+    assert b"pdfuaid:part" in root["/Metadata"].get_data()
+    fonts = [font.get_object() for page in reader.pages for font in page["/Resources"].get("/Font", {}).values()]
+    descriptors = [font["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object() for font in fonts]
+    assert descriptors
+    assert all("/FontFile3" in descriptor or "/FontFile2" in descriptor for descriptor in descriptors)
+    assert {str(font["/BaseFont"]).split("+")[1].split("-")[0] for font in fonts} == {"NotoSansKR"}
+
+
+def test_the_pdf_conforms_to_pdf_ua_1(written, tmp_path):
+    files = []
+    for language, found in written.items():
+        files.append(tmp_path / f"{language}.pdf")
+        files[-1].write_bytes(found.files["pdf"])
+    assert refusals(files) == []
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_part_has_its_title_and_is_not_empty(report, language):
+    document = compose(report, language)
+    assert len(document.numbered) == SECTIONS
+    assert [part.title for _, part in document.numbered if not part.title or not part.blocks] == []
+    titles = [part.title for _, part in document.numbered]
+    assert len(set(titles)) == SECTIONS
+
+
+def test_what_the_author_keeps_is_in_the_report_with_how_it_is_known(written):
+    text = html_text(written["ko"].files["html"])
+    for said in ("측정", "보고", "추정", "플랫폼 운영팀", "2025-04-30", "검토안 나", "누리집에 첫 공지"):
+        assert said in text
+
+
+def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(report):
+    def paid(base: str, rate: float, cap: int | None = None) -> list[object]:
+        author = AuthorFiles(rules=[Rule("rule", "merchants", base, rate, "source", cap)])
+        table = next(table for table in compose(Report(**{**report.__dict__, "author": author}), "ko").tables if table.name == "compensation")
+        return [table.rows[0][4].value, table.rows[0][4].text]
+
+    people, loss, ladder = report.figures.people, report.figures.loss, report.figures.ladder()
+    assert loss is not None
+    assert ladder is not None
+    assert paid("gross", 0.5)[0] == round(loss.lost * 0.5)
+    assert paid("given_up", 3_000)[0] == people.given_up * 3_000
+    assert paid("given_up", 3_000, 5_000_000)[0] == 5_000_000
+    # Nobody knows the buyers of the test's data, so nothing is known of what they made up later.
+    assert ladder.back is None
+    assert paid("net", 0.1) == [None, "산출 불가"]
+
+
+def test_parts_add_up_to_the_whole(report):
+    loss = report.figures.loss
+    assert loss is not None
+    for parts in (report.regions, report.markets, report.sizes):
+        assert parts["lost"].sum() == pytest.approx(loss.lost, abs=len(parts))
+
+
+def test_the_workbook_has_every_market_as_numbers_and_no_formula(report):
+    book = zipfile.ZipFile(io.BytesIO(write_xlsx(compose(renamed(report, '=HYPERLINK("http://127.0.0.1")'), "ko"))))
+    strings = book.read("xl/sharedStrings.xml").decode()
+    sheets = [book.read(name).decode() for name in book.namelist() if name.startswith("xl/worksheets/sheet")]
+    assert "'=HYPERLINK" in strings
+    assert ">=HYPERLINK" not in strings
+    assert [sheet for sheet in sheets if "<f>" in sheet] == []
+    assert max(sheet.count("<row ") for sheet in sheets) >= len(report.markets)
+    assert str(round(report.markets["lost"][0])) in "".join(sheets)
+
+
+def test_a_hostile_name_is_text_in_every_form(report):
+    document = compose(renamed(report, "<script>alert(1)</script> #panic[x] 🏪 시장"), "ko")
+    html = write_html(document).decode()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    # The font has no picture of a shop; PDF/UA allows no hole.
+    assert "<script>alert(1)</script>#panic[x]□시장" in pdf_text(write_pdf(document)).replace(" ", "")
+
+
+def test_the_html_is_one_file_that_fetches_nothing(written):
+    html = written["ko"].files["html"].decode()
+    assert "default-src 'none'" in html
+    assert re.findall(r'(?:src|href)="(?!#)[^"]*"', html) == []
+    assert '<html lang="ko">' in html
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert html.count("<figure>") == html.count('<svg role="img" aria-label="')
+
+
+def test_without_ordinary_days_the_report_says_that_there_is_no_estimate(tmp_path):
+    published = publish_launch_day(tmp_path, history=False)
+    found = write_report(published, LAUNCH, AuthorFiles(), "ko")
+    assert "산출할 수 없습니다" in html_text(found.files["html"])
+    assert "lost" not in issued(found)
+
+
+def test_a_report_on_one_region_counts_that_region_alone(published):
+    with open_snapshot(published) as snapshot:
+        found = gather(snapshot, published, EARLIER, AuthorFiles())
+    assert set(found.outcomes["region"]) == {"부산광역시"}
+
+
+def test_an_unknown_incident_is_told_with_those_that_are_known(published):
+    with pytest.raises(LookupError, match=LAUNCH):
+        write_report(published, "nothing", AuthorFiles(), "ko")
+
+
+def test_what_was_issued_can_be_said_and_applied(written):
+    found = Written(Report(**{**written["ko"].report.__dict__, "stage": "first"}), "ko", written["ko"].files)
+    payload = parse("report_issued", json.dumps(issued(found, "첫 보고")))
+    assert (payload.lost, payload.inputs, payload.note) == (round(found.report.figures.loss.lost), found.report.provenance.inputs, "첫 보고")
+
+
+# What the author keeps
+
+
+def test_the_example_is_read_whole():
+    found = read_author(EXAMPLE)
+    assert [len(part) for part in (found.causes, found.measures, found.moments, found.rules)] == [3, 2, 2, 2]
+    assert set(found.raw) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("causes.toml", '[[cause]]\narea = "weather"\nfinding = "x"\nbasis = "measured"\nevidence = "y"\n', r"causes\.toml.*weather.*cause\[0\]\.area"),
+        ("causes.toml", '[[cause]]\narea = "tests"\nfinding = "x"\nbasis = "measured"\n', r"causes\.toml.*evidence"),
+        ("causes.toml", "[[cause\n", r"causes\.toml"),
+        ("measures.csv", "measure,owner\nx,y\n", r"measures\.csv: expected the columns measure, owner, due, indicator, state, found measure, owner"),
+        ("measures.csv", "measure,owner,due,indicator,state\na,b,soon,d,done\n", r"measures\.csv, line 2.*due"),
+        ("measures.csv", "measure,owner,due,indicator,state\na,b,2025-01-01,d,done,more\n", r"measures\.csv, line 2: more cells than columns"),
+        ("moments.csv", "at,what,source\nyesterday,b,c\n", r"moments\.csv, line 2.*at"),
+        ("compensation.toml", '[[rule]]\nname = "x"\npayee = "merchants"\nbase = "net"\nrate = 0\nsource = "y"\n', r"compensation\.toml.*rate"),
+        ("measures.csv", b"\xff\xfe", r"measures\.csv is not UTF-8"),
+    ],
+)
+def test_a_wrong_file_is_told_by_name_and_place(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(AuthorError, match=told):
+        read_author(tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_holds_nothing_is_told(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(AuthorError, match=re.escape(str(folder))):
+            read_author(folder)

@@ -1,0 +1,154 @@
+"""Editions of a report: issued by a command, kept as they were, listed in the next report; and the page and command that do it."""
+
+import json
+import re
+import sys
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.report.author import AuthorFiles
+from dashboard.report.writing import write_report
+from streams import cli
+from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.events_data import NOON, chunk, ms
+from warehouse.ingest import Writer
+from warehouse.publishing import Publisher
+
+DECLARED = "5f9d2c6e-0000-4000-8000-000000000001"
+
+
+def command(number: int, kind: str, payload: dict[str, object]) -> dict[str, object]:
+    name = f"5f9d2c6e-0000-4000-8000-{number:012d}"
+    return {"command_id": name, "occurred_at": ms(NOON) + number, "actor": "보고 담당", "kind": kind, "payload": payload}
+
+
+def edition(stage: str, lost: int, **other: object) -> dict[str, object]:
+    said = {"incident_id": DECLARED, "stage": stage, "manifest_sequence": 7, "inputs": "a" * 64, "document": "b" * 64, "lost": lost, "note": f"{stage} edition"}
+    return {**said, "low": lost - 1, "high": lost + 1, **other}
+
+
+def test_editions_are_kept_as_they_were_issued_and_stand_in_the_next_report(tmp_path):
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    onset = (NOON - timedelta(hours=2)).isoformat()
+    said = [
+        command(1, "incident_declared", {"scope": "nation", "scope_name": "", "onset_at": onset, "ended_at": NOON.isoformat()}),
+        command(2, "report_issued", edition("first", 1_234_567_890)),
+        command(3, "report_issued", edition("interim", 987_654_321)),
+        command(4, "report_issued", edition("final", 1, incident_id="nothing")),
+    ]
+    writer.apply([chunk("commands", said)], NOON, lambda _: None)
+    Publisher(writer.connection, tmp_path / "published").publish(NOON, NOON, {}, {})
+    outcomes = [outcome for (outcome,) in writer.connection.execute("SELECT outcome FROM command ORDER BY occurred_at").fetchall()]
+    writer.close()
+    written = write_report(tmp_path / "published", DECLARED, AuthorFiles(), "ko")
+    assert outcomes == ["applied", "applied", "applied", "no such incident"]
+    assert written.report.editions.select("stage", "lost", "issued_by").rows() == [("first", 1_234_567_890, "보고 담당"), ("interim", 987_654_321, "보고 담당")]
+    text = " ".join(unescape(re.sub(r"<[^>]+>", " ", written.files["html"].decode())).replace("\N{NO-BREAK SPACE}", " ").split())
+    assert re.search(r"최초 2025년 3월 1일 \(토\) 12:00 보고 담당 12억 3,457만 원", text)
+    assert "interim edition" in text
+
+
+@pytest.mark.parametrize("wrong", [{"stage": "draft"}, {"inputs": "short"}, {"lost": 1.5}, {"manifest_sequence": -1}, {"document": "B" * 64}])
+def test_an_edition_that_is_not_whole_is_refused(tmp_path, wrong):
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    refused = []
+    writer.apply([chunk("commands", [command(2, "report_issued", {**edition("first", 1), **wrong})])], NOON, refused.extend)
+    kept = writer.connection.execute("SELECT count(*) FROM report_edition").fetchone()
+    writer.close()
+    assert (len(refused), kept) == (1, (0,))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish_launch_day(tmp_path_factory.mktemp("issued"))
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> object:
+    monkeypatch.setattr(sys, "argv", ["onnuri", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return stopped.value.code
+
+
+def test_the_command_writes_three_files_and_says_which(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    assert ended(monkeypatch, "report", LAUNCH, "--out", tmp_path / "new", "--lang", "en") == 0
+    files = [Path(line) for line in capsys.readouterr().out.split()]
+    assert sorted(file.suffix for file in files) == [".html", ".pdf", ".xlsx"]
+    assert all(file.stat().st_size > 10_000 for file in files)
+    assert '<html lang="en">' in next(file for file in files if file.suffix == ".html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["report", "nothing", "--out", "x"], 1, "There is no incident 'nothing'"),
+        (["report", LAUNCH, "--out", "x", "--author", "absent"], 1, "absent is not a folder"),
+        (["report", LAUNCH, "--out", "x", "--issue", "me"], 1, "ONNURI_KAFKA is not set"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_written(published, tmp_path, monkeypatch, capsys, arguments, code, said):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    monkeypatch.chdir(tmp_path)
+    assert ended(monkeypatch, *arguments) == code
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def script() -> None:
+    from dashboard.frame import chosen_texts  # noqa: PLC0415 - Streamlit runs this function's text as a script
+    from dashboard.settings import DashboardSettings  # noqa: PLC0415
+    from dashboard.views import report  # noqa: PLC0415
+
+    settings = DashboardSettings.read()
+    report.page(settings, chosen_texts(settings))
+
+
+def test_the_page_shows_the_report_offers_three_files_and_keeps_its_state_in_the_link(published, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    app = AppTest.from_function(script, default_timeout=180)
+    app.query_params["lang"], app.query_params["incident"], app.query_params["stage"] = "ko", LAUNCH, "first"
+    app.run()
+    assert not app.exception
+    words = unescape(re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in app.html)))
+    assert len(app.get("download_button")) == 3
+    # Nothing can be issued without Kafka, and the page says why.
+    assert "지금은 발행할 수 없습니다" in words
+    assert app.query_params["stage"] == "first"
+    made = app.session_state["report"][1]
+    assert (made.report.stage, made.language) == ("first", "ko")
+    app.run()
+    assert app.session_state["report"][1] is made
+
+
+def test_a_wrong_file_of_the_author_is_told_on_the_page_and_left_out(published, monkeypatch, tmp_path):
+    (tmp_path / "causes.toml").write_text("[[cause]]\narea = 1\n")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    monkeypatch.setenv("ONNURI_REPORT_FILES", str(tmp_path))
+    app = AppTest.from_function(script, default_timeout=180)
+    app.query_params["lang"] = "en"
+    app.run()
+    assert not app.exception
+    words = unescape(" ".join(element.proto.body for element in app.html))
+    assert "The author's files cannot be read" in words
+    assert "causes.toml" in words
+
+
+def test_the_notebook_opens_what_is_published_in_five_lines_each(published, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    notebook = json.loads((Path(__file__).parents[1] / "docs" / "published.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [len([line for line in cell.splitlines() if line]) for cell in cells] == [5, 5]
+    known: dict[str, object] = {}
+    answers = []
+    for cell in cells:
+        *before, last = cell.splitlines()
+        exec("\n".join(before), known)
+        answers.append(eval(last, known))
+    by_day = answers[0].pl()
+    assert by_day["sales"].sum() == answers[1]["approved_amount"].sum() > 0
+    assert answers[1]["region"].n_unique() == 6

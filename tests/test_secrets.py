@@ -1,0 +1,120 @@
+"""What must not get out: raw user ids and keys stay out of everything that is kept or said, and nothing listens for other machines."""
+
+import hmac
+import os
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from streams.broker import EmbeddedBroker
+from streams.demo import environment
+from streams.line import hider
+from streams.ports import free_port
+from streams.settings import Settings
+from streams.topics import ensure_topics
+from tests.dashboard_browser import served
+from tests.events_data import encoded, failure, ms, payment
+from tests.line_process import WorkerProcess, just_now, records_of
+from tests.test_worker import producer
+
+KEY = "the key of the city 열쇠"
+USERS = [f"honggildong-{n}" for n in range(20)]
+MARK = b"honggildong"
+
+
+@pytest.fixture
+def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
+    settings = Settings(
+        kafka=kafka.bootstrap,
+        topic_prefix=topics,
+        warehouse=tmp_path / "line" / "w.duckdb",
+        user_key=SecretStr(KEY),
+        partitions=1,
+        publish_seconds=0.2,
+        batch_seconds=0.1,
+        lateness_seconds=2,
+        log_level="DEBUG",
+        web_port=free_port(),
+    )
+    ensure_topics(settings)
+    return settings
+
+
+def listening() -> Iterator[str]:
+    """The addresses at which this process's descendants answer."""
+    for process in psutil.Process().children(recursive=True):
+        for connection in process.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                yield connection.laddr.ip
+
+
+def is_of_this_machine(address: str) -> bool:
+    found = ip_address(address)
+    return (found.ipv4_mapped or found).is_loopback if isinstance(found, IPv6Address) else found.is_loopback
+
+
+def everything_in(database: Path) -> str:
+    """Every value of every table, as text; inside the file texts are packed, so that looking for them there finds nothing."""
+    with duckdb.connect(database, read_only=True) as connection:
+        tables = [name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()]
+        return "".join(str(connection.execute(f'FROM "{name}"').fetchall()) for name in tables)
+
+
+def test_no_raw_user_id_and_no_key_gets_out_of_a_real_run_and_nothing_listens_beyond_this_machine(line: Settings, tmp_path: Path) -> None:
+    at = ms(just_now())
+    with WorkerProcess(line) as worker, served(line.published_folder):
+        with producer(line) as made:
+            for number, user in enumerate(USERS):
+                made.send(line.topic("payments"), key=b"m0001", value=encoded(payment(number, user_id=user, occurred_at=at)))
+                lone = failure(number, user_id=user, occurred_at=at, market_id=None, service="login")
+                made.send(line.topic("errors"), key=user.encode(), value=encoded(lone))
+                # Refused, in each of the ways that say something of the record.
+                for bad in (
+                    encoded(lone)[:-1],
+                    encoded(lone | {"code": 5}),
+                    encoded(lone | {user: 1, "event_id": ""}),
+                    encoded(lone | {"occurred_at": at // 1000}),
+                ):
+                    made.send(line.topic("errors"), key=user.encode(), value=bad)
+            # Half may be refused.
+            for number in range(100):
+                made.send(line.topic("errors"), value=encoded(failure(1_000 + number, occurred_at=at, user_id=USERS[0])))
+        worker.wait_until_read(140)
+        said = [urllib.request.urlopen(f"http://127.0.0.1:{line.web_port}/{page}", timeout=5).read() for page in ("health", "metrics")]
+        told = subprocess.run([sys.executable, "-m", "streams.cli", "doctor"], env={**os.environ, **environment(line)}, capture_output=True, check=False)
+        # The log of what is not in the database's file yet, while it is there.
+        kept = [file.read_bytes() for file in line.warehouse.parent.rglob("*") if file.is_file()]
+        assert not [address for address in listening() if not is_of_this_machine(address)]
+        assert len(list(listening())) >= 3
+    kept += [file.read_bytes() for file in line.warehouse.parent.rglob("*") if file.is_file()]
+    published = [str(pl.read_parquet(file).to_dicts()) for file in line.published_folder.rglob("*.parquet")]
+    letters = records_of(line.kafka, line.topic("dead-letters"))
+    headers = [value for _, _, headers in letters for _, value in headers] + [key for key, _, _ in letters if key]
+    database = everything_in(line.warehouse)
+    texts = [*kept, *said, told.stdout, told.stderr, *headers, *(text.encode() for text in published), database.encode()]
+    assert len(letters) == 80
+    assert not [text for text in texts if MARK in text or KEY.encode() in text]
+    # Looked for in the right place: the users are there, hidden.
+    hidden = hider(KEY.encode())(USERS[3])
+    assert hidden in database.replace("-", "")
+    assert hmac.digest(KEY.encode(), USERS[3].encode(), "sha256")[:16].hex().encode() in headers
+    # What is refused is kept as it came: that topic needs an ACL of its own.
+    assert all(MARK in value for _, value, _ in letters)
+    assert not (line.warehouse.parent / "w.key").exists()
+
+
+def test_without_a_key_each_warehouse_has_a_random_one_that_only_its_owner_reads(tmp_path: Path) -> None:
+    first, second = (Settings(warehouse=tmp_path / name / "w.duckdb") for name in ("one", "two"))
+    assert first.hmac_key() == first.hmac_key() != second.hmac_key()
+    assert len(first.hmac_key()) >= 32
+    assert stat.S_IMODE((tmp_path / "one" / "w.key").stat().st_mode) == 0o600

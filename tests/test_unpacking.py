@@ -1,0 +1,189 @@
+"""Whatever a producer packs into Kafka's batches, records come out of them within bounded memory, and never an exception."""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import cramjam
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams import unpacking
+from streams.broker import EmbeddedBroker
+from streams.decoding import Unreadable
+from streams.letters import CUT_BYTES
+from streams.ports import free_port
+from streams.settings import Settings
+from streams.topics import ensure_topics
+from tests.events_data import encoded, ms, payment
+from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount
+
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+Header = list[tuple[str, bytes | None]]
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> None:
+    unpacking.install()
+
+
+def packed(values: Sequence[bytes | None], codec: str = "none", *, offset: int = 0, headers: Header | None = None, timestamp: int = 1_000) -> bytes:
+    """A batch as a broker has it."""
+    builder = DefaultRecordBatchBuilder(2, CODECS[codec], 0, -1, -1, -1, 2**31 - 1)
+    for number, value in enumerate(values):
+        builder.append(number, timestamp, b"key", value, headers or [])
+    return struct.pack(">q", offset) + bytes(builder.build())[8:]
+
+
+def spoiled(batch: bytes, old: bytes, new: bytes) -> bytes:
+    """The batch with other bytes in it and the sum that belongs to them."""
+    body = batch[21:].replace(old, new)
+    return batch[:17] + struct.pack(">I", calc_crc32c(body)) + body
+
+
+def unpack(fetched: bytes, offset: int = 0):
+    reader = fetcher.PartitionRecords(TopicPartition("t", 0), fetcher.MemoryRecords(fetched), [], offset, None, None, check_crcs=True, isolation_level=1)
+    return list(reader), reader.next_fetch_offset
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_is_unpacked(codec):
+    values = [encoded(payment(n)) for n in range(500)]
+    records, reached = unpack(packed(values, codec))
+    assert [r.value for r in records] == values
+    assert reached == 500
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+def test_a_bomb_becomes_one_record_in_its_place_with_the_batch_as_its_bytes(codec, monkeypatch):
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 100_000)
+    bomb = packed([b"0" * 20_000_000], codec, offset=1)
+    records, reached = unpack(packed([b"before"]) + bomb + packed([b"after"], codec, offset=2))
+    assert [r.offset for r in records] == [0, 1, 2]
+    assert [r.value for r in records] == [b"before", bomb, b"after"]
+    assert isinstance(records[1].value, Unreadable)
+    assert records[1].value.reason == "too_large"
+    assert reached == 3
+
+
+def test_a_batch_that_is_long_by_itself_is_no_bomb(monkeypatch):
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 1_000)
+    values = [encoded(payment(n)) for n in range(2_000)]
+    assert [r.value for r in unpack(packed(values, "zstd"))[0]] == values
+
+
+def test_a_fetch_that_unpacks_to_much_is_handed_over_in_parts(monkeypatch):
+    monkeypatch.setattr(unpacking, "CHUNK_BYTES", 1_000_000)
+    batches = [packed([b"0" * 400_000], "zstd", offset=n) for n in range(10)]
+    records, reached = unpack(b"".join(batches))
+    assert [r.offset for r in records] == [0, 1, 2]
+    assert reached == 3
+    assert [r.offset for r in unpack(b"".join(batches[3:]), 3)[0]] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_that_is_no_utf_8_spoils_no_record(codec):
+    values = [b"one", None, b"", "시장".encode()]
+    # Beyond ASCII in offsets and times too.
+    sound = packed([b"x"] * 300 + values, headers=[("hh", b"1"), ("empty", None)], timestamp=1_740_790_800_000)
+    bad = spoiled(sound, b"hh", b"\xff\xfe")
+    if codec != "none":
+        compress = {"gzip": cramjam.gzip.compress, "snappy": cramjam.snappy.compress_raw, "lz4": cramjam.lz4.compress, "zstd": cramjam.zstd.compress}[codec]
+        body = bad[21:22] + bytes([CODECS[codec]]) + bad[23:61] + bytes(compress(bad[61:]))
+        bad = bad[:8] + struct.pack(">i", len(body) + 9) + bad[12:17] + struct.pack(">I", calc_crc32c(body)) + body
+    records, reached = unpack(bad + packed([b"after"], offset=304))
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in records[:304]] == [(r.offset, r.timestamp, r.key, r.value) for r in unpack(sound)[0]]
+    assert records[304].value == b"after"
+    assert reached == 305
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.none() | st.binary(max_size=300), min_size=1, max_size=20), st.integers(0, 2**40), st.integers(-1, 2**42))
+def test_the_second_reader_says_what_aiokafka_s_says(values, offset, timestamp):
+    batch = packed(values, offset=offset, timestamp=timestamp)
+    again = [(r.offset, r.key, r.value) for r in unpacking.without_headers(memoryview(batch))]
+    assert again == [(r.offset, r.key, r.value) for r in unpack(batch, offset)[0]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=1, max_size=200), st.sampled_from(sorted(CODECS)))
+def test_whatever_stands_in_a_batch_each_offset_is_passed(junk, codec):
+    header = packed([b"1", b"2", b"3"], offset=7)[:61]
+    body = header[21:22] + bytes([CODECS[codec]]) + header[23:] + junk
+    batch = header[:8] + struct.pack(">i", len(body) + 9) + header[12:17] + struct.pack(">I", calc_crc32c(body)) + body
+    records, reached = unpack(batch + packed([b"after"], offset=10), 7)
+    assert records[-1].value == b"after"
+    assert reached == 11
+
+
+def peak_bytes(worker: WorkerProcess) -> int:
+    """The most memory that the process ever held."""
+    assert worker.process is not None
+    status = Path(f"/proc/{worker.process.pid}/status")
+    if not status.exists():
+        pytest.skip("the peak of a process's memory is told by /proc")
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neighbour(kafka: EmbeddedBroker, topics: str, tmp_path: Path):
+    line = Settings(
+        kafka=kafka.bootstrap,
+        topic_prefix=topics,
+        warehouse=tmp_path / "line" / "w.duckdb",
+        partitions=1,
+        publish_seconds=0.2,
+        batch_seconds=0.1,
+        lateness_seconds=2,
+        web_port=free_port(),
+    )
+    ensure_topics(line)
+    events = [payment(n, occurred_at=ms(just_now())) for n in range(1, 9)]
+    sound = [encoded(event) for event in events]
+    bomb = packed([b" " * 100_000_000], "zstd")
+    # A gigabyte in all, each batch below the limit, of which a fetch of one megabyte brings all at once.
+    large = packed([b" " * 40_000_000], "zstd")
+    batches = [
+        packed(sound[:2]),
+        bomb,
+        packed(sound[2:4], "lz4"),
+        *[large] * 25,
+        spoiled(packed(sound[4:6], headers=[("hh", b"1")]), b"hh", b"\xff\xfe"),
+        packed(sound[6:7], timestamp=-1),
+        packed(sound[7:]),
+    ]
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=line.kafka)
+        await producer.start()
+        try:
+            for raw in batches:
+                batch = producer.create_batch()
+                batch.close()
+                batch._buffer = bytearray(raw)
+                batch._relative_offset = struct.unpack(">i", raw[57:61])[0]
+                await (await producer.send_batch(batch, line.topic("payments"), partition=0))
+        finally:
+            await producer.stop()
+
+    with WorkerProcess(line) as worker:
+        worker.wait(lambda: worker.manifest().get("lag") == 0)
+        before = peak_bytes(worker)
+        asyncio.run(send())
+        worker.wait_until_read(8, 120)
+        with worker.snapshot() as snapshot:
+            assert published_cells(snapshot) == recount(events, [])
+        assert worker.manifest()["refusals"] == {"too_large": 26}
+        assert peak_bytes(worker) - before < 600_000_000
+    letters = {key.decode().rsplit("/", 1)[1]: (value, dict(headers)) for key, value, headers in records_of(line.kafka, line.topic("dead-letters")) if key}
+    value, said = letters["2"]
+    # The broker writes the epoch of its partition's leader into a batch.
+    assert (value[16:], said["reason"]) == (bomb[16:], b"too_large")
+    assert {(len(value), said["cut-from"]) for offset, (value, said) in letters.items() if offset != "2"} == {(CUT_BYTES, b"40000000")}

@@ -1,0 +1,48 @@
+"""How much further ordinary days stray than a random walk would: alarms are raised until the past keeps the budget."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from warehouse.analysis.budget import INDEPENDENT, SHARES, WEEK, Drift
+from warehouse.analysis.evidence import Counts, evidence, ordinary
+from warehouse.analysis.panel import Array, Codes, Mask
+from warehouse.analysis.times import DAY
+
+FEWEST_DAYS = 7
+MOST_PARTS = 40
+INSIGNIFICANT = 1.0
+"""So much of an excess is chance in the maxima of two weeks."""
+
+
+def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int, *, apart: bool) -> Drift:
+    """``drift`` with its tails, from past days [part, day, slot]; ``apart``: each day's level is learnt from midnight on.
+
+    The largest statistic of each day follows a Gumbel law where alarms come at a rate that falls exponentially; its place and scale
+    are taken from the median, the quartiles and the ninth tenth of the past days, which single incidents do not move, and its quantile at the share of the
+    budget is compared with the alarm (peaks over a threshold as in Siffer et al. 2017, with the exponential tail of Chernoff's bound).
+    """
+    days, slots = expected.shape[1:]
+    if days < FEWEST_DAYS:
+        return drift
+    large = np.sort(np.argsort(-expected.sum(axis=(1, 2)), kind="stable")[:MOST_PARTS])
+    flat = [np.concatenate([f.sum(axis=0)[None], f[large]]).reshape(1 + len(large), -1) * seen.ravel() for f in (sold, expected)]
+    begin: Codes = np.repeat(np.arange(days) * slots, slots) if apart else np.zeros(days * slots, dtype=np.int64)
+    count = len(flat[0])
+    part = np.arange(count) > 0
+    nothing = np.zeros(flat[0].shape)
+    counts = Counts(nothing, nothing, flat[0], flat[1], begin, part, np.ones(count), step)
+    found = evidence(counts, drift, ordinary(counts, drift), 0, days * slots).missing.reshape(count, days, slots).max(axis=2)
+    week = WEEK / DAY
+    nation = _excess(found[0], SHARES["nation"] / week, INDEPENDENT * DAY / step)
+    # the parts' shares are told from all of them together
+    parts = _excess(found[1:].ravel(), SHARES["region"] / week / max(len(large), 1), INDEPENDENT * DAY / step) if len(large) > 1 else nation
+    return replace(drift, nation_tail=nation, part_tail=parts)
+
+
+def _excess(maxima: Array, share: float, tests: float) -> float:
+    """By how much the quantile of a day's largest statistic, at ``share`` false alarms a day, exceeds that of so many independent tests."""
+    low, middle, high, highest = np.quantile(maxima, [0.25, 0.5, 0.75, 0.9])
+    scale = max(float(high - low) / 1.573, float(highest - middle) / 1.884, 1.0)
+    place = float(middle) - 0.3665 * scale
+    return max(place + scale * float(-np.log(share)) - float(np.log(tests / share)) - INSIGNIFICANT, 0.0)

@@ -1,0 +1,102 @@
+"""Copies of the warehouse, made while the writer writes, and put back."""
+
+import os
+import shutil
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.connection import WarehouseDamagedError, open_file
+
+
+class BackupError(Exception):
+    """A backup cannot be made or put back; the message says why and what to do."""
+
+
+def back_up(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Copy the warehouse of ``connection`` into the new file ``target``, as one transaction sees it: rows and offsets belong together.
+
+    ``connection`` is a cursor of its own where others use the connection, who go on meanwhile. ``target`` appears whole or not at all.
+
+    Raises:
+        BackupError: there is a file of that name already.
+        duckdb.Error: it could not be read, or there is no room.
+        OSError: the folder cannot be written to.
+    """
+    if target.exists():
+        raise BackupError(f"{target} exists already. Name a new file.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    # What is left of one that was broken off.
+    connection.execute("DETACH DATABASE IF EXISTS copy_of_warehouse")
+    part.unlink(missing_ok=True)
+    row = connection.execute("SELECT current_database()").fetchone()
+    assert row is not None
+    name = str(part).replace("'", "''")
+    connection.execute(f"ATTACH '{name}' AS copy_of_warehouse")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{row[0]}" TO copy_of_warehouse')
+        # Everything in one file: its log would not be renamed with it.
+        connection.execute("CHECKPOINT copy_of_warehouse")
+    except BaseException:
+        with suppress(duckdb.Error):
+            connection.execute("DETACH copy_of_warehouse")
+        part.unlink(missing_ok=True)
+        raise
+    connection.execute("DETACH copy_of_warehouse")
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.rename(target)
+
+
+def key_of(warehouse: Path) -> Path:
+    """Where the key that hides user ids is kept, unless it is a setting."""
+    return warehouse.with_suffix(".key")
+
+
+def copy_key(warehouse: Path, target: Path) -> bool:
+    """Copy the key beside the copy, for its owner only; false where the warehouse has none."""
+    if not key_of(warehouse).exists():
+        return False
+    descriptor = os.open(key_of(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key_of(warehouse).read_bytes())
+    return True
+
+
+def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
+    """Put ``backup`` in the place of ``warehouse``, whose files are kept under other names; returns those.
+
+    Raises:
+        BackupError: there is no backup.
+        WarehouseBusyError: a worker runs on the warehouse.
+        WarehouseDamagedError: the backup cannot be read.
+    """
+    if not backup.is_file():
+        raise BackupError(f"There is no file {backup}.")
+    part = warehouse.with_name(warehouse.name + ".part")
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    _log_of(part).unlink(missing_ok=True)
+    shutil.copyfile(backup, part)
+    try:
+        with open_file(part) as opened:
+            if opened.execute("SELECT count(*) FROM line").fetchall() != [(1,)]:
+                raise BackupError(f"{backup} is no backup of a warehouse: it was never written to.")
+        if warehouse.exists():
+            # What is damaged may be replaced; what a worker holds may not.
+            with suppress(WarehouseDamagedError):
+                open_file(warehouse).close()
+        # The log of the old file must not meet the new one.
+        replaced = [warehouse, _log_of(warehouse)] + [key_of(warehouse)] * key_of(backup).exists()
+        aside = [old.rename(old.with_name(f"{old.name}.before-{now:%Y%m%dT%H%M%S}")) for old in replaced if old.exists()]
+        copy_key(backup, warehouse)
+        part.replace(warehouse)
+    finally:
+        part.unlink(missing_ok=True)
+    return aside
+
+
+def _log_of(warehouse: Path) -> Path:
+    return warehouse.with_name(warehouse.name + ".wal")

@@ -1,0 +1,10 @@
+-- Which purchases failed first from $start to $end within a scope, when were they made good, and whose were they?
+SELECT purchase_id::VARCHAR AS purchase_id, user_key::VARCHAR AS user_key, failed_purchase.market_id, first_failure_at, failures, amount, recovered_at, recovered_amount
+FROM failed_purchase LEFT JOIN market USING (market_id)
+WHERE first_failure_at >= $start AND first_failure_at < $end
+    AND CASE $scope
+        WHEN 'region' THEN region = $scope_name
+        WHEN 'market' THEN failed_purchase.market_id = $scope_name
+        WHEN 'channel' THEN channel = $scope_name
+        ELSE true
+    END

@@ -1,0 +1,10 @@
+-- How did attempts end for each issuer from $start to $end: approved, declined for a business reason, failed technically?
+SELECT
+    issuer,
+    coalesce(sum(count) FILTER (outcome = 'approved'), 0)::BIGINT AS approved,
+    coalesce(sum(count) FILTER (outcome = 'declined'), 0)::BIGINT AS declined,
+    coalesce(sum(count) FILTER (outcome = 'failed'), 0)::BIGINT AS failed
+FROM issuer_minute
+WHERE minute_at >= $start AND minute_at < $end AND outcome IN ('approved', 'declined', 'failed')
+GROUP BY issuer
+ORDER BY approved + declined + failed DESC, issuer

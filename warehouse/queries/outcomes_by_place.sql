@@ -1,0 +1,11 @@
+-- How did attempts end in each region and channel from $start to $end?
+SELECT
+    coalesce(region, 'unknown') AS region,
+    channel,
+    sum(approved)::BIGINT AS approved,
+    sum(declined)::BIGINT AS declined,
+    sum(failed)::BIGINT AS failed
+FROM market_minute LEFT JOIN market USING (market_id)
+WHERE minute_at >= $start AND minute_at < $end
+GROUP BY ALL
+ORDER BY region, channel

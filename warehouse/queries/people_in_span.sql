@@ -1,0 +1,16 @@
+-- Whom did failures hit from $start to $end within a scope? A buyer is counted where the platform names one. lost_amount had not come back by $end; made_up_amount came back after it.
+SELECT
+    count(DISTINCT user_key) AS buyers,
+    count(*) FILTER (user_key IS NULL) AS purchases_without_buyer,
+    coalesce(sum(failures), 0)::BIGINT AS attempts,
+    count(*) FILTER (recovered_at IS NULL) AS given_up,
+    coalesce(sum(amount) FILTER (recovered_at IS NULL OR recovered_at >= $end), 0)::BIGINT AS lost_amount,
+    coalesce(sum(recovered_amount) FILTER (recovered_at >= $end), 0)::BIGINT AS made_up_amount
+FROM failed_purchase LEFT JOIN market USING (market_id)
+WHERE first_failure_at >= $start AND first_failure_at < $end
+    AND CASE $scope
+        WHEN 'region' THEN region = $scope_name
+        WHEN 'market' THEN market_id = $scope_name
+        WHEN 'channel' THEN channel = $scope_name
+        ELSE true
+    END

@@ -1,0 +1,103 @@
+"""SQL of a person who is not trusted: one reading statement over the published tables, limited in time, rows and memory, with no way to files or network."""
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from pyarrow.dataset import dataset
+
+from warehouse.connection import open_memory
+from warehouse.reading import Manifest
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class QuestionError(Exception):
+    """The statement was refused or failed; the message says why, for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first rows of an answer; ``cut`` where there were more."""
+
+    frame: pl.DataFrame
+    cut: bool
+
+
+def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float = 10.0) -> Answer:
+    """What one reading statement finds in the newest published state. Questions take turns, so that they never take the machine from the pages.
+
+    Raises:
+        NothingPublishedError: no worker has published here yet.
+        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more memory than it may.
+    """
+    if not _ONE_AT_A_TIME.acquire(timeout=seconds):
+        raise QuestionError("busy: another question is being answered. Try again in a moment.")
+    try:
+        with closing(closed(published)) as connection:
+            return _answer(connection, text, rows, seconds)
+    finally:
+        _ONE_AT_A_TIME.release()
+
+
+def closed(published: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to the newest published tables that has no way out, for good: no file, no network, no extension, none of Python's variables.
+
+    Arrow reads the files and hands the rows over. A connection that may read a folder may write there too: a reading statement can hold
+    ``WITH x AS (COPY … TO …)``.
+    """
+    connection = open_memory(memory_limit="512MB", threads=1)
+    for table, files in Manifest.read(published).files.items():
+        if files:
+            connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+            connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
+    for setting in (
+        "temp_directory = ''",
+        "python_enable_replacements = false",
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+    return connection
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, text: str, rows: int, seconds: float) -> Answer:
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        connection.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.start()
+    try:
+        statements = connection.extract_statements(text)
+        if len(statements) != 1:
+            raise QuestionError(f"Expected one statement, got {len(statements)}. Ask one thing at a time.")
+        # EXPLAIN is no way to read: EXPLAIN ANALYZE COPY writes a file.
+        if statements[0].type is not duckdb.StatementType.SELECT:
+            raise QuestionError(f"Expected a statement that reads (SELECT, FROM, DESCRIBE), got {statements[0].type.name}. Published tables cannot be changed.")
+        return _first(connection.sql(statements[0].query), rows)
+    except duckdb.Error as error:
+        if late.is_set():
+            raise QuestionError(f"Stopped after {seconds:g} seconds. Ask for fewer days, or sum up more.") from None
+        raise QuestionError(str(error)) from None
+    finally:
+        timer.cancel()
+
+
+def _first(asked: duckdb.DuckDBPyRelation, rows: int) -> Answer:
+    reader = asked.to_arrow_reader(min(rows + 1, 100_000))
+    parts, found = [], 0
+    for batch in reader:
+        parts.append(pl.DataFrame(pl.from_arrow(batch)))
+        found += len(parts[-1])
+        if found > rows:
+            break
+    frame = pl.concat(parts) if parts else pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
+    return Answer(frame.head(rows), found > rows)

@@ -1,0 +1,37 @@
+"""Frames as spreadsheets may have them: no cell and no head that a program would run as a formula (CWE-1236)."""
+
+import io
+
+import polars as pl
+import polars.selectors as cs
+
+RISKY = r"^(?:[\s\p{Z}\p{C}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
+"""A text that begins so may run as a formula: behind blanks and marks that nobody sees, and with the wide signs of East Asian keyboards, too."""
+
+
+def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe, which spreadsheets take as the sign of a text, before texts and names of columns that may run as a formula.
+
+    For every file that a spreadsheet may open, CSV and XLSX. Numbers and times stay as they are; lists and structs are to be made text before.
+    """
+    heads = pl.Series(frame.columns, dtype=pl.String).str.replace(RISKY, "'$0")
+    texts = cs.by_dtype(pl.String, pl.Categorical, pl.Enum)
+    return frame.with_columns(texts.cast(pl.String).str.replace(RISKY, "'$0")).rename(dict(zip(frame.columns, heads, strict=True)))
+
+
+MOST_ROWS = 1_048_575
+"""Rows that a sheet holds beside its head."""
+
+
+def workbook(frame: pl.DataFrame) -> bytes:
+    """``frame`` as XLSX, its texts neutralised. Lists and structs are to be made text before; times are written as they stand, without their zone.
+
+    Raises:
+        ValueError: it has more rows than a sheet holds.
+    """
+    if len(frame) > MOST_ROWS:
+        raise ValueError(f"A sheet holds {MOST_ROWS:,} rows, got {len(frame):,}.")
+    buffer = io.BytesIO()
+    odd = cs.duration() | cs.binary()
+    neutralised(frame.with_columns(odd.cast(pl.String, strict=False))).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
+    return buffer.getvalue()
