@@ -63,7 +63,15 @@ def run(peer: Peer, settings: Settings, filled: Filled, others: Path, turn: int)
         TotalsError: it failed, or saw another number of records than were sent.
     """
     interpreter = sys.executable if peer.ours else str(others)
-    command = [interpreter, str(PROGRAMS / f"{peer.program}.py"), settings.kafka, settings.topic("payments"), str(settings.partitions), str(filled.events), str(turn)]
+    command = [
+        interpreter,
+        str(PROGRAMS / f"{peer.program}.py"),
+        settings.kafka,
+        settings.topic("payments"),
+        str(settings.partitions),
+        str(filled.events),
+        str(turn),
+    ]
     done = subprocess.run([*command, *peer.arguments], capture_output=True, text=True, timeout=900, check=False)
     if done.returncode or not done.stdout.strip():
         raise TotalsError(f"{peer.name} ended with exit code {done.returncode} and said:\n{done.stdout[-500:]}{done.stderr[-2000:]}")

@@ -9,7 +9,9 @@ import time
 import faust
 
 broker, topic, records, turn, way = sys.argv[1], sys.argv[2], int(sys.argv[4]), sys.argv[5], sys.argv[6]
-app = faust.App(f"stock-{way}-{turn}", broker=f"kafka://{broker}", datadir=tempfile.mkdtemp(), web_enabled=False, topic_allow_declare=False, topic_disable_leader=True)
+app = faust.App(
+    f"stock-{way}-{turn}", broker=f"kafka://{broker}", datadir=tempfile.mkdtemp(), web_enabled=False, topic_allow_declare=False, topic_disable_leader=True
+)
 
 
 class Payment(faust.Record, serializer="json"):
