@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.ingest import Filled, TotalsError, fill, read_and_throw_away, work
+from benchmarks.ingest import Filled, TotalsError, fill, payments, read_and_throw_away, work
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import ensure_topics
@@ -89,7 +89,7 @@ def measure(events: int, few: int, turns: int, others: Path | None) -> dict[str,
         small = Settings.read(kafka=broker.bootstrap, clock="replay", topic_prefix="few.")
         for settings in (many, small):
             ensure_topics(settings)
-        filled, part = asyncio.run(fill(many, events)), asyncio.run(fill(small, few))
+        filled, part = asyncio.run(fill(many, payments(events))), asyncio.run(fill(small, payments(few)))
         for turn in range(turns):
             rates[READER].append(events / asyncio.run(read_and_throw_away(many, filled)))
             for peer in PEERS:
