@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
-from warehouse.losses import account_between, incident_account, incident_window, launch_between, opened_before
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
+from warehouse.losses import account_between, exclusions, incident_account, incident_window, launch_between, opened_before
 from warehouse.reading import open_snapshot
 
 END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
@@ -135,3 +135,13 @@ def test_the_launch_is_a_function_of_demand(published: Path) -> None:
     assert found.observed == observed
     assert found.factors["lost"].is_sorted()
     assert found.morning is not None
+
+
+def test_a_region_s_incident_takes_the_examples_of_its_own_markets_and_of_no_others(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        region = snapshot.query("incident_by_id", incident_id=EARLIER)["scope_name"].item()
+        markets = snapshot.query("market_list").filter(pl.col("region") == region)["market_id"]
+        spans = exclusions(snapshot)
+    assert 0 < len(markets)
+    assert sorted(spans.filter(label=EARLIER)["market_id"]) == sorted(markets)
+    assert spans.filter(label=LAUNCH)["market_id"].to_list() == [None]
