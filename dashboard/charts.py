@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import altair as alt
 import polars as pl
+import pyarrow as pa
 
 from dashboard.formatting import SEOUL, clock, count, moment, percent, won
 from dashboard.texts import Texts, texts_in
@@ -37,9 +38,11 @@ class Drawing:
     spec: Mapping[str, Any]
     data: Mapping[str, pl.DataFrame]
 
+    @cached_property
     def with_data(self) -> dict[str, Any]:
-        """One specification with its data."""
-        return {**self.spec, "datasets": dict(self.data)}
+        """One specification with its data, as Arrow tables: made once, however many viewers there are."""
+        tables: dict[str, pa.Table] = {name: frame.to_arrow() for name, frame in self.data.items()}
+        return {**self.spec, "datasets": tables}
 
 
 def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts, *, loss: bool = False) -> Drawing:
