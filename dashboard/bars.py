@@ -147,12 +147,12 @@ def _outcomes_spec(language: str) -> str:
 
 def days_chart(days: pl.DataFrame, texts: Texts) -> Drawing:
     """A market's sales by day: ``day``, ``sales``, ``market_day``, ``incident``."""
-    kind = pl.when("incident").then(pl.lit("incident")).when("market_day").then(pl.lit("market_day")).otherwise(pl.lit("other"))
+    words = {kind: pl.lit(texts(f"day_kind.{kind}")) for kind in ("incident", "market_day", "other")}
     shown = days.select(
         label=pl.col("day").dt.strftime("%m-%d"),
-        kind=kind.map_elements(lambda name: texts(f"day_kind.{name}"), pl.String),
+        kind=pl.when("incident").then(words["incident"]).when("market_day").then(words["market_day"]).otherwise(words["other"]),
         sales=pl.col("sales").cast(pl.Float64),
-        sales_text=texted("sales", won, texts.language),
+        sales_text=texted(days["sales"], won, texts.language),
     )
     return Drawing(json.loads(_days_spec(texts.language)), {"days": shown})
 

@@ -95,9 +95,9 @@ def rates_chart(steps: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: 
     hover = steps.select(
         "at",
         "failure_rate",
-        time=texted("at", moment, texts.language),
-        failure_text=pl.col("failure_rate").map_elements(percent, pl.String, skip_nulls=False),
-        decline_text=pl.col("decline_rate").map_elements(percent, pl.String, skip_nulls=False),
+        time=texted(steps["at"], moment, texts.language),
+        failure_text=texted(steps["failure_rate"], percent),
+        decline_text=texted(steps["decline_rate"], percent),
     )
     data = {"rates": clocked(long), "hover": clocked(hover), "spans": _shaded(spans, start, end, texts)}
     return Drawing(json.loads(_rates_spec(start, end, texts.language)), data)
@@ -123,8 +123,8 @@ def _rates_spec(start: datetime, end: datetime, language: str) -> str:
 
 def queue_chart(queue: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> Drawing:
     """Buyers in the waiting queue by minute."""
-    counted = {f"{name}_text": pl.col(name).map_elements(count, pl.String) for name in ("queue_length", "abandoned")}
-    shown = queue.select("at", "queue_length", time=texted("at", moment, texts.language), **counted)
+    counted = {f"{name}_text": texted(queue[name], count) for name in ("queue_length", "abandoned")}
+    shown = queue.select("at", "queue_length", time=texted(queue["at"], moment, texts.language), **counted)
     data = {"queue": clocked(shown), "spans": _shaded(spans, start, end, texts)}
     return Drawing(json.loads(_queue_spec(start, end, texts.language)), data)
 
@@ -165,8 +165,8 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
     shown = frame.select(
         "name",
         pl.col("lost").cast(pl.Float64),
-        lost_text=texted("lost", won, texts.language),
-        share_text=pl.col("share").map_elements(percent, pl.String, skip_nulls=False),
+        lost_text=texted(frame["lost"], won, texts.language),
+        share_text=texted(frame["share"], percent),
     )
     return Drawing(json.loads(_hardest_spec(texts.language)), {"hardest": shown})
 
@@ -239,13 +239,16 @@ def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -
 
 
 def _readable(frame: pl.DataFrame, texts: Texts, *, money: tuple[str, ...]) -> pl.DataFrame:
-    worded = {f"{name}_text": texted(name, won, texts.language) for name in money}
-    return clocked(frame.with_columns(time=texted("at", moment, texts.language), **worded))
+    worded = {f"{name}_text": texted(frame[name], won, texts.language) for name in money}
+    return clocked(frame.with_columns(time=texted(frame["at"], moment, texts.language), **worded))
 
 
-def texted(column: str, write: Callable[..., str], language: str) -> pl.Expr:
-    """A column as ``write`` words it."""
-    return pl.col(column).map_elements(lambda value: write(value, language), pl.String, skip_nulls=False)
+def texted(values: pl.Series, write: Callable[..., str], *language: str) -> pl.Series:
+    """Values as ``write`` words them.
+
+    Not by an expression: Polars' threads would wait for the interpreter's lock, which another viewer's thread may hold while it waits for them.
+    """
+    return pl.Series([write(value, *language) for value in values], dtype=pl.String)
 
 
 def clocked(frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import altair as alt
 import polars as pl
 
-from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, Drawing, finished
+from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, Drawing, finished, texted
 from dashboard.formatting import count, percent, won
 from dashboard.texts import Texts, texts_in
 
@@ -31,9 +31,9 @@ def map_of_markets(markets: pl.DataFrame, texts: Texts) -> Drawing:
         pl.col("sales").cast(pl.Float64),
         kind=kind,
         label=pl.format("{} ({})", "market", "region"),
-        sales_text=pl.col("sales").map_elements(lambda amount: won(amount, texts.language), pl.String),
-        rate_text=rate.map_elements(percent, pl.String, skip_nulls=False),
-        attempts_text=pl.col("attempts").map_elements(count, pl.String),
+        sales_text=texted(placed["sales"], won, texts.language),
+        rate_text=texted(placed["failure_rate"], percent),
+        attempts_text=texted(placed["attempts"], count),
     )
     return Drawing(json.loads(_map_spec(texts.language)), {"markets": shown, "regions": _labels(placed)})
 

@@ -103,7 +103,8 @@ def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
 
 def _named(frame: pl.DataFrame, group: str, texts: Texts) -> pl.DataFrame:
     """Names as people read them: what the platform left out is called so."""
-    return frame.with_columns(pl.col("name").map_elements(lambda name: texts.named(group, name) if name != "unknown" else texts("app.unknown"), pl.String))
+    names = [texts.named(group, name) if name != "unknown" else texts("app.unknown") for name in frame["name"]]
+    return frame.with_columns(pl.Series("name", names, pl.String))
 
 
 def _funnel(found: Failures, texts: Texts) -> None:
