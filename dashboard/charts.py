@@ -14,7 +14,6 @@ from typing import Any
 
 import altair as alt
 import polars as pl
-import pyarrow as pa
 
 from dashboard.formatting import SEOUL, clock, count, moment, percent, won
 from dashboard.texts import Texts, texts_in
@@ -41,8 +40,7 @@ class Drawing:
     @cached_property
     def with_data(self) -> dict[str, Any]:
         """One specification with its data, as Arrow tables: made once, however many viewers there are."""
-        tables: dict[str, pa.Table] = {name: frame.to_arrow() for name, frame in self.data.items()}
-        return {**self.spec, "datasets": tables}
+        return {**self.spec, "datasets": {name: frame.to_arrow() for name, frame in self.data.items()}}
 
 
 def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts, *, loss: bool = False) -> Drawing:

@@ -16,7 +16,7 @@ from dashboard.figures.methods import Method, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import HistoryError, LossEstimate, Remark
+from warehouse.analysis import HistoryError, LaunchScenario, LossEstimate, Remark
 from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
@@ -114,6 +114,11 @@ class IncidentFigures:
     def loss(self) -> LossEstimate | None:
         """The gross shortfall; None where there is no estimate."""
         return self.account.gross if self.account else None
+
+    @property
+    def launch(self) -> LaunchScenario | None:
+        """The shortfall as a function of a demand that nobody knows; None where the service had not just launched."""
+        return self.account.launch if self.account else None
 
     def ladder(self, scenario: Scenario | None = None) -> Ladder | None:
         """From expected sales to merchants' loss; None where there is no estimate."""

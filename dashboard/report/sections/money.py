@@ -97,7 +97,7 @@ def methods(report: Report, words: Wording) -> Section:
 
 def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
     """The loss of a launch by the demand that nobody knows."""
-    launch = figures.account.launch if figures.account else None
+    launch = figures.launch
     if launch is None:
         return []
     factors = sorted({launch.factor_low, *(factor for factor in FACTORS if launch.factor_low < factor < launch.factor_high), launch.factor_high})
