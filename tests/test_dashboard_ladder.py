@@ -15,7 +15,7 @@ from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
 from dashboard.texts import texts_in
-from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
+from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
 from warehouse.losses import LossAccount
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
@@ -174,10 +174,14 @@ def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_las
 
 
 @pytest.mark.parametrize(
-    ("minutes", "exceeded"), [(10, [False, False, False]), (11, [True, False, False]), (31, [True, True, False]), (181, [True, True, True])]
+    ("minutes", "exceeded"), [(9, [False, False, False]), (10, [True, False, False]), (30, [True, True, False]), (181, [True, True, True])]
 )
-def test_rules_count_from_the_onset(minutes: int, exceeded: list[bool]) -> None:
-    assert [rule.exceeded for rule in rules_of(NOON, NOON + timedelta(minutes=minutes))] == exceeded
+def test_rules_count_from_the_onset_as_those_of_alerts_do(minutes: int, exceeded: list[bool]) -> None:
+    until = NOON + timedelta(minutes=minutes)
+    for ended in (until, None):
+        rules, facts = rules_of(NOON, ended, until), reporting_facts(NOON, ended, until, subscribers=10_000)
+        assert [rule.exceeded for rule in rules] == exceeded
+        assert rules[0].exceeded is facts.reportable
 
 
 def test_concentration_leaves_out_markets_that_gained() -> None:

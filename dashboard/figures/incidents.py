@@ -206,7 +206,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
         survey=surveys.row(-1, named=True) if len(surveys) else None,
         course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps),
-        rules=rules_of(incident.onset_at, incident.ended_at or last_seen or until),
+        rules=rules_of(incident.onset_at, incident.ended_at, last_seen or until),
     )
 
 
