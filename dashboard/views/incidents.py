@@ -104,7 +104,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
         lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
         observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
     else:
-        lost = _lost(shown, loss, texts)
+        lost = lost_figure(shown, loss, texts)
         notes = (
             exact_won(round(loss.observed), language),
             texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
@@ -117,7 +117,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     st.html(cards.figures([lost, observed, purchases, peak], lead=True))
 
 
-def _lost(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Figure:
+def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Figure:
     """The shortfall. On a launch nobody knows the demand: then its range leads, and the figure for a demand that went on as before comes second."""
     language, launch = texts.language, shown.launch
     interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
