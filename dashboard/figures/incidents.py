@@ -156,7 +156,7 @@ class IncidentFigures:
 
     @property
     def cumulative(self) -> float | None:
-        """What the steps inside the window add up to; near ``loss.lost``, which is estimated for the window as a whole."""
+        """What the steps inside the window add up to: ``loss.lost``."""
         summed = self.steps["cumulative"].drop_nulls()
         return summed[-1] if len(summed) else None
 
@@ -186,7 +186,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     names = ask(snapshot, "market_names")
     until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
-    steps = _steps(snapshot, start, end, scope)
+    steps = _steps(snapshot, start, end, scope, loss)
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
     surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
@@ -243,13 +243,16 @@ def _merchants(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[s
     return ask(snapshot, "merchants_by_failed_amount", **days, **scope, rows=LONG_LIST)
 
 
-def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:
+def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str], loss: LossEstimate | None) -> pl.DataFrame:
+    """Steps have the estimate's expected sales: their course is that of the scope as one series, their level that of ``loss``, which knows market days."""
     first = start - BEFORE
     minutes = STEP // timedelta(minutes=1)
     observed = every_step(ask(snapshot, "sales_by_step", start=first, end=end, minutes=minutes, **scope), first, end, STEP)
     expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
+    if loss is not None and (summed := joined.filter(inside)["expected"].sum()) > 0:
+        joined = joined.with_columns(pl.col("expected", "low", "high") * (loss.expected / summed))
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
     return lost.with_columns(cumulative=pl.col("lost").cum_sum())
 

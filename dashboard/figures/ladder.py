@@ -83,9 +83,9 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
     net = Range(*net_shortfall(lost, gross.low, gross.high, made_up)) if lost else gross
     if account.net is None:
         net = Range(None, min(gross.low, 0.0), net.high)
-    # A survey is about the net, as in ``reconcile``: without one it takes nothing off.
-    surveyed = account.substitution if account.net else None
-    share = surveyed if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+    share = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+    # A survey is about the net, as in ``reconcile``: where there is none it takes nothing off.
+    taken = share if account.net or scenario.substitution is not None else None
     return Ladder(
         expected=loss.expected * scenario.demand,
         observed=loss.observed,
@@ -95,7 +95,7 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
         back=account.net.made_up.share if account.net else None,
         net=net,
         substitution=share,
-        merchants=_merchants(net, share),
+        merchants=_merchants(net, taken),
     )
 
 

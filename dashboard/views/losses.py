@@ -114,7 +114,8 @@ def _substitution(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if ladder.substitution is None or shown.survey is None:
         return texts("ladder.no_survey")
     share = ladder.substitution
-    return texts("ladder.survey", label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
+    key = "ladder.survey" if ladder.net.value is not None else "ladder.survey_waits"
+    return texts(key, label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
 
 
 def _name(found: Method, texts: Texts) -> str:
