@@ -251,7 +251,8 @@ def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, 
     expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
-    if loss is not None and (summed := joined.filter(inside)["expected"].sum()) > 0:
+    summed = float(joined.filter(inside)["expected"].sum())
+    if loss is not None and summed > 0:
         joined = joined.with_columns(pl.col("expected", "low", "high") * (loss.expected / summed))
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
     return lost.with_columns(cumulative=pl.col("lost").cum_sum())
