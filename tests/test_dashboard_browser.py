@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -43,11 +43,15 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def text_of(driver: webdriver.Chrome, figure: str) -> str:
     # In one step: a refresh may replace the element between finding and reading it.
-    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]"))
+    found = str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]"))
+    return found.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
-    WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure), f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}")
+    try:
+        WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure))
+    except TimeoutException:
+        pytest.fail(f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}")
 
 
 def charts(driver: webdriver.Chrome) -> list[webdriver.remote.webelement.WebElement]:
