@@ -9,7 +9,7 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults check bench bench-accuracy lint types format clean
+.PHONY: help demo test test-faults check bench bench-peers bench-accuracy lint types format clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ check: lint types test ## Lint, types, tests
 bench: $(VENV)/ready-to-test ## Measure (ARGS: what to measure)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(VENV)/ready-to-test $(VENV)-peers/ready ## Others on the same topic in the same run (ARGS='--events 1000000 --turns 3')
+	$(BIN)/python -m benchmarks peers --others $(VENV)-peers/bin/python $(ARGS)
+
 bench-accuracy: $(VENV)/ready-to-test ## Known losses in real sales, DATA=folder (ARGS='--yardstick FILE.py --history 7')
 	$(BIN)/python -m benchmarks.accuracy --data $(or $(DATA),$(error Expected DATA=folder of the data, e.g. make bench-accuracy DATA=data)) $(ARGS)
 
@@ -43,7 +46,7 @@ format: $(VENV)/ready-to-test ## Put the code into its form
 	$(BIN)/ruff format .
 
 clean: ## Remove what set-up and tests made (data/ stays)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -52,6 +55,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-to-test: pyproject.toml constraints.txt
 	@$(call install,.[test])
 	@touch $(VENV)/ready
+
+$(VENV)-peers/ready: benchmarks/peers.txt $(VENV)/ready-to-test
+	$(BIN)/python -m venv --clear $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	@touch $@
 
 # A stamp is written when all is installed, so what was interrupted is done again.
 define install

@@ -5,6 +5,7 @@ import sys
 
 MEASUREMENTS = {
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
+    "peers": "how others do on the same topic in the same run (make bench-peers)",
     "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",
     "poison": "how much of that speed is left while every tenth message is refused (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",

@@ -1,5 +1,6 @@
 """Starting a worker: the file first, then the group, so that a second worker waits outside and takes over when the first is gone."""
 
+import gc
 import hashlib
 import logging
 import platform
@@ -32,6 +33,9 @@ def run_worker(settings: Settings) -> int:
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
     """
+    # Hundreds of thousands of records are alive at a time, none of them in a cycle: looking for cycles among them takes a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
     logging.getLogger("kafka").setLevel(logging.WARNING)
     # At DEBUG it prints what it has fetched, user ids among it.
     logging.getLogger("aiokafka").setLevel(logging.INFO)

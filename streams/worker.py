@@ -163,7 +163,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         web_port=settings.web_port,
         web_in_thread=True,
         web_cors_options=None,
-        stream_buffer_maxsize=8,
+        stream_buffer_maxsize=1,
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

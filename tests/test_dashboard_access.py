@@ -35,7 +35,7 @@ def test_where_people_sign_in_only_analysts_may_enter_something(address: str, ma
 
 def test_nobody_sees_a_page_before_signing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
-    app = AppTest.from_file(str(Path(command()[4])), default_timeout=60)
+    app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60)
     app.secrets["auth"] = PROVIDER
     app.run()
     assert "로그인이 필요합니다" in words(app)

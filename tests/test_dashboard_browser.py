@@ -43,8 +43,9 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def text_of(driver: webdriver.Chrome, figure: str) -> str:
     # In one step: a refresh may replace the element between finding and reading it.
-    found = str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]"))
-    return found.replace("\N{NO-BREAK SPACE}", " ")
+    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]")).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
 
 
 def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:

@@ -18,6 +18,8 @@ def manifest(**said: Any) -> dict[str, Any]:
         "lag": 0,
         "totals": dict.fromkeys(("accepted", "duplicate", "late", "refused", "lost"), 0),
         "sources": [],
+        "refusals": {},
+        "unknown_names": {},
         "lost_ranges": [],
         **said,
     }

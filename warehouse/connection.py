@@ -48,7 +48,7 @@ def damaged(error: Exception) -> bool:
 DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
 
 
-def open_file(path: Path, *, memory_limit: str = "512MB", threads: int = 1) -> duckdb.DuckDBPyConnection:
+def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for its one writer and bring it to the newest migration.
 
     One thread a caller: the decoder needs the other core, and DuckDB's workers, waiting for tasks, take a fifth more processor time than they save.
