@@ -19,14 +19,15 @@ _OUTCOMES = ("approved", "declined", "failed")
 
 
 def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
-    """From expected sales down to what merchants lost: each bar begins where the one above it ended."""
-    steps = [("expected", 0.0, ladder.expected, "total"), ("observed", ladder.gross.value or 0.0, ladder.expected, "less")]
-    steps += [("gross", 0.0, ladder.gross.value or 0.0, "left"), ("made_up", ladder.net.value or 0.0, ladder.gross.value or 0.0, "less")]
-    steps += [("net", 0.0, ladder.net.value or 0.0, "left")]
-    if ladder.merchants.value is None:
-        steps += [("merchants", ladder.merchants.low, max(ladder.net.value or 0.0, 0.0), "range")]
+    """From expected sales down to what merchants lost: each bar begins where the one above it ended. What is not known has no bar, a range ends at its ends."""
+    gross = ladder.gross.value or 0.0
+    steps = [("expected", 0.0, ladder.expected, "total"), ("observed", gross, ladder.expected, "less"), ("gross", 0.0, gross, "left")]
+    if ladder.net.value is not None:
+        steps += [("made_up", ladder.net.value, gross, "less"), ("net", 0.0, ladder.net.value, "left")]
+    if ladder.net.value is None or ladder.merchants.value is None:
+        steps += [("merchants", max(ladder.merchants.low, 0.0), max(ladder.merchants.high, 0.0), "range")]
     else:
-        steps += [("substituted", ladder.merchants.value, ladder.net.value or 0.0, "less"), ("merchants", 0.0, ladder.merchants.value, "left")]
+        steps += [("substituted", ladder.merchants.value, ladder.net.value, "less"), ("merchants", 0.0, ladder.merchants.value, "left")]
     rows = [
         {
             "step": texts(f"ladder.{name}"),

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import altair as alt
@@ -37,9 +37,10 @@ class Drawing:
     spec: Mapping[str, Any]
     data: Mapping[str, pl.DataFrame]
 
+    @cached_property
     def with_data(self) -> dict[str, Any]:
-        """One specification with its data."""
-        return {**self.spec, "datasets": dict(self.data)}
+        """One specification with its data, as Arrow tables: made once, however many viewers there are."""
+        return {**self.spec, "datasets": {name: frame.to_arrow() for name, frame in self.data.items()}}
 
 
 def sales_chart(steps: pl.DataFrame, band: pl.DataFrame, spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts, *, loss: bool = False) -> Drawing:

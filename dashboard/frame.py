@@ -102,7 +102,7 @@ def banners(freshness: Freshness, texts: Texts) -> None:
 def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
     """A chart that keeps its place over refreshes, with the sentence under it that tells the same."""
     # A changing ``alt`` would make Streamlit draw the chart anew; so it holds the title, and the figures stand below.
-    st.vega_lite_chart(spec=drawing.with_data(), key=key, theme=None, width="stretch", alt=title)
+    st.vega_lite_chart(spec=drawing.with_data, key=key, theme=None, width="stretch", alt=title)
     st.html(cards.caption(sentence))
 
 

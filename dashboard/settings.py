@@ -10,6 +10,7 @@ from pathlib import Path
 class DashboardSettings:
     """Where the published states are, the language that a page starts in, and the Kafka that takes what people say.
 
+    ``api_hosts`` are the names by which programs reach the API besides localhost and the address that it listens on.
     Without ``kafka`` pages only show. Where people sign in, those in ``analysts`` may say something; everybody else only sees.
     """
 
@@ -20,6 +21,7 @@ class DashboardSettings:
     analysts: frozenset[str] = frozenset()
     report_files: Path | None = None
     api_token: str = ""
+    api_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
@@ -31,8 +33,13 @@ class DashboardSettings:
             published=published,
             language=language if language in ("ko", "en") else "ko",
             report_files=Path(environment["ONNURI_REPORT_FILES"]) if environment.get("ONNURI_REPORT_FILES") else None,
+            api_hosts=_listed(environment.get("ONNURI_API_HOSTS", "")),
             api_token=environment.get("ONNURI_API_TOKEN", ""),
             kafka=environment.get("ONNURI_KAFKA", ""),
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
-            analysts=frozenset(filter(None, (address.strip().lower() for address in environment.get("ONNURI_ANALYSTS", "").split(",")))),
+            analysts=_listed(environment.get("ONNURI_ANALYSTS", "")),
         )
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(filter(None, (entry.strip().lower() for entry in text.split(","))))

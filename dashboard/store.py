@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 import polars as pl
@@ -23,17 +23,20 @@ from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
 from warehouse.reading import Manifest, Snapshot, open_snapshot
 
+Made = TypeVar("Made")
+Drawn = TypeVar("Drawn")
+
 
 class UnreadableError(Exception):
     """The published state cannot be read just now; the next one may be."""
 
 
 @dataclass(frozen=True)
-class LivePage:
-    """The live page's figures with the freshness of their manifest."""
+class LivePage(Generic[Drawn]):
+    """What the live page shows, ready to be sent, with the freshness of its manifest."""
 
     freshness: Freshness
-    live: Live
+    drawn: Drawn
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,19 @@ class IncidentList:
     incidents: list[Incident]
 
 
-def live_page(published: Path) -> LivePage:
-    """The newest live figures.
+def live_page(published: Path, language: str, draw: Callable[[Live], Drawn]) -> LivePage[Drawn]:
+    """The newest live figures, drawn once for all who read that language.
 
     Raises:
         NothingPublishedError: there is no manifest yet.
         UnreadableError: the manifest or a file that it names cannot be read.
     """
     manifest = _manifest(published)
+    folder = (str(published), manifest.warehouse_id)
     with _readable(published):
-        shown, live = _newest(str(published), manifest.warehouse_id).figures(manifest, lambda: _live(published, manifest.warehouse_id))
-    return LivePage(freshness_of(shown, datetime.now(UTC)), live)
+        shown, live = _newest(*folder, "figures").of(manifest, lambda: _live(published, manifest.warehouse_id))
+    shown, drawn = _newest(*folder, language).of(shown, lambda: draw(live))
+    return LivePage(freshness_of(shown, datetime.now(UTC)), drawn)
 
 
 def incident_list(published: Path) -> IncidentList:
@@ -158,17 +163,17 @@ def _manifest(published: Path) -> Manifest:
 # The arguments below are what a cached answer is known by; those that Streamlit shall not look at begin with an underscore.
 
 
-class _Newest:
-    """The newest live figures. One viewer at a time works out a new state; the others see the one before it meanwhile.
+class _Newest(Generic[Made]):
+    """What was made of the newest state. One viewer at a time makes the next; the others see the one before it meanwhile.
 
     If each waited for the newest, ten viewers on a slow machine would wait for ten states in turn.
     """
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self.known: tuple[Manifest, Live] | None = None
+        self.known: tuple[Manifest, Made] | None = None
 
-    def figures(self, manifest: Manifest, work: Callable[[], Live]) -> tuple[Manifest, Live]:
+    def of(self, manifest: Manifest, make: Callable[[], Made]) -> tuple[Manifest, Made]:
         known = self.known
         if known is not None and known[0].sequence == manifest.sequence:
             return known
@@ -177,14 +182,14 @@ class _Newest:
         try:
             # The one who had the turn before may have brought it already.
             if self.known is None or self.known[0].sequence != manifest.sequence:
-                self.known = (manifest, work())
+                self.known = (manifest, make())
             return self.known
         finally:
             self.turn.release()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _newest(published: str, warehouse_id: str) -> _Newest:  # noqa: ARG001
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _newest(published: str, warehouse_id: str, what: str) -> _Newest[Any]:  # noqa: ARG001
     return _Newest()
 
 

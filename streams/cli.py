@@ -24,6 +24,7 @@ from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError
+from warehouse.questions import QuestionError, answered
 from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
 
 app = typer.Typer(
@@ -53,6 +54,9 @@ class Stage(StrEnum):
     final = "final"
 
 
+SQL_ROWS, SQL_SECONDS = 10_000_000, 3_600.0
+"""What an answer may have and take: far from what anybody waits for or opens."""
+
 EXPECTED_ERRORS = (
     SettingError,
     NothingPublishedError,
@@ -64,6 +68,7 @@ EXPECTED_ERRORS = (
     OutputError,
     PayloadError,
     AnalysisError,
+    QuestionError,
     KafkaError,
     LookupError,
     duckdb.Error,
@@ -162,8 +167,10 @@ def dashboard() -> None:
 @app.command()
 def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> None:
     """Ask the published tables. Example: onnuri sql "SELECT sum(approved_amount) FROM market_minute" --format csv"""
-    with _snapshot() as snapshot:
-        show(snapshot.sql(text), form, out)
+    answer = answered(Settings.read().published_folder, text, rows=SQL_ROWS, seconds=SQL_SECONDS, memory="2GB")
+    show(answer.frame, form, out)
+    if answer.cut:
+        console.print(f"These are the first {SQL_ROWS:,} rows. For a whole table: onnuri export.", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from warehouse.spreadsheets import neutralised, workbook
+from warehouse.spreadsheets import flat, neutralised, plain, workbook
 
 
 class Format(StrEnum):
@@ -50,7 +50,11 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
     if form is Format.table and out is None:
         _table(frame)
         return
-    text = frame.pipe(flat).pipe(neutralised).write_csv() if form is Format.csv else _json(frame.to_dicts(), indent=1) + "\n"
+    text = (
+        frame.pipe(flat).pipe(neutralised).write_csv()
+        if form is Format.csv
+        else json.dumps(frame.to_dicts(), ensure_ascii=False, indent=1, default=plain) + "\n"
+    )
     if out:
         out.write_text(text, encoding="utf-8")
     else:
@@ -59,15 +63,9 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
 
 def _workbook(frame: pl.DataFrame) -> bytes:
     try:
-        return workbook(flat(frame))
+        return workbook(frame)
     except ValueError as error:
         raise OutputError(f"{error} Write .csv or .parquet instead, or ask for fewer rows with: onnuri sql.") from None
-
-
-def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists and structs as JSON text: a cell of a CSV is one value."""
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    return frame.with_columns(pl.Series(name, [None if value is None else _json(value) for value in frame[name].to_list()], pl.String) for name in nested)
 
 
 def _table(frame: pl.DataFrame) -> None:
@@ -93,14 +91,3 @@ def _cell(value: object) -> str:
 def visible(text: str) -> str:
     """The text with marks that would act on the terminal, or turn the writing around, shown as their escapes."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
-
-
-def _plain(value: object) -> object:
-    """What JSON has no word for. DuckDB's sums of whole numbers are decimals without decimals."""
-    if isinstance(value, Decimal):
-        return float(value) if value.as_tuple().exponent else int(value)
-    return str(value)

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
     analysts: str = Field("", description="Where people sign in to the dashboard: addresses of those who may enter something, with commas between.")
     report_files: Path | None = Field(None, description="Folder of what the author of reports keeps: causes, measures, moments, rules for compensation.")
+    api_hosts: str = Field("", description="Names by which programs reach the dashboard's API besides localhost and its address, a comma between them.")
     api_token: SecretStr | None = Field(
         None, description="Token that the dashboard's HTTP API asks for. Default: none is asked, but where people sign in it is closed."
     )

@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,16 @@ import polars as pl
 import pytest
 
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
-from dashboard.api.endpoints import ENDPOINTS
+from dashboard.api.endpoints import ENDPOINTS, loss
+from dashboard.api.hosts import known_host
 from dashboard.figures.incidents import incident_figures, known_incidents
+from dashboard.formatting import won
 from dashboard.report.author import AuthorFiles
+from dashboard.report.composing import compose
+from dashboard.report.document import Paragraph
 from dashboard.report.gathering import gather
+from dashboard.texts import texts_in
+from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
 from tests.dashboard_data import LAUNCH, publish_launch_day
 from warehouse.reading import open_snapshot
@@ -69,6 +76,32 @@ def test_losses_are_those_of_the_page_and_of_the_report(get, published):
     }
     regions = {row["name"]: row["lost"] for row in items(get("loss", incident=LAUNCH, by="region"))}
     assert regions == dict(report.regions.select("name", pl.col("lost").cast(pl.Int64)).iter_rows())
+
+
+def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_api(tmp_path):
+    closed = {"label": "출범 준비", "starts_at": datetime(2025, 2, 14, 15), "ends_at": datetime(2025, 2, 28, 15), "market_id": None}
+    published = publish_launch_day(tmp_path, exclusions=[closed])
+    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9}
+    with open_snapshot(published) as snapshot:
+        report = gather(snapshot, published, LAUNCH, AuthorFiles())
+        whole = loss(snapshot, {**asked, "by": "total"}).row(0, named=True)
+        regions = loss(snapshot, {**asked, "by": "region"})
+    launch, gross = report.figures.launch, report.figures.loss
+    assert launch is not None
+    assert gross is not None
+    ends = (launch.low, launch.high)
+    assert ((whole["launch_low"], whole["launch_high"]), whole["lost"]) == ((round(ends[0]), round(ends[1])), round(gross.lost))
+    assert regions["launch_low"].null_count() == len(regions)
+    said = next(
+        block.text
+        for section in compose(report, "ko").sections
+        for block in section.blocks
+        if isinstance(block, Paragraph) and won(ends[0], "ko") in block.text
+    )
+    assert said.index(won(ends[0], "ko")) < said.index(won(ends[1], "ko")) < said.index(won(gross.lost, "ko"))
+    figure = lost_figure(report.figures, gross, texts_in("ko"))
+    assert all(won(end, "ko") in figure.value.replace("\N{NO-BREAK SPACE}", " ") for end in ends)
+    assert won(gross.lost, "ko") in figure.notes[1].replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_sales_add_up_to_what_is_published(get, published):
@@ -158,6 +191,35 @@ def test_where_nothing_is_published_it_says_so_and_with_a_token_it_asks_for_it(t
         assert fetched(address, "openapi.json", None, "GET", {}, Authorization="Bearer wrong").status == 401
         answer = fetched(address, "markets", None, "GET", {}, Authorization="Bearer s3cret")
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "nothing_published")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.3"])
+def test_a_name_that_is_not_ours_is_refused_before_anything_is_read(address, host):
+    answer = fetched(address, "markets", None, "GET", {}, Host=host)
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (421, "unknown_host")
+    assert "ONNURI_API_HOSTS" in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8501", "[::1]:8501"])
+def test_this_machine_s_own_names_are_answered(address, host):
+    assert fetched(address, "markets", None, "GET", {}, Host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "bound", "known"),
+    [
+        ("Onnuri.example:443", "127.0.0.1", True),
+        ("onnuri.example.", "127.0.0.1", True),
+        ("10.0.0.7", "10.0.0.7", True),
+        ("10.0.0.7:8501", "0.0.0.0", True),
+        ("[fe80::1]:8501", "::", True),
+        ("evil.example", "0.0.0.0", False),
+        ("", "", False),
+        (None, "", False),
+    ],
+)
+def test_a_host_is_known_by_the_settings_or_by_the_address_listened_on(host, bound, known):
+    assert known_host(host, bound, frozenset({"onnuri.example"})) is known
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,16 @@ def test_a_workbook_is_exported_with_names_that_no_spreadsheet_runs(onnuri, publ
     assert "'+82" in strings
 
 
-def test_sql_cannot_change_what_is_published(onnuri, published):
-    onnuri("sql", "DROP VIEW market", "--format", "json", published=published)
+@pytest.mark.parametrize(
+    "text",
+    ["DROP VIEW market", "DELETE FROM market", "COPY market TO '{file}'", "WITH x AS (COPY market TO '{file}') FROM x", "SELECT * FROM read_text('{secret}')"],
+)
+def test_sql_only_reads_what_is_published(onnuri, published, tmp_path, text):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret", encoding="utf-8")
+    ended = onnuri("sql", text.format(file=tmp_path / "stolen.csv", secret=secret), "--format", "json", published=published)
+    assert (ended.code, ended.out, [file.name for file in tmp_path.iterdir()]) == (1, "", ["secret.txt"])
+    assert ended.said.startswith("onnuri: ")
     assert json.loads(onnuri("sql", "SELECT count(*) AS n FROM market", "--format", "json", published=published).out) == [{"n": 2}]
 
 

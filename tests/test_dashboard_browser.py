@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -49,7 +49,10 @@ def text_of(driver: webdriver.Chrome, figure: str) -> str:
 
 
 def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
-    WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure), f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}")
+    try:
+        WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure))
+    except TimeoutException:
+        pytest.fail(f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}")
 
 
 def charts(driver: webdriver.Chrome) -> list[webdriver.remote.webelement.WebElement]:

@@ -142,6 +142,12 @@ def test_an_incident_of_a_region_is_estimated_from_its_own_markets(snapshot: Sna
     )
 
 
+def test_the_steps_of_the_chart_add_up_to_the_estimate(outage: IncidentFigures) -> None:
+    assert outage.loss is not None
+    assert outage.steps.filter("inside")["expected"].sum() == pytest.approx(outage.loss.expected)
+    assert outage.cumulative == pytest.approx(outage.loss.lost)
+
+
 def test_markets_hit_hardest_come_first_with_their_names(outage: IncidentFigures) -> None:
     assert outage.markets["lost"].is_sorted(descending=True)
     assert outage.markets["name"].str.ends_with("시장").all()

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from dashboard.bars import ladder_chart
 from dashboard.figures.concentration import concentration_of
 from dashboard.figures.course import course_of, rules_of
 from dashboard.figures.incidents import Incident
@@ -13,7 +14,8 @@ from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
-from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile
+from dashboard.texts import texts_in
+from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
 from warehouse.losses import LossAccount
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
@@ -83,10 +85,23 @@ def test_without_a_survey_the_merchants_loss_is_a_range_and_no_figure() -> None:
     assert ladder.substituted is None
 
 
-def test_without_a_net_nothing_is_taken_off_the_gross() -> None:
-    ladder = ladder_of(account(back=None), Scenario())
-    assert ladder.back is None
-    assert ladder.net == ladder.gross
+@pytest.mark.parametrize("survey", [None, SURVEY])
+def test_without_a_net_there_is_no_figure_below_the_gross_but_a_range(survey: Share | None) -> None:
+    known = account(back=None, survey=survey)
+    ladder = ladder_of(known, Scenario())
+    assert (ladder.back, ladder.made_up, ladder.net.value, ladder.merchants.value, ladder.substituted) == (None, None, None, None, None)
+    merchants = next(figure for figure in known.reconciliation.figures if figure.method == "merchants_loss")
+    assert (ladder.merchants.low, ladder.merchants.high) == (merchants.low, merchants.high)
+    assert ladder.merchants.high == ladder.gross.high
+
+
+@pytest.mark.parametrize(("back", "survey"), [(None, None), (None, SURVEY), (0.25, None), (0.25, SURVEY)])
+def test_the_ladder_draws_no_bar_for_what_is_not_known_and_ranges_to_their_ends(back: float | None, survey: Share | None) -> None:
+    texts, ladder = texts_in("ko"), ladder_of(account(back=back, survey=survey), Scenario())
+    drawn = {row["step"]: row for row in ladder_chart(ladder, texts).data["ladder"].iter_rows(named=True)}
+    assert (texts("ladder.net") in drawn, texts("ladder.made_up") in drawn) == (back is not None, back is not None)
+    merchants = ladder.merchants
+    assert drawn[texts("ladder.merchants")]["to"] == (merchants.high if merchants.value is None else merchants.value)
 
 
 def test_twice_the_demand_doubles_what_was_expected_and_not_what_was_paid() -> None:
@@ -108,6 +123,12 @@ def test_a_window_that_gained_has_no_share_to_take_off() -> None:
     assert ladder.gross.value == -300
     assert ladder.made_up == 0
     assert ladder.net == ladder.gross
+
+
+def test_what_is_assumed_of_the_unseen_makes_no_net_where_nobody_knows_of_those_who_tried() -> None:
+    plain, half = (ladder_of(account(lost=600, back=None), scenario) for scenario in (Scenario(), Scenario(unseen_back=0.5)))
+    assert half.net.value is None
+    assert half.net.high < plain.net.high
 
 
 def test_a_slider_wins_over_the_survey() -> None:
@@ -153,10 +174,14 @@ def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_las
 
 
 @pytest.mark.parametrize(
-    ("minutes", "exceeded"), [(10, [False, False, False]), (11, [True, False, False]), (31, [True, True, False]), (181, [True, True, True])]
+    ("minutes", "exceeded"), [(9, [False, False, False]), (10, [True, False, False]), (30, [True, True, False]), (181, [True, True, True])]
 )
-def test_rules_count_from_the_onset(minutes: int, exceeded: list[bool]) -> None:
-    assert [rule.exceeded for rule in rules_of(NOON, NOON + timedelta(minutes=minutes))] == exceeded
+def test_rules_count_from_the_onset_as_those_of_alerts_do(minutes: int, exceeded: list[bool]) -> None:
+    until = NOON + timedelta(minutes=minutes)
+    for ended in (until, None):
+        rules, facts = rules_of(NOON, ended, until), reporting_facts(NOON, ended, until, subscribers=10_000)
+        assert [rule.exceeded for rule in rules] == exceeded
+        assert rules[0].exceeded is facts.reportable
 
 
 def test_concentration_leaves_out_markets_that_gained() -> None:

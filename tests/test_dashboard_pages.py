@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
+from dashboard.views import live
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
@@ -73,6 +74,15 @@ def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tupl
         assert words_of_page in text
     assert len(app.dataframe) == 1
     assert len(app.get("vega_lite_chart")) == 4
+
+
+@pytest.mark.usefixtures("published")
+def test_the_live_page_shows_the_markets_that_sell_most_and_all_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_SOLD", 10)
+    most = shown("live", "ko")[0].dataframe[0].value
+    every = shown("live", "ko", rows="all")[0].dataframe[0].value
+    assert (len(most), len(every)) == (10, 30)
+    assert most["sales"].to_list() == sorted(every["sales"].to_list(), reverse=True)[:10]
 
 
 @pytest.mark.parametrize(

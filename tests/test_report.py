@@ -91,7 +91,7 @@ def test_figures_are_those_of_the_dashboard(published, written):
 def test_the_pdf_says_in_searchable_korean_what_the_html_says(written):
     pdf, html = pdf_text(written["ko"].files["pdf"]), html_text(written["ko"].files["html"])
     for sentence in (
-        "결제되지 못한 것으로 추정됩니다",
+        "출범 직후여서 수요를 알 수 없으므로",
         "통합 부하 시험을 출범 전 의무로 한다",
         "구매자가 지류·카드·현금으로 같은 가맹점에서 얼마나 대신 샀는지는",
     ):

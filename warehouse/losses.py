@@ -147,10 +147,20 @@ def account_between(
         gross_remarks=gross.warnings,
         net_remarks=net.remarks if net else (),
     )
-    opened = opened_before(snapshot, start)
-    launched = opened is not None and start - opened < LAUNCH
-    launch = launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level) if launched and scope == "nation" else None
+    launch = launch_of(snapshot, start, end, factors=factors, level=level) if scope == "nation" else None
     return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
+
+
+def launch_of(snapshot: Snapshot, start: datetime, end: datetime, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LaunchScenario | None:
+    """The nation's loss where the window begins within two weeks after a long time without service, aware times; else None.
+
+    Raises:
+        HistoryError, AnalysisError: as ``launch_scenario``.
+    """
+    opened = opened_before(snapshot, start)
+    if opened is None or start - opened >= LAUNCH:
+        return None
+    return launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level)
 
 
 def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor_low: float, factor_high: float, level: float = 0.9) -> LaunchScenario:

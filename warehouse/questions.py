@@ -27,29 +27,29 @@ class Answer:
     cut: bool
 
 
-def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float = 10.0) -> Answer:
+def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float = 10.0, memory: str = "512MB") -> Answer:
     """What one reading statement finds in the newest published state. Questions take turns, so that they never take the machine from the pages.
 
     Raises:
         NothingPublishedError: no worker has published here yet.
-        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more memory than it may.
+        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more than ``memory``.
     """
     if not _ONE_AT_A_TIME.acquire(timeout=seconds):
         raise QuestionError("busy: another question is being answered. Try again in a moment.")
     try:
-        with closing(closed(published)) as connection:
+        with closing(closed(published, memory)) as connection:
             return _answer(connection, text, rows, seconds)
     finally:
         _ONE_AT_A_TIME.release()
 
 
-def closed(published: Path) -> duckdb.DuckDBPyConnection:
+def closed(published: Path, memory: str = "512MB") -> duckdb.DuckDBPyConnection:
     """A connection to the newest published tables that has no way out, for good: no file, no network, no extension, none of Python's variables.
 
     Arrow reads the files and hands the rows over. A connection that may read a folder may write there too: a reading statement can hold
     ``WITH x AS (COPY … TO …)``.
     """
-    connection = open_memory(memory_limit="512MB", threads=1)
+    connection = open_memory(memory_limit=memory, threads=1)
     for table, files in Manifest.read(published).files.items():
         if files:
             connection.execute(f'DROP TABLE IF EXISTS "{table}"')

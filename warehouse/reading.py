@@ -88,7 +88,7 @@ class Snapshot:
         return frame(self.connection, query_text(name), bound)
 
     def sql(self, text: str) -> pl.DataFrame:
-        """Run SQL of a person against the views."""
+        """Run a statement of our own against the views; what people write goes through ``warehouse.questions``."""
         return frame(self.connection, text)
 
     def __enter__(self) -> Self:

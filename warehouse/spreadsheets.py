@@ -1,6 +1,8 @@
 """Frames as spreadsheets may have them: no cell and no head that a program would run as a formula (CWE-1236)."""
 
 import io
+import json
+from decimal import Decimal
 
 import polars as pl
 import polars.selectors as cs
@@ -12,7 +14,7 @@ RISKY = r"^(?:[\s\p{Z}\p{C}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
 def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
     """Put an apostrophe, which spreadsheets take as the sign of a text, before texts and names of columns that may run as a formula.
 
-    For every file that a spreadsheet may open, CSV and XLSX. Numbers and times stay as they are; lists and structs are to be made text before.
+    For every file that a spreadsheet may open, CSV and XLSX. Numbers and times stay as they are; lists and structs are to be made text before, by ``flat``.
     """
     heads = pl.Series(frame.columns, dtype=pl.String).str.replace(RISKY, "'$0")
     texts = cs.by_dtype(pl.String, pl.Categorical, pl.Enum)
@@ -24,7 +26,7 @@ MOST_ROWS = 1_048_575
 
 
 def workbook(frame: pl.DataFrame) -> bytes:
-    """``frame`` as XLSX, its texts neutralised. Lists and structs are to be made text before; times are written as they stand, without their zone.
+    """``frame`` as XLSX, flat and its texts neutralised; times are written as they stand, without their zone.
 
     Raises:
         ValueError: it has more rows than a sheet holds.
@@ -32,6 +34,25 @@ def workbook(frame: pl.DataFrame) -> bytes:
     if len(frame) > MOST_ROWS:
         raise ValueError(f"A sheet holds {MOST_ROWS:,} rows, got {len(frame):,}.")
     buffer = io.BytesIO()
-    odd = cs.duration() | cs.binary()
-    neutralised(frame.with_columns(odd.cast(pl.String, strict=False))).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
+    neutralised(flat(frame)).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
     return buffer.getvalue()
+
+
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with what a cell does not hold as text: lists and structs as JSON, bytes and spans as they are written."""
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    written = [pl.Series(name, [None if value is None else _json(value) for value in frame[name].to_list()], pl.String) for name in nested]
+    odd = [name for name, kind in frame.schema.items() if kind in (pl.Binary, pl.Duration, pl.Object)]
+    written += [pl.Series(name, [None if value is None else str(value) for value in frame[name].to_list()], pl.String) for name in odd]
+    return frame.with_columns(written)
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for. DuckDB's sums of whole numbers are decimals without decimals."""
+    if isinstance(value, Decimal):
+        return float(value) if value.as_tuple().exponent else int(value)
+    return str(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=plain)

@@ -10,7 +10,7 @@ import polars as pl
 from dashboard.api.parameters import BadParameterError, Parameter, moment, one_of, share, text, whole
 from dashboard.figures.asking import ask
 from warehouse.analysis import LossEstimate
-from warehouse.losses import incident_window, loss_between
+from warehouse.losses import incident_window, launch_of, loss_between
 from warehouse.reading import Snapshot
 
 Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
@@ -52,12 +52,21 @@ def incidents(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
 
 
 def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
-    """The gross shortfall of an incident or a span, whole or by its parts."""
+    """The gross shortfall of an incident or a span, whole or by its parts; on a launch the whole nation's with the range that leads."""
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     spans = {"from": pl.lit(start).dt.convert_time_zone("Asia/Seoul"), "to": pl.lit(end).dt.convert_time_zone("Asia/Seoul")}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
-    return _parts(estimate, asked["by"]).select("name", *whole_won, level=pl.lit(asked["level"]), **spans)
+    launch = launch_of(snapshot, start, end, level=asked["level"]) if scope == "nation" and asked["by"] == "total" else None
+    ranges = {
+        "launch_low": pl.lit(round(launch.low) if launch else None, pl.Int64),
+        "launch_high": pl.lit(round(launch.high) if launch else None, pl.Int64),
+        "demand_low": pl.lit(launch.factor_low if launch else None, pl.Float64),
+        "demand_high": pl.lit(launch.factor_high if launch else None, pl.Float64),
+    }
+    return _parts(estimate, asked["by"]).select(
+        "name", *(value.alias(name) for name, value in ranges.items()), *whole_won, level=pl.lit(asked["level"]), **spans
+    )
 
 
 def _parts(estimate: LossEstimate, by: str) -> pl.DataFrame:
@@ -130,7 +139,9 @@ ENDPOINTS = (
     ),
     Endpoint(
         "/loss",
-        "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up.",
+        "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up. "
+        "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
+        "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere.",
         (
             text("incident", "Id of an incident; instead of from, to, scope and name."),
             *SPAN,
@@ -138,7 +149,17 @@ ENDPOINTS = (
             one_of("by", "Whole, or by its parts.", ("total", "region", "channel", "market"), "total"),
             share("level", "Probability of the interval.", 0.9),
         ),
-        {"name": "string", **dict.fromkeys(FIGURES, "integer"), "level": "number", "from": "date-time", "to": "date-time"},
+        {
+            "name": "string",
+            "launch_low": "integer",
+            "launch_high": "integer",
+            "demand_low": "number",
+            "demand_high": "number",
+            **dict.fromkeys(FIGURES, "integer"),
+            "level": "number",
+            "from": "date-time",
+            "to": "date-time",
+        },
         loss,
     ),
     Endpoint(

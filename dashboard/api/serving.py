@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from dashboard.api.answers import JSON, NotAcceptableError, accepted, as_json, failure, page
 from dashboard.api.endpoints import ENDPOINTS, Endpoint
+from dashboard.api.hosts import known_host
 from dashboard.api.openapi import openapi
 from dashboard.api.parameters import PAGING, BadParameterError, read_parameters
 from dashboard.settings import DashboardSettings
@@ -98,7 +99,10 @@ class _Answers:
 
 
 def _barred(request: Request, settings: DashboardSettings) -> Response | None:
-    """None for those who may read: with the token where one is set; where people sign in to the pages, not without one."""
+    """None for those who may read: by a name of ours, with the token where one is set; where people sign in to the pages, not without one."""
+    if not known_host(request.headers.get("host"), st.get_option("server.address") or "", settings.api_hosts):
+        asked = request.headers.get("host", "")
+        return failure(421, "unknown_host", f"Host: expected localhost, the address listened on, or a name in ONNURI_API_HOSTS, got {asked!r}.")
     if settings.api_token:
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {settings.api_token}".encode()):

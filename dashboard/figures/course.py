@@ -6,10 +6,9 @@ from typing import Literal
 
 import polars as pl
 
-Moment = Literal["onset", "detection", "notice", "peak", "last_seen", "end"]
+from warehouse.analysis.reporting import LATER, MANY_SUBSCRIBERS, SOON, reporting_facts
 
-RULES = (("ten", timedelta(minutes=10)), ("thirty", timedelta(minutes=30)), ("recovery", timedelta(hours=3)))
-"""For services with 10,000 subscribers or more: outages of ten and thirty minutes are reported; recovery is due within three hours."""
+Moment = Literal["onset", "detection", "notice", "peak", "last_seen", "end"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: until when the incident might have lasted, and whether it lasted longer."""
+    """One rule: when its time is over, and whether the incident lasted so long."""
 
     name: str
-    span: timedelta
     due: datetime
     exceeded: bool
 
@@ -49,6 +47,11 @@ def course_of(
     return [Step(what, at, at - onset if at is not None and at > onset else None) for what, at in [*known, *unknown]]
 
 
-def rules_of(onset: datetime, until: datetime) -> list[Rule]:
-    """How an incident that lasted until ``until`` stands to each rule."""
-    return [Rule(name, span, onset + span, until - onset > span) for name, span in RULES]
+def rules_of(onset: datetime, ended: datetime | None, until: datetime) -> list[Rule]:
+    """How an incident stands to each rule for a service with many subscribers; ``until`` is how far an open one is known."""
+    facts = reporting_facts(onset, ended, until, subscribers=MANY_SUBSCRIBERS)
+    return [
+        Rule("ten", onset + SOON, facts.past_ten_minutes),
+        Rule("thirty", onset + LATER, facts.past_thirty_minutes),
+        Rule("recovery", facts.recovery_due_at, facts.recovered_in_time is False),
+    ]

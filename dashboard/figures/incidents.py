@@ -16,7 +16,7 @@ from dashboard.figures.methods import Method, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import HistoryError, LossEstimate, Remark
+from warehouse.analysis import HistoryError, LaunchScenario, LossEstimate, Remark
 from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
@@ -115,6 +115,11 @@ class IncidentFigures:
         """The gross shortfall; None where there is no estimate."""
         return self.account.gross if self.account else None
 
+    @property
+    def launch(self) -> LaunchScenario | None:
+        """The shortfall as a function of a demand that nobody knows; None where the service had not just launched."""
+        return self.account.launch if self.account else None
+
     def ladder(self, scenario: Scenario | None = None) -> Ladder | None:
         """From expected sales to merchants' loss; None where there is no estimate."""
         return ladder_of(self.account, scenario or Scenario()) if self.account else None
@@ -151,7 +156,7 @@ class IncidentFigures:
 
     @property
     def cumulative(self) -> float | None:
-        """What the steps inside the window add up to; near ``loss.lost``, which is estimated for the window as a whole."""
+        """What the steps inside the window add up to: ``loss.lost``."""
         summed = self.steps["cumulative"].drop_nulls()
         return summed[-1] if len(summed) else None
 
@@ -181,7 +186,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     names = ask(snapshot, "market_names")
     until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
-    steps = _steps(snapshot, start, end, scope)
+    steps = _steps(snapshot, start, end, scope, loss)
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
     surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
@@ -201,7 +206,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
         survey=surveys.row(-1, named=True) if len(surveys) else None,
         course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps),
-        rules=rules_of(incident.onset_at, incident.ended_at or last_seen or until),
+        rules=rules_of(incident.onset_at, incident.ended_at, last_seen or until),
     )
 
 
@@ -238,13 +243,17 @@ def _merchants(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[s
     return ask(snapshot, "merchants_by_failed_amount", **days, **scope, rows=LONG_LIST)
 
 
-def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> pl.DataFrame:
+def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str], loss: LossEstimate | None) -> pl.DataFrame:
+    """Steps have the estimate's expected sales: their course is that of the scope as one series, their level that of ``loss``, which knows market days."""
     first = start - BEFORE
     minutes = STEP // timedelta(minutes=1)
     observed = every_step(ask(snapshot, "sales_by_step", start=first, end=end, minutes=minutes, **scope), first, end, STEP)
     expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
+    summed = float(joined.filter(inside)["expected"].sum())
+    if loss is not None and summed > 0:
+        joined = joined.with_columns(pl.col("expected", "low", "high") * (loss.expected / summed))
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
     return lost.with_columns(cumulative=pl.col("lost").cum_sum())
 

@@ -21,13 +21,14 @@ class Ladder:
     """The steps in KRW: ``expected`` − ``observed`` = ``gross``; − ``made_up`` = ``net``; − ``substituted`` = ``merchants``.
 
     ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
-    came back; None where it is not known, and then nothing is taken off. ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
+    came back; None where it is not known, and then ``made_up`` is None, ``net`` and ``merchants`` are ranges up to the gross's high end without a value.
+    ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
     """
 
     expected: float
     observed: float
     gross: Range
-    made_up: float
+    made_up: float | None
     unseen: float
     back: float | None
     net: Range
@@ -65,7 +66,7 @@ class Scenario:
     def moved(cls, demand: float, substitution: float, unseen_back: float, known: Ladder) -> Self:
         """From sliders in percent; one that stands where ``known`` puts it at first says what the account says, to the last digit."""
         as_surveyed = known.substitution is not None and substitution == known.substitution_percent
-        as_tried = known.back is not None and unseen_back == known.back_percent
+        as_tried = unseen_back == known.back_percent
         return cls(demand, None if as_surveyed else substitution / 100, None if as_tried else unseen_back / 100)
 
 
@@ -80,22 +81,26 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
     seen = min(account.attempts.lost, lost)
     made_up = _made_up(account, scenario, seen, lost - seen)
     net = Range(*net_shortfall(lost, gross.low, gross.high, made_up)) if lost else gross
+    if account.net is None:
+        net = Range(None, min(gross.low, 0.0), net.high)
     share = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+    # A survey is about the net, as in ``reconcile``: where there is none it takes nothing off.
+    taken = share if account.net or scenario.substitution is not None else None
     return Ladder(
         expected=loss.expected * scenario.demand,
         observed=loss.observed,
         gross=gross,
-        made_up=made_up.share * lost,
+        made_up=made_up.share * lost if account.net else None,
         unseen=lost - seen,
         back=account.net.made_up.share if account.net else None,
         net=net,
         substitution=share,
-        merchants=_merchants(net, share),
+        merchants=_merchants(net, taken),
     )
 
 
 def _made_up(account: LossAccount, scenario: Scenario, seen: float, unseen: float) -> Share:
-    """As a share of the whole gross. A share of the unseen that the scenario gives has no interval of its own."""
+    """As a share of the whole gross, of those who tried at least none where nobody knows. A share of the unseen that the scenario gives has no interval."""
     known = account.net.made_up if account.net else Share(0.0, 0.0, 0.0)
     if scenario.unseen_back is None or seen + unseen <= 0:
         return known
@@ -103,7 +108,7 @@ def _made_up(account: LossAccount, scenario: Scenario, seen: float, unseen: floa
 
 
 def _merchants(net: Range, share: Share | None) -> Range:
-    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey, from nothing to the whole net."""
-    if share is None:
-        return Range(None, min(net.low, 0.0), net.high)
-    return Range(*net_shortfall(net.value or 0.0, net.low, net.high, share))
+    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey or a net, from nothing to the whole net."""
+    if share is None or net.value is None:
+        return Range(None, min(net.low, 0.0), net.high * (1 - share.low) if share else net.high)
+    return Range(*net_shortfall(net.value, net.low, net.high, share))

@@ -13,6 +13,7 @@ from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, incident_page
 from dashboard.texts import Texts
 from dashboard.views import hardest, losses, people, saying
+from warehouse.analysis import LossEstimate
 
 REFRESH_SECONDS = 10
 
@@ -103,9 +104,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
         lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
         observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
     else:
-        interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
-        status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
-        lost = Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status, _launch(shown, texts)), "danger", "lost")
+        lost = lost_figure(shown, loss, texts)
         notes = (
             exact_won(round(loss.observed), language),
             texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
@@ -118,13 +117,17 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     st.html(cards.figures([lost, observed, purchases, peak], lead=True))
 
 
-def _launch(shown: IncidentFigures, texts: Texts) -> str:
-    """On a launch the loss depends on a demand that nobody knows, and the figure above is only that of a demand that went on as before."""
-    launch = shown.account.launch if shown.account else None
+def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Figure:
+    """The shortfall. On a launch nobody knows the demand: then its range leads, and the figure for a demand that went on as before comes second."""
+    language, launch = texts.language, shown.launch
+    interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
+    status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
     if launch is None:
-        return ""
-    amounts = {"low": unbroken(won(launch.low, texts.language)), "high": unbroken(won(launch.high, texts.language))}
-    return texts("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
+        return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
+    ends = f"{unbroken(won(launch.low, language))} ~ {unbroken(won(launch.high, language))}"
+    factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
+    as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)
+    return Figure(texts("incidents.lost"), ends, (factors, as_before, status), "danger", "lost")
 
 
 def _course(shown: IncidentFigures, texts: Texts) -> None:

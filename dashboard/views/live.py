@@ -1,19 +1,26 @@
 """실시간: what sells where right now, and what is failing."""
 
+from dataclasses import dataclass
+
+import pyarrow as pa
 import streamlit as st
 
 from dashboard import cards, charts, maps
 from dashboard.cards import Figure, Tone
-from dashboard.figures.live import Live
+from dashboard.charts import Drawing
+from dashboard.figures.live import Live, Load
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates
 from dashboard.formatting import clock, count, day_name, duration, exact_won, moment, percent, seoul, won
 from dashboard.frame import banners, chart, freshness_line, with_states
+from dashboard.link import switch
 from dashboard.settings import DashboardSettings
 from dashboard.store import live_page
 from dashboard.texts import Texts
 from warehouse.spreadsheets import neutralised
 
 REFRESH_SECONDS = 3
+MOST_SOLD = 100
+"""Markets in the table until a reader asks for all: nobody reads 1,400 rows anew every three seconds."""
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
@@ -21,33 +28,68 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
     st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="live")(settings, texts)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """One state of the page, ready to be sent: the same for all who read one language."""
+
+    title: str
+    badge: str
+    open_incidents: list[str]
+    figures: str
+    sales: tuple[Drawing, str]
+    rates: tuple[Drawing, str]
+    queue: tuple[Drawing, str] | None
+    map: tuple[Drawing, str]
+    markets: pa.Table
+    selling_markets: str
+
+
 def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
     with with_states(texts, settings):
-        state = live_page(settings.published)
-        live = state.live
-        note = texts("live.note", time=clock(state.freshness.now))
-        st.html(cards.heading(day_name(seoul(live.day_start).date(), texts.language), note, _badge(live, texts)))
+        state = live_page(settings.published, texts.language, lambda live: drawn(live, texts))
+        shown = state.drawn
+        st.html(cards.heading(shown.title, texts("live.note", time=clock(state.freshness.now)), shown.badge))
         freshness_line(state.freshness, texts)
         banners(state.freshness, texts)
-        _open_incidents(live, texts)
-        st.html(cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]))
-        _charts(live, texts)
-        _markets(live, texts)
+        with st.container(key="open_incidents", gap="small"):
+            for banner in shown.open_incidents:
+                st.html(banner)
+        st.html(shown.figures)
+        _charts(shown, texts)
+        _markets(shown, texts)
+
+
+def drawn(live: Live, texts: Texts) -> Drawn:
+    """``live`` in words, charts and a table."""
+    span = (live.day_start, live.day_end)
+    ranked = live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region")
+    return Drawn(
+        title=day_name(seoul(live.day_start).date(), texts.language),
+        badge=_badge(live, texts),
+        open_incidents=_open_incidents(live, texts),
+        figures=cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]),
+        sales=(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), _sales_sentence(live, texts)),
+        rates=(charts.rates_chart(live.steps, live.incidents, *span, texts), _rates_sentence(live, texts)),
+        queue=(charts.queue_chart(live.queue, live.incidents, *span, texts), _queue_sentence(live.load, texts)) if live.load else None,
+        map=(maps.map_of_markets(live.markets, texts), _map_sentence(live, texts)),
+        # Its toolbar offers the table as CSV. Streamlit hands an Arrow table on as it is, and takes a frame through pandas for every viewer.
+        markets=neutralised(ranked).to_arrow(),
+        selling_markets=count(live.selling_markets),
+    )
 
 
 def _badge(live: Live, texts: Texts) -> str:
     return cards.badge("danger", texts("incident.open")) if len(live.open_incidents) else cards.badge("good", texts("live.calm"))
 
 
-def _open_incidents(live: Live, texts: Texts) -> None:
-    with st.container(key="open_incidents", gap="small"):
-        for row in live.open_incidents.iter_rows(named=True):
-            scope = texts.named("scope", row["scope"]) + (f" {row['scope_name']}" if row["scope_name"] else "")
-            since = duration(row["until"] - row["onset_at"], texts.language)
-            detail = texts(
-                "live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since
-            )
-            st.html(cards.banner("danger", texts("live.incident"), detail))
+def _open_incidents(live: Live, texts: Texts) -> list[str]:
+    found = []
+    for row in live.open_incidents.iter_rows(named=True):
+        scope = texts.named("scope", row["scope"]) + (f" {row['scope_name']}" if row["scope_name"] else "")
+        since = duration(row["until"] - row["onset_at"], texts.language)
+        detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since)
+        found.append(cards.banner("danger", texts("live.incident"), detail))
+    return found
 
 
 def _sales(live: Live, texts: Texts) -> Figure:
@@ -102,23 +144,20 @@ def _queue(live: Live, texts: Texts) -> Figure:
     return Figure(texts("live.queue"), texts("live.people", number=count(load.queue_length)), notes, "plain", "queue")
 
 
-def _charts(live: Live, texts: Texts) -> None:
-    span = (live.day_start, live.day_end)
+def _charts(shown: Drawn, texts: Texts) -> None:
     with st.container(border=True, key="sales_card"):
         st.html(cards.section(texts("live.sales_chart"), texts("live.sales_chart_note")))
-        chart(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), "sales_chart", texts("live.sales_chart"), _sales_sentence(live, texts))
+        chart(shown.sales[0], "sales_chart", texts("live.sales_chart"), shown.sales[1])
     left, right = st.columns(2)
     with left, st.container(border=True, key="rates_card", height="stretch"):
         st.html(cards.section(texts("live.rates_chart"), texts("live.rates_chart_note")))
-        sentence = texts("live.rates_sentence", failure=percent(live.today.failure), decline=percent(live.today.decline), attempts=count(live.today.attempts))
-        chart(charts.rates_chart(live.steps, live.incidents, *span, texts), "rates_chart", texts("live.rates_chart"), sentence)
+        chart(shown.rates[0], "rates_chart", texts("live.rates_chart"), shown.rates[1])
     with right, st.container(border=True, key="queue_card", height="stretch"):
         st.html(cards.section(texts("live.queue_chart"), texts("live.queue_chart_note")))
-        if live.load is None:
+        if shown.queue is None:
             st.html(cards.state(texts("app.not_available"), [texts("live.no_load")]))
         else:
-            sentence = texts("live.queue_sentence", time=clock(live.load.at), number=count(live.load.queue_length), today=count(live.load.abandoned_today))
-            chart(charts.queue_chart(live.queue, live.incidents, *span, texts), "queue_chart", texts("live.queue_chart"), sentence)
+            chart(shown.queue[0], "queue_chart", texts("live.queue_chart"), shown.queue[1])
 
 
 def _sales_sentence(live: Live, texts: Texts) -> str:
@@ -128,24 +167,37 @@ def _sales_sentence(live: Live, texts: Texts) -> str:
     return texts("live.sales_sentence", **closed, expected=won(live.expected, texts.language), share=percent(live.against_expected, 0))
 
 
-def _markets(live: Live, texts: Texts) -> None:
+def _rates_sentence(live: Live, texts: Texts) -> str:
+    return texts("live.rates_sentence", failure=percent(live.today.failure), decline=percent(live.today.decline), attempts=count(live.today.attempts))
+
+
+def _queue_sentence(load: Load, texts: Texts) -> str:
+    return texts("live.queue_sentence", time=clock(load.at), number=count(load.queue_length), today=count(load.abandoned_today))
+
+
+def _map_sentence(live: Live, texts: Texts) -> str:
+    worst = live.worst_market
+    return texts("live.map_sentence", name=worst[0], share=percent(worst[1])) if worst else texts("live.map_few", least=MIN_ATTEMPTS)
+
+
+def _markets(shown: Drawn, texts: Texts) -> None:
     column = st.column_config
     left, right = st.columns([2, 3])
     with left, st.container(border=True, key="map_card", height="stretch"):
         st.html(cards.section(texts("live.map"), texts("live.map_note")))
-        worst = live.worst_market
-        sentence = texts("live.map_sentence", name=worst[0], share=percent(worst[1])) if worst else texts("live.map_few", least=MIN_ATTEMPTS)
-        chart(maps.map_of_markets(live.markets, texts), "map_chart", texts("live.map"), sentence)
+        chart(shown.map[0], "map_chart", texts("live.map"), shown.map[1])
     with right, st.container(border=True, key="markets_card", height="stretch"):
-        st.html(cards.section(texts("live.markets", number=count(live.selling_markets)), texts("live.markets_note", least=MIN_ATTEMPTS)))
+        title = texts("live.markets", number=shown.selling_markets)
+        st.html(cards.section(title, texts("live.markets_note", least=MIN_ATTEMPTS)))
+        rows = ("most", "all") if len(shown.markets) > MOST_SOLD else ()
+        chosen = switch(texts("live.rows"), "rows", rows, lambda name: texts(f"live.rows_{name}", number=count(MOST_SOLD))) if rows else "all"
         st.dataframe(
-            # Its toolbar offers the table as CSV.
-            neutralised(live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region")),
+            shown.markets if chosen == "all" else shown.markets.slice(0, MOST_SOLD),
             key="markets",
             hide_index=True,
             height=470,
             placeholder=texts("live.suppressed"),
-            alt=texts("live.markets", number=count(live.selling_markets)),
+            alt=title,
             column_config={
                 "market": column.TextColumn(texts("table.market"), pinned=True, width=140),
                 "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=115),

@@ -80,16 +80,22 @@ def method(shown: IncidentFigures, texts: Texts) -> None:
 def _assumed(ladder: Ladder, texts: Texts) -> None:
     figures = [
         Figure(texts("ladder.gross"), won(ladder.gross.value, texts.language), (_between(ladder.gross, texts),), "plain", "scenario_gross"),
-        Figure(texts("ladder.net"), won(ladder.net.value, texts.language), (_between(ladder.net, texts),), "plain", "scenario_net"),
-        Figure(texts("ladder.merchants"), won(ladder.merchants.value, texts.language), (_between(ladder.merchants, texts),), "danger", "scenario_merchants"),
+        Figure(texts("ladder.net"), _known(ladder.net, texts), (_between(ladder.net, texts),), "plain", "scenario_net"),
+        Figure(texts("ladder.merchants"), _known(ladder.merchants, texts), (_between(ladder.merchants, texts),), "danger", "scenario_merchants"),
     ]
     st.html(cards.figures(figures))
     chart(bars.ladder_chart(ladder, texts), "scenario_chart", texts("scenario.title"), texts("scenario.sentence"))
 
 
+def _known(found: Range, texts: Texts) -> str:
+    return texts("app.not_available") if found.value is None else won(found.value, texts.language)
+
+
 def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
     language = texts.language
     amounts = {"expected": won(ladder.expected, language), "gross": won(ladder.gross.value, language), "net": won(ladder.net.value, language)}
+    if ladder.net.value is None:
+        return texts("ladder.sentence_no_net", **amounts, low=won(ladder.merchants.low, language), high=won(ladder.merchants.high, language))
     if ladder.merchants.value is None:
         return texts("ladder.sentence_unknown", **amounts)
     return texts("ladder.sentence", **amounts, merchants=won(ladder.merchants.value, language))
@@ -98,7 +104,7 @@ def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
 def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if shown.incident.open:
         return texts("ladder.made_up_open")
-    if ladder.back is None:
+    if ladder.back is None or ladder.made_up is None:
         return texts("ladder.made_up_unknown")
     unseen = won(ladder.unseen, texts.language)
     return texts("ladder.made_up_measured", amount=won(ladder.made_up, texts.language), share=percent(ladder.back), unseen=unseen)
@@ -108,7 +114,8 @@ def _substitution(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if ladder.substitution is None or shown.survey is None:
         return texts("ladder.no_survey")
     share = ladder.substitution
-    return texts("ladder.survey", label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
+    key = "ladder.survey" if ladder.net.value is not None else "ladder.survey_waits"
+    return texts(key, label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
 
 
 def _name(found: Method, texts: Texts) -> str:

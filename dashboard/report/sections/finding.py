@@ -27,28 +27,33 @@ def finding(report: Report, words: Wording) -> Section:
         "observed": words.won(loss.observed),
         "share": percent(figures.lost_share),
     }
+    launch, leads = _launch(report, words)
     shown = [
-        (words("report_finding.gross"), money["lost"], words("report_finding.interval", level=money["level"], interval=money["interval"])),
+        *leads,
+        (
+            words("report_finding.gross_as_before" if launch else "report_finding.gross"),
+            money["lost"],
+            words("report_finding.interval", level=money["level"], interval=money["interval"]),
+        ),
         (words("report_finding.purchases"), words("app.cases", number=count(figures.purchases.purchases)), recovered(report, words)),
         (words("report_finding.buyers"), _people(people.buyers, words), words("report_finding.buyers_note", number=count(people.purchases_without_buyer))),
         (words("report_finding.waited"), _hours(people.hours_waited, words), words("report_finding.waited_note")),
     ]
     blocks: list[Block] = [
-        words.paragraph("report_finding.sentence", **place, **money, status=status),
+        words.paragraph("report_finding.sentence_launch" if launch else "report_finding.sentence", **place, **money, **launch, status=status),
         Figures(shown),
-        *launch_notice(report, words),
         Notice(words("report_finding.gross_only")),
     ]
     return Section(words("report_finding.title"), blocks)
 
 
-def launch_notice(report: Report, words: Wording) -> list[Block]:
-    """On a launch demand is not known, and the figure stands for one that went on as before; empty for any other outage."""
-    launch = report.figures.account.launch if report.figures.account else None
+def _launch(report: Report, words: Wording) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+    """On a launch nobody knows the demand: what the sentence says of it, and the figure that leads. Empty for any other outage."""
+    launch = report.figures.launch
     if launch is None:
-        return []
-    amounts = {"low": words.won(launch.low), "high": words.won(launch.high)}
-    return [Notice(words("incidents.launch", **amounts, least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}"))]
+        return {}, []
+    said = {"low": words.won(launch.low), "high": words.won(launch.high), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
+    return said, [(words("report_finding.launch"), words.interval(launch.low, launch.high), words("report_finding.launch_note", **said))]
 
 
 def recovered(report: Report, words: Wording) -> str:

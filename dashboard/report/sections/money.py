@@ -29,13 +29,13 @@ def waterfall(report: Report, words: Wording) -> Section:
     ladder = figures.ladder()
     if ladder is None or figures.loss is None:
         return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
-    made_up = None if ladder.back is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
+    made_up = None if ladder.made_up is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
     steps = [
         ("expected", Range(ladder.expected, ladder.observed + ladder.gross.low, ladder.observed + ladder.gross.high)),
         ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
         ("gross", ladder.gross),
         ("made_up", made_up),
-        ("net", None if ladder.back is None else ladder.net),
+        ("net", None if ladder.net.value is None else ladder.net),
         ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
         ("merchants", ladder.merchants),
     ]
@@ -97,7 +97,7 @@ def methods(report: Report, words: Wording) -> Section:
 
 def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
     """The loss of a launch by the demand that nobody knows."""
-    launch = figures.account.launch if figures.account else None
+    launch = figures.launch
     if launch is None:
         return []
     factors = sorted({launch.factor_low, *(factor for factor in FACTORS if launch.factor_low < factor < launch.factor_high), launch.factor_high})
