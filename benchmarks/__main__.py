@@ -8,6 +8,7 @@ MEASUREMENTS = {
     "peers": "how others do on the same topic in the same run (make bench-peers)",
     "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",
     "poison": "how much of that speed is left while every tenth message is refused (some minutes)",
+    "stages": "where the worker's processor time goes for each payment (a minute)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
     "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
     "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",

@@ -69,3 +69,10 @@ def test_the_simulators_rate_is_measured_both_ways_and_a_rate_too_low_fails(caps
 def test_every_tenth_message_is_refused_with_the_rest_exact_and_each_once_among_the_dead_letters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["poison", "--events", "4000", "--turns", "1"]) == 0
     assert "of the clean speed" in capsys.readouterr().out
+
+
+def test_the_stages_of_a_payment_are_told_with_the_statements_that_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stages", "--events", "3000", "--rows", "1000"]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split("µs")[1].strip() for line in printed.splitlines()[:5]] == ["unpacking", "decoding", "hiding buyers", "writing", "together"]
+    assert "CREATE OR REPLACE TEMP TABLE batch_payment" in printed

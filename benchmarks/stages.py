@@ -1,0 +1,126 @@
+"""Where does the worker's time go? Processor time for each payment, stage by stage, in one process and without Kafka.
+
+Payments of the launch day's history in record batches as a broker hands them out, chunk by chunk through the worker's own code: unpacking, decoding,
+hiding buyers, and writing, statement by statement. What is left of the worker's whole time is Faust, the event loops, publishing, and the start.
+
+``python -m benchmarks stages --events 300000``
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
+from benchmarks.ingest import payments
+from streams.decoding import EARLIEST_MS, Layout, Span, decode
+from streams.events import CONTRACT
+from streams.line import hide_users, hider
+from streams.standby import rarely_collect
+from warehouse.ingest import Chunk, Writer
+
+CHUNK, LZ4 = 12_500, 3
+
+
+class Timed:
+    """A database connection that counts the processor time of every statement."""
+
+    def __init__(self, connection: Any, spent: Counter[str]) -> None:  # noqa: ANN401  # DuckDB's, which cannot be subclassed
+        self.connection, self.spent = connection, spent
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the connection has
+        found = getattr(self.connection, name)
+        if name not in {"execute", "commit"}:
+            return found
+
+        def timed(*given: Any) -> Any:  # noqa: ANN401  # as above
+            began = time.process_time()
+            result = found(*given)
+            self.spent[_title(given[0]) if given else "COMMIT"] += time.process_time() - began
+            return result
+
+        return timed
+
+
+def _title(statement: str) -> str:
+    lines = [line for line in statement.splitlines() if line.strip() and not line.startswith("--")]
+    return " ".join(" ".join(lines).split()[:6])
+
+
+def batches(events: int) -> Iterator[tuple[int, bytes]]:
+    """Records and bytes of lz4-compressed record batches."""
+    builder, count = _builder(), 0
+    for key, value, at in payments(events):
+        if count == CHUNK:
+            yield count, bytes(builder.build())
+            builder, count = _builder(), 0
+        builder.append(count, at, key, value, [])
+        count += 1
+    yield count, bytes(builder.build())
+
+
+def _builder() -> DefaultRecordBatchBuilder:
+    unlimited = 1 << 30
+    return DefaultRecordBatchBuilder(
+        magic=2, compression_type=LZ4, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=unlimited
+    )
+
+
+def measure(events: int, rows: int) -> tuple[dict[str, float], Counter[str]]:
+    """Microseconds of processor time for each payment by stage, and of the writing by statement; batches of ``rows``."""
+    spent: dict[str, float] = defaultdict(float)
+    statements: Counter[str] = Counter()
+    layout, hide, chunks, offset = Layout(CONTRACT["payments"]), hider(b"not secret"), list[Chunk](), 0
+
+    def stage(name: str, began: float) -> float:
+        now = time.process_time()
+        spent[name] += now - began
+        return now
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = Writer(Path(folder) / "warehouse.duckdb", datetime.now(UTC))
+        writer.connection = Timed(writer.connection, statements)
+
+        def write() -> None:
+            began = time.process_time()
+            writer.apply(chunks, datetime.now(UTC), lambda _: None)
+            stage("writing", began)
+            chunks.clear()
+
+        for count, data in batches(events):
+            began = time.process_time()
+            records = list(DefaultRecordBatch(data))
+            began = stage("unpacking", began)
+            decoded = decode([r.value for r in records], layout, Span(EARLIEST_MS, [r.timestamp for r in records]))
+            frame = decoded.frame.with_columns((pl.col("row") + offset).alias("offset_at"))
+            began = stage("decoding", began)
+            chunks.append(Chunk("payments", 0, offset, offset + count, hide_users(frame, hide), []))
+            stage("hiding buyers", began)
+            offset += count
+            if sum(len(chunk.frame) for chunk in chunks) >= rows:
+                write()
+        write()
+        writer.close()
+    return {name: seconds / events * 1e6 for name, seconds in spent.items()}, Counter({name: seconds / events * 1e6 for name, seconds in statements.items()})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print. Returns the exit code."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks stages", description="Processor time for each payment, stage by stage.")
+    options.add_argument("--events", type=int, default=600_000, help="payments (default: %(default)s)")
+    options.add_argument("--rows", type=int, default=200_000, help="payments in a batch (default: %(default)s)")
+    given = options.parse_args(arguments)
+    rarely_collect()
+    stages, statements = measure(given.events, given.rows)
+    for name, microseconds in stages.items():
+        print(f"{microseconds:7.2f} µs  {name}")
+    print(f"{sum(stages.values()):7.2f} µs  together\n\nof writing, the largest:")
+    for name, microseconds in statements.most_common(8):
+        print(f"{microseconds:7.2f} µs  {name}")
+    return 0
