@@ -13,6 +13,7 @@ import csv
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -73,12 +74,16 @@ def run(peer: Peer, settings: Settings, filled: Filled, others: Path, turn: int)
         str(turn),
     ]
     done = subprocess.run([*command, *peer.arguments], capture_output=True, text=True, timeout=900, check=False)
-    if done.returncode or not done.stdout.strip():
+    if done.returncode:
         raise TotalsError(f"{peer.name} ended with exit code {done.returncode} and said:\n{done.stdout[-500:]}{done.stderr[-2000:]}")
-    said = json.loads(done.stdout.strip().splitlines()[-1])
+    # Faust writes what hides a terminal's cursor before it.
+    found = re.findall(r'{"seconds": .*}', done.stdout)
+    if not found:
+        raise TotalsError(f"{peer.name} told no result, but:\n{done.stdout[-500:]}{done.stderr[-2000:]}")
+    said = json.loads(found[-1])
     if said["records"] < filled.events:
         raise TotalsError(f"{peer.name} saw {said['records']} of {filled.events} records.")
-    return float(said["records"] / said["seconds"])
+    return float(said.get("counted", said["records"]) / said["seconds"])
 
 
 def measure(events: int, few: int, turns: int, others: Path | None) -> dict[str, float]:

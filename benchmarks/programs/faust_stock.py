@@ -23,9 +23,11 @@ class Payment(faust.Record, serializer="json"):
     amount: int
 
 
-def done(began: float, read: int) -> None:
-    """Print, and end the process: stopping Faust in order is not what is measured."""
-    print(json.dumps({"seconds": time.perf_counter() - began, "records": read}), flush=True)
+def done(began: float, read: int, first: int) -> None:
+    """Print, and end the process: stopping Faust in order is not what is measured. The clock began when the first ones were there, so these don't count."""
+    print(
+        json.dumps({"seconds": time.perf_counter() - began, "records": read, "counted": read - first}), file=sys.__stdout__, flush=True
+    )  # Faust has taken sys.stdout for its log
     os._exit(0)
 
 
@@ -34,12 +36,12 @@ if way == "take":
     @app.agent(app.topic(topic, value_serializer="raw"))
     async def many(stream: faust.StreamT) -> None:
         """Twenty thousand at a time."""
-        began, read = 0.0, 0
+        began, read, first = 0.0, 0, 0
         async for values in stream.take(20_000, within=1):
-            began = began or time.perf_counter()
+            began, first = began or time.perf_counter(), first or len(values)
             read += len(values)
             if read >= records:
-                done(began, read)
+                done(began, read, first)
 
 else:
 
@@ -51,7 +53,7 @@ else:
             began = began or time.perf_counter()
             read += 1
             if read >= records:
-                done(began, read)
+                done(began, read, 1)
 
 
 app.finalize()
