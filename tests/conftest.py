@@ -40,14 +40,13 @@ def topics(request: pytest.FixtureRequest) -> str:
     return f"{re.sub('[^a-zA-Z0-9_]', '-', request.node.name)[:80]}-{secrets.token_hex(4)}."
 
 
-@pytest.fixture
-def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
-    """Settings of a line of the test's own."""
+def line_of(kafka: EmbeddedBroker, topics: str, folder: Path, partitions: int) -> Settings:
+    """Settings of a line of a test's own, whose topics are there."""
     settings = Settings(
         kafka=kafka.bootstrap,
         topic_prefix=topics,
-        warehouse=tmp_path / "line" / "w.duckdb",
-        partitions=2,
+        warehouse=folder / "line" / "w.duckdb",
+        partitions=partitions,
         publish_seconds=0.2,
         batch_seconds=0.1,
         lateness_seconds=2,
@@ -55,3 +54,15 @@ def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
     )
     ensure_topics(settings)
     return settings
+
+
+@pytest.fixture
+def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
+    """A line with topics of two partitions."""
+    return line_of(kafka, topics, tmp_path, 2)
+
+
+@pytest.fixture
+def narrow_line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
+    """A line with topics of one partition, where records come in the order of sending."""
+    return line_of(kafka, topics, tmp_path, 1)

@@ -17,6 +17,9 @@ from selenium.webdriver.chrome.service import Service
 
 REPOSITORY = Path(__file__).parents[1]
 
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+"""Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
+
 
 def missing_browser() -> str:
     """Why there is no browser to test with; empty where there is one."""
@@ -73,6 +76,11 @@ def browser(profile: Path, *, width: int, height: int = 1400) -> Iterator[webdri
         yield driver
     finally:
         driver.quit()
+
+
+def severe(driver: webdriver.Chrome) -> list[str]:
+    """What the browser's console has of errors since the last look, but for Streamlit's own probes."""
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(probe in entry["message"] for probe in PROBES)]
 
 
 def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:

@@ -13,15 +13,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import exact_won, won
-from tests.dashboard_browser import browser, missing_browser, served
+from tests.dashboard_browser import browser, missing_browser, served, severe
 from tests.dashboard_data import SEOUL, publish_launch_day
 from warehouse.reading import open_snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]
 
 PATIENCE = 60
-PROBES = ("/_stcore/health", "/_stcore/host-config")
-"""Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +55,6 @@ def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
 
 def charts(driver: webdriver.Chrome) -> list[webdriver.remote.webelement.WebElement]:
     return driver.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)")
-
-
-def severe(driver: webdriver.Chrome) -> list[str]:
-    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(probe in entry["message"] for probe in PROBES)]
 
 
 def fits(driver: webdriver.Chrome) -> bool:

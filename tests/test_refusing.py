@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import EmbeddedBroker
-from streams.ports import free_port
 from streams.refusing import LEAST, WINDOW, MostlyRefusedError, RefusalLimit
 from streams.settings import Settings
-from streams.topics import ensure_topics
 from tests.events_data import NOON, chunk, encoded, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount
 from tests.test_worker import send_events
@@ -98,32 +95,16 @@ def test_what_was_let_through_on_purpose_is_not_held_against_what_comes_after():
     assert not stops(limit, batch([GOOD] * 5 + [BAD]))
 
 
-@pytest.fixture
-def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
-    settings = Settings(
-        kafka=kafka.bootstrap,
-        topic_prefix=topics,
-        warehouse=tmp_path / "line" / "w.duckdb",
-        partitions=1,
-        publish_seconds=0.2,
-        batch_seconds=0.1,
-        lateness_seconds=2,
-        web_port=free_port(),
-    )
-    ensure_topics(settings)
-    return settings
-
-
-def test_a_worker_stops_loudly_keeps_its_place_and_goes_on_exactly_when_it_is_mended(line: Settings):
+def test_a_worker_stops_loudly_keeps_its_place_and_goes_on_exactly_when_it_is_mended(narrow_line: Settings):
     at = ms(just_now())
     good = [payment(n, occurred_at=at) for n in range(1, 101)]
     # A producer that has begun to send seconds.
     wrong = [payment(n, occurred_at=at // 1000) for n in range(101, 701)]
     later = [payment(n, occurred_at=at) for n in range(701, 801)]
-    with WorkerProcess(line) as worker:
-        send_events(line, "payments", good)
+    with WorkerProcess(narrow_line) as worker:
+        send_events(narrow_line, "payments", good)
         worker.wait_until_read(100)
-        send_events(line, "payments", wrong)
+        send_events(narrow_line, "payments", wrong)
         for _ in range(2):
             assert worker.process is not None
             assert worker.process.wait(30) == 1
@@ -133,16 +114,16 @@ def test_a_worker_stops_loudly_keeps_its_place_and_goes_on_exactly_when_it_is_me
             worker.log.unlink()
             worker.start()
         # Nothing of what was refused is past, beyond what is said nothing about, however often the worker was started.
-        assert len(records_of(line.kafka, line.topic("dead-letters"))) <= 100
-    send_events(line, "payments", later)
-    with WorkerProcess(line, refused_share=1) as mended:
+        assert len(records_of(narrow_line.kafka, narrow_line.topic("dead-letters"))) <= 100
+    send_events(narrow_line, "payments", later)
+    with WorkerProcess(narrow_line, refused_share=1) as mended:
         mended.wait_until_read(200)
         mended.kill(signal.SIGTERM)
-    letters = records_of(line.kafka, line.topic("dead-letters"))
-    topic = line.topic("payments")
+    letters = records_of(narrow_line.kafka, narrow_line.topic("dead-letters"))
+    topic = narrow_line.topic("payments")
     assert {key: value for key, value, _ in letters} == {f"{topic}/0/{100 + n}".encode(): encoded(event) for n, event in enumerate(wrong)}
-    with WorkerProcess(line) as worker:
-        send_events(line, "payments", [payment(801, occurred_at=at), b"?"])
+    with WorkerProcess(narrow_line) as worker:
+        send_events(narrow_line, "payments", [payment(801, occurred_at=at), b"?"])
         worker.wait_until_read(201)
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount([*good, *later, payment(801, occurred_at=at)], [])

@@ -11,14 +11,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
-from tests.dashboard_browser import browser, missing_browser, served
+from tests.dashboard_browser import browser, missing_browser, served, severe
 from tests.dashboard_data import LAUNCH, publish_launch_day
 from warehouse.reading import open_snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]
 
 PATIENCE = 120
-PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +58,4 @@ def test_the_report_shows_the_loss_that_the_analysis_gives_and_is_taken_away(add
         WebDriverWait(driver, PATIENCE).until(lambda _: file.is_file())
         text = " ".join(page.extract_text() for page in PdfReader(file).pages)
         assert won(loss.lost, language) in " ".join(text.split())
-        severe = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-        assert [message for message in severe if not any(probe in message for probe in PROBES)] == []
+        assert severe(driver) == []

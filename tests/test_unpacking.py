@@ -16,12 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import unpacking
-from streams.broker import EmbeddedBroker
 from streams.decoding import Unreadable
 from streams.letters import CUT_BYTES
-from streams.ports import free_port
 from streams.settings import Settings
-from streams.topics import ensure_topics
 from tests.events_data import encoded, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount
 
@@ -133,18 +130,7 @@ def peak_bytes(worker: WorkerProcess) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neighbour(kafka: EmbeddedBroker, topics: str, tmp_path: Path):
-    line = Settings(
-        kafka=kafka.bootstrap,
-        topic_prefix=topics,
-        warehouse=tmp_path / "line" / "w.duckdb",
-        partitions=1,
-        publish_seconds=0.2,
-        batch_seconds=0.1,
-        lateness_seconds=2,
-        web_port=free_port(),
-    )
-    ensure_topics(line)
+def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neighbour(narrow_line: Settings):
     events = [payment(n, occurred_at=ms(just_now())) for n in range(1, 9)]
     sound = [encoded(event) for event in events]
     bomb = packed([b" " * 100_000_000], "zstd")
@@ -161,7 +147,7 @@ def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neigh
     ]
 
     async def send() -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=line.kafka)
+        producer = AIOKafkaProducer(bootstrap_servers=narrow_line.kafka)
         await producer.start()
         try:
             for raw in batches:
@@ -169,11 +155,11 @@ def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neigh
                 batch.close()
                 batch._buffer = bytearray(raw)
                 batch._relative_offset = struct.unpack(">i", raw[57:61])[0]
-                await (await producer.send_batch(batch, line.topic("payments"), partition=0))
+                await (await producer.send_batch(batch, narrow_line.topic("payments"), partition=0))
         finally:
             await producer.stop()
 
-    with WorkerProcess(line) as worker:
+    with WorkerProcess(narrow_line) as worker:
         worker.wait(lambda: worker.manifest().get("lag") == 0)
         before = peak_bytes(worker)
         asyncio.run(send())
@@ -182,7 +168,11 @@ def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neigh
             assert published_cells(snapshot) == recount(events, [])
         assert worker.manifest()["refusals"] == {"too_large": 26}
         assert peak_bytes(worker) - before < 600_000_000
-    letters = {key.decode().rsplit("/", 1)[1]: (value, dict(headers)) for key, value, headers in records_of(line.kafka, line.topic("dead-letters")) if key}
+    letters = {
+        key.decode().rsplit("/", 1)[1]: (value, dict(headers))
+        for key, value, headers in records_of(narrow_line.kafka, narrow_line.topic("dead-letters"))
+        if key
+    }
     value, said = letters["2"]
     # The broker writes the epoch of its partition's leader into a batch.
     assert (value[16:], said["reason"]) == (bomb[16:], b"too_large")
