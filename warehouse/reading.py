@@ -16,6 +16,12 @@ import polars as pl
 
 from warehouse.connection import frame, open_memory, query_text
 
+IN_SCOPE = """
+CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
+    CASE scope WHEN 'region' THEN region = wanted WHEN 'market' THEN market_id = wanted WHEN 'channel' THEN channel = wanted ELSE true END
+"""
+"""For the named queries: whether a row belongs to an incident's scope. Sales are not counted by issuer or service: there every row does."""
+
 
 class NothingPublishedError(Exception):
     """There is no manifest yet: no worker has run on this warehouse."""
@@ -106,6 +112,7 @@ def open_snapshot(published: Path) -> Snapshot:
     """
     manifest = Manifest.read(published)
     connection = open_memory()
+    connection.execute(IN_SCOPE)
     for table, files in manifest.files.items():
         if files:
             paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)

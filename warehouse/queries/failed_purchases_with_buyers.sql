@@ -2,9 +2,4 @@
 SELECT purchase_id::VARCHAR AS purchase_id, user_key::VARCHAR AS user_key, failed_purchase.market_id, first_failure_at, failures, amount, recovered_at, recovered_amount
 FROM failed_purchase LEFT JOIN market USING (market_id)
 WHERE first_failure_at >= $start AND first_failure_at < $end
-    AND CASE $scope
-        WHEN 'region' THEN region = $scope_name
-        WHEN 'market' THEN failed_purchase.market_id = $scope_name
-        WHEN 'channel' THEN channel = $scope_name
-        ELSE true
-    END
+    AND in_scope($scope, $scope_name, region, failed_purchase.market_id, channel)

@@ -8,9 +8,4 @@ SELECT
     coalesce(sum(recovered_amount) FILTER (recovered_at >= $end), 0)::BIGINT AS made_up_amount
 FROM failed_purchase LEFT JOIN market USING (market_id)
 WHERE first_failure_at >= $start AND first_failure_at < $end
-    AND CASE $scope
-        WHEN 'region' THEN region = $scope_name
-        WHEN 'market' THEN market_id = $scope_name
-        WHEN 'channel' THEN channel = $scope_name
-        ELSE true
-    END
+    AND in_scope($scope, $scope_name, region, market_id, channel)

@@ -8,11 +8,6 @@ SELECT
     sum(failed)::BIGINT AS failed
 FROM market_minute LEFT JOIN market USING (market_id)
 WHERE minute_at >= $start AND minute_at < $end
-    AND CASE $scope
-        WHEN 'region' THEN region = $scope_name
-        WHEN 'market' THEN market_id = $scope_name
-        WHEN 'channel' THEN channel = $scope_name
-        ELSE true
-    END
+    AND in_scope($scope, $scope_name, region, market_id, channel)
 GROUP BY ALL
 ORDER BY "at"

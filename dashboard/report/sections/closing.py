@@ -6,6 +6,7 @@ from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, S
 from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
 from warehouse.connection import query_text
+from warehouse.reading import IN_SCOPE
 
 QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "services_in_span", "outcomes_by_place")
 """The queries that the figures rest on."""
@@ -107,6 +108,7 @@ def origin(report: Report, words: Wording) -> Section:
             words.paragraph("report_origin.sentence"),
             words.table("origin", ["what", "value"], [[plain(words(f"report_origin.{name}")), plain(value)] for name, value in rows], widths=[0.28, 0.72]),
             words.paragraph("report_origin.sql", **span),
+            Code("in_scope.sql", IN_SCOPE.strip()),
             *(Code(f"{name}.sql", query_text(name).strip()) for name in QUERIES),
         ],
     )
