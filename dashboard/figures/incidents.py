@@ -58,11 +58,6 @@ class Incident:
         """Whether sales are counted by the incident's scope; else its loss is estimated from the whole nation's."""
         return self.scope in {"nation", "region", "channel", "market"}
 
-    @property
-    def detection_delay(self) -> timedelta | None:
-        """From onset to detection."""
-        return self.detected_at - self.onset_at if self.detected_at else None
-
     def lasted(self, until: datetime) -> timedelta:
         """From onset to the end, or to ``until`` while it is open."""
         return (self.ended_at or until) - self.onset_at
