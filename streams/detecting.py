@@ -5,9 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from streams.settings import SettingError
+from streams.tables import read_table
 from warehouse.analysis import FrameError, detect_sales
 
 SHOWN = {
@@ -38,16 +37,3 @@ def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = 
     found = detect_sales(frame, since=since, calendar=read_table(calendar, "--calendar") if calendar else None)
     rows = [{**row, **json.loads(row["evidence"])} for row in found.iter_rows(named=True)]
     return pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row")
-
-
-def read_table(file: Path, option: str) -> pl.DataFrame:
-    """A CSV or Parquet file, by its ending.
-
-    Raises:
-        SettingError: it cannot be read.
-    """
-    kind = "Parquet" if file.suffix == ".parquet" else "CSV"
-    try:
-        return pl.read_parquet(file) if kind == "Parquet" else pl.read_csv(file, try_parse_dates=True)
-    except (OSError, PolarsError) as error:
-        raise SettingError(f"{option} {file} cannot be read as {kind}: {error}") from None

@@ -5,9 +5,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from streams.settings import SettingError
+from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
 from warehouse.losses import LossAccount, account_between, incident_account, incident_window
 from warehouse.reading import open_snapshot
@@ -38,11 +38,7 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
         SettingError: an end of the span is missing, or the file cannot be read.
     """
     window = (_moment(start, "--from"), _moment(end, "--to"))
-    try:
-        frame = pl.read_parquet(sales) if sales.suffix == ".parquet" else pl.read_csv(sales, try_parse_dates=True)
-    except (OSError, PolarsError) as error:
-        raise SettingError(f"--sales {sales} cannot be read as {'Parquet' if sales.suffix == '.parquet' else 'CSV'}: {error}") from None
-    sums, said = summed_up(frame)
+    sums, said = summed_up(read_table(sales, "--sales"))
     row, warnings = _result(estimate_loss(sums, *window, level=level), *window)
     return row, [*said, *warnings]
 

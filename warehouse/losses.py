@@ -130,7 +130,7 @@ def account_between(
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
     purchases = _aware(snapshot.query("failed_purchases_with_buyers", **within))
-    load = snapshot.query("load_in_span", start=start, end=end)
+    load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
     # load is that of the whole platform: it says nothing of a part
     of_all = scope == "nation" and len(load) > 0

@@ -178,7 +178,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
     account = _account(snapshot, start, end, scope, incident.incident_id)
     loss = account.gross if account else None
-    names = ask(snapshot, "market_names")
+    names = ask(snapshot, "market_list").select("market_id", "market", "region")
     until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
     purchases = ask(snapshot, "failed_purchases_in_span", start=incident.onset_at, end=until, **scope)
     steps = _steps(snapshot, start, end, scope, loss)

@@ -5,7 +5,7 @@ SELECT
     sum(succeeded)::BIGINT AS succeeded,
     sum(failed)::BIGINT AS failed,
     sum(abandoned)::BIGINT AS abandoned,
-    max(queue_length)::BIGINT AS longest_queue,
+    max(queue_length)::BIGINT AS queue_length,
     sum(queue_length)::BIGINT AS waited_minutes
 FROM load_minute
 WHERE minute_at >= $start AND minute_at < $end
