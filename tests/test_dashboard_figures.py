@@ -13,8 +13,9 @@ from dashboard import charts
 from dashboard.figures.expected import expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
+from dashboard.figures.markets import market_figures
 from dashboard.texts import texts_in
-from tests.dashboard_data import LAUNCH, ONSET, SEOUL, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
 from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
@@ -208,3 +209,18 @@ def test_a_chart_is_made_once_and_given_to_each_page_as_its_own(live: Live) -> N
     assert first == second
     first["layer"].clear()
     assert second["layer"]
+
+
+def test_a_market_s_days_with_an_incident_are_those_that_reached_it(snapshot: Snapshot) -> None:
+    earlier = next(incident for incident in known_incidents(snapshot) if incident.incident_id == EARLIER)
+    day = earlier.onset_at.replace(hour=0, minute=0)
+    markets = snapshot.query("market_list")
+
+    def hit(market: dict[str, object]) -> tuple[bool, list[str]]:
+        found = market_figures(snapshot, market, day)
+        return found.days.filter(pl.col("day") == day.date())["incident"].item(), found.incidents["incident_id"].to_list()
+
+    within = markets.filter(region=earlier.scope_name).row(0, named=True)
+    elsewhere = markets.filter(pl.col("region") != earlier.scope_name).row(0, named=True)
+    assert hit(within) == (True, [EARLIER])
+    assert hit(elsewhere) == (False, [])

@@ -107,7 +107,7 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     within = {"scope": "market", "scope_name": name}
     counted = ask(snapshot, "sales_by_step", start=day_start, end=closed, minutes=COARSE // timedelta(minutes=1), **within)
     steps = with_rates(every_step(counted, day_start, closed, COARSE), at_least=MIN_ATTEMPTS)
-    incidents = incidents_of_the_day(snapshot, day_start)
+    incidents = reaching(incidents_of_the_day(snapshot, day_start), market)
     band = expected_between(snapshot, day_start, end, as_of=known_until(incidents, day_start), step=COARSE, **within)
     so_far = band.filter(pl.col("at") < closed)
     digits = digits_of(market["cycle"])
@@ -115,22 +115,30 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     every = pl.DataFrame({"day": pl.date_range((end - timedelta(days=DAYS)).date(), day_start.date(), eager=True)})
     days = every.join(days, on="day", how="left", maintain_order="left").with_columns(pl.exclude("day").fill_null(0))
     week = day_start.date() - timedelta(days=MERCHANT_DAYS - 1)
+    past = reaching(ask(snapshot, "incidents_newest_first"), market)
     return MarketFigures(
         day_start=day_start,
         closed=closed,
         steps=steps,
         band=band,
         incidents=incidents,
-        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(snapshot))),
+        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(past))),
         merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
         expected=float(so_far["expected"].sum()) if len(so_far) else None,
     )
 
 
-def _hit_days(snapshot: Snapshot) -> list[date]:
-    """The days that an incident touched."""
+def reaching(incidents: pl.DataFrame, market: dict[str, Any]) -> pl.DataFrame:
+    """Those of the incidents that the market was within: not another region's, nor another market's."""
+    places = {"region": market["region"], "market": market["market_id"]}
+    here = [(pl.col("scope") == scope) & (pl.col("scope_name") == name) for scope, name in places.items()]
+    return incidents.filter(~pl.col("scope").is_in(list(places)) | pl.any_horizontal(here))
+
+
+def _hit_days(incidents: pl.DataFrame) -> list[date]:
+    """The days that incidents touched."""
     found = set()
-    for row in ask(snapshot, "incidents_newest_first").iter_rows(named=True):
+    for row in incidents.iter_rows(named=True):
         last = (row["ended_at"] or row["last_seen_at"] or row["onset_at"]).date()
         found |= {row["onset_at"].date() + timedelta(days=ahead) for ahead in range((last - row["onset_at"].date()).days + 1)}
     return sorted(found)
