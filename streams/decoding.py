@@ -1,13 +1,10 @@
 """A chunk of bytes becomes columns and a list of refusals; one bad record never spoils its neighbours. Pure.
 
-Two ways give the same answer. The fast one parses the whole chunk with Polars, off the interpreter lock, and is used only where
-checks on the bytes prove that it was as strict as the contract: Polars alone would read ``5`` into a text column, keep the first of
-two equal keys and split a record that holds two lines. The exact one decodes record by record with msgspec. Records whose values the
-fast way doubts are decoded again by the exact way, so every refusal has the same words.
+Records are decoded by msgspec, which is strict about types, a few thousand at a time, and what is left to check is checked on whole columns.
+Where that gives reason to doubt a record, it is looked at by itself; so every refusal has its words, and an honest record costs nothing more.
 """
 
 import hashlib
-import io
 import json
 import unicodedata
 from collections.abc import Sequence
@@ -15,11 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Self, get_args
 
 import msgspec
-import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
 
-from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command, Payment
+from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command
 
 EARLIEST_MS = 1_247_443_200_000
 """2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
@@ -27,8 +22,8 @@ EARLIEST_MS = 1_247_443_200_000
 FUTURE_MS = 600_000
 """How far an event's time may lie ahead of ``now``: ten minutes of clock skew."""
 
-
-QUOTE = ord('"')
+SLICE = 2_000
+"""Records decoded at a time: what they are made of then stays in the processor's cache until it is in columns."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +91,18 @@ class Layout:
         self.struct = struct
         self.decoder = msgspec.json.Decoder(struct)
         fields = msgspec.structs.fields(struct)
-        self.optional = {f.name for f in fields if not f.required}
         self.schema: dict[str, Any] = {f.name: pl.Int64 if _is_integer(f.type) else pl.String for f in fields}
+        # Fields with another default than None cannot be told from fields that were sent, and payloads have keys of their own; those topics are small.
+        self.countable = struct not in (Command, ClockTick) and all(f.required or f.default is None for f in fields)
         self.max_bytes = MAX_COMMAND_BYTES if struct is Command else MAX_RECORD_BYTES
-        # Payloads and defaults other than None need msgspec; those topics are small.
-        self.fast = all(f.required or f.default is None for f in fields) and struct not in (Command, ClockTick)
-        texts = "|".join(n for n, t in self.schema.items() if t == pl.String)
-        numbers = "|".join(n for n, t in self.schema.items() if t == pl.Int64)
-        self.key_bytes = {name: len(name) + 3 for name in self.schema}  # with its quotes and colon
-        self.keys = rf'"(?:{texts}|{numbers})"\s*:'
-        self.typed = rf'"(?:{texts})"\s*:\s*"|"(?:{numbers})"\s*:\s*-?[0-9]'
 
-    def no_key_twice(self, pairs: list[tuple[str, Any]]) -> None:
+    def no_key_twice(self, value: bytes) -> None:
         """Refuse an object in which a field stands twice: which of the two is meant? What is ignored anyway may."""
+        # A flat object with no more colons than it has different keys is the usual one with an unknown field or a null.
+        if value.count(b":") != len(msgspec.json.decode(value)):
+            json.loads(value, object_pairs_hook=self._no_pair_twice)
+
+    def _no_pair_twice(self, pairs: list[tuple[str, Any]]) -> None:
         keys = [key for key, _ in pairs if key in self.schema or self.struct is Command]
         if len(set(keys)) != len(keys):
             twice = next(key for key in keys if keys.count(key) > 1)
@@ -117,128 +111,63 @@ class Layout:
 
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
     """Decode one chunk of one topic. Never raises for what the bytes hold."""
-    frame = _fast(values, layout) if layout.fast else None
-    if frame is None and layout.fast:
-        frame = _fast_where_sound(values, layout)
-    if frame is None:
-        return _exact(values, range(len(values)), layout, span)
-    good = frame.filter(_sound(layout, span))
-    if len(good) == len(values):
-        return Decoded(_normalised(good), [])
-    doubted = sorted(set(range(len(values))) - set(good["row"].to_list()))
-    again = _exact(values, doubted, layout, span)
-    return Decoded(pl.concat([_normalised(good), again.frame]).sort("row"), again.refusals)
-
-
-def _fast(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
-    # A long record is refused by the exact way.
-    if not values or None in values or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
-        return None
-    blob = b"\n".join(values)  # type: ignore[arg-type]
-    # A backslash could hide a key in an escape.
-    if b"\\" in blob or blob.count(b"\n") != len(values) - 1:
-        return None
-    try:
-        frame = pl.read_ndjson(io.BytesIO(blob), schema=layout.schema)
-        text = pl.Series([blob]).cast(pl.String)
-    except PolarsError:
-        return None
-    if len(frame) != len(values):
-        return None
-    if not _accounted(blob, frame, layout) and not _matched(text, frame, layout):
-        return None
-    return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-
-
-def _fast_where_sound(values: Sequence[bytes | None], layout: Layout) -> pl.DataFrame | None:
-    """The same for those records of a chunk that are sound by themselves, so that some bad ones do not make all of them slow."""
-    rows = [row for row, value in enumerate(values) if value is not None and _is_sound(value, layout)]
-    sound: list[bytes] = [values[row] for row in rows]  # type: ignore[misc]
-    if not sound:
-        return None
-    try:
-        frame = pl.read_ndjson(io.BytesIO(b"\n".join(sound)), schema=layout.schema)
-        text = pl.Series(sound, dtype=pl.Binary).cast(pl.String)
-    except PolarsError:
-        return None
-    if len(frame) != len(sound):
-        return None
-    present = frame.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
-    known = (text.str.count_matches(layout.keys) == present) & (text.str.count_matches(layout.typed) == present)
-    return frame.with_columns(pl.Series("row", rows, dtype=pl.Int64)).filter(known).select("row", *layout.schema)
-
-
-def _is_sound(value: bytes, layout: Layout) -> bool:
-    if len(value) > MAX_RECORD_BYTES or b"\\" in value or b"\n" in value:
-        return False
-    try:
-        layout.decoder.decode(value)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _accounted(blob: bytes, frame: pl.DataFrame, layout: Layout) -> bool:
-    """Whether the values read account for every byte and every quote of the chunk, so that nothing was read otherwise than it stands there.
-
-    A number without its quotes in a text column lacks two quotes and two bytes; each key more, known or not, brings at least two quotes and five
-    bytes; so where both sums agree there is neither. Blanks are those that json.dumps writes or none; with others, and with unknown fields, this
-    says no, and the slower ``_matched`` decides.
-    """
-    if blob.count(b"{") != len(frame) or b"[" in blob:
-        return False
-    filled = {name: len(frame) - nulls for name, nulls in zip(frame.columns, frame.null_count().row(0), strict=True)}
-    texts = [name for name, dtype in layout.schema.items() if dtype == pl.String]
-    numbers = [name for name, dtype in layout.schema.items() if dtype == pl.Int64]
-    fields, separators = sum(filled.values()), sum(filled.values()) - len(frame)
-    sizes = frame.select(*(pl.col(n).str.len_bytes().sum() for n in texts), *(pl.col(n).cast(pl.String).str.len_bytes().sum() for n in numbers)).row(0)
-    bytes_read = sum(sizes) + sum(layout.key_bytes[name] * count for name, count in filled.items()) + 2 * sum(filled[n] for n in texts)
-    bytes_read += separators + 3 * len(frame) - 1  # commas; braces and ends of lines
-    quotes = 2 * fields + 2 * sum(filled[n] for n in texts)
-    blanks = len(blob) - bytes_read
-    if blanks:
-        spaced = blob.count(b'": ') == fields and blob.count(b', "') == separators
-        blanks -= fields + separators if spaced else 0
-    return bool(blanks == 0 and np.count_nonzero(np.frombuffer(blob, np.uint8) == QUOTE) == quotes)
-
-
-def _matched(text: pl.Series, frame: pl.DataFrame, layout: Layout) -> bool:
-    """Whether there are as many known keys, each with a value of its type, in the text as were read."""
-    present = len(layout.schema) * len(frame) - sum(frame.null_count().row(0))
-    return bool(text.str.count_matches(layout.keys).item() == present and text.str.count_matches(layout.typed).item() == present)
-
-
-def _sound(layout: Layout, span: Span) -> pl.Expr:
-    """Values that need no second look: what this lets through, the exact way lets through too."""
-    checks = [span.contains(pl.col("occurred_at"))]
-    for name, dtype in layout.schema.items():
-        column = pl.col(name)
-        if dtype == pl.String:
-            # Bytes >= characters, so at most 64 bytes are at most 64 characters.
-            check = column.str.len_bytes().is_between(1, 64)
-        elif name == "amount":
-            check = column.is_between(1, 100_000_000)
-        elif name == "attempt":
-            check = column.is_between(1, 1_000_000)
-        else:
-            check = column.is_between(0, 2**53)
-        checks.append(check | column.is_null() if name in layout.optional else check & column.is_not_null())
-    if layout.struct is Payment:
-        checks.append(pl.col("status").is_in(["approved", "declined", "reversed"]))
-    return pl.all_horizontal(checks)
-
-
-def _exact(values: Sequence[bytes | None], rows: Sequence[int], layout: Layout, span: Span) -> Decoded:
-    accepted: list[tuple[Any, ...]] = []
+    rows: list[int] = []
     refusals: list[Refusal] = []
-    for row in rows:
-        record = _one(values[row], row, layout, span)
-        if isinstance(record, Refusal):
-            refusals.append(record)
-        else:
-            accepted.append((row, *(_column_value(v) for v in msgspec.structs.astuple(record))))
-    frame = pl.DataFrame(accepted, schema={"row": pl.Int64, **layout.schema}, orient="row")
+    slices = (_records(values, first, layout, span, rows, refusals) for first in range(0, len(values), SLICE))
+    parts = [_columns(records, layout) for records in slices if records]
+    if not parts:
+        return Decoded(pl.DataFrame(schema={"row": pl.Int64, **layout.schema}), refusals)
+    frame = pl.concat(parts).insert_column(0, pl.Series("row", rows, dtype=pl.Int64))
+    doubted = _doubted(frame, [values[row] for row in rows] if refusals else values, layout, span)
+    bad = [found for row in frame["row"].filter(doubted) if isinstance(found := _one(values[row], row, layout, span), Refusal)]
+    if bad:
+        frame = frame.filter(~pl.col("row").is_in([refusal.row for refusal in bad]))
+        refusals = sorted(refusals + bad, key=lambda refusal: refusal.row)
     return Decoded(_normalised(frame), refusals)
+
+
+def _records(values: Sequence[bytes | None], first: int, layout: Layout, span: Span, rows: list[int], refusals: list[Refusal]) -> list[msgspec.Struct]:
+    """What the type system accepts of one slice; adds to the chunk's ``rows`` and ``refusals``."""
+    read, longest = layout.decoder.decode, layout.max_bytes
+    records = []
+    for row, value in enumerate(values[first : first + SLICE], first):
+        # A subclass is refused unread.
+        if value.__class__ is bytes and len(value) <= longest:
+            try:
+                records.append(read(value))
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                pass
+            else:
+                rows.append(row)
+                continue
+        refused = _one(value, row, layout, span)
+        assert isinstance(refused, Refusal)
+        refusals.append(refused)
+    return records
+
+
+def _columns(records: list[msgspec.Struct], layout: Layout) -> pl.DataFrame:
+    columns = zip(*map(msgspec.structs.astuple, records), strict=True)
+    if layout.struct is Command:
+        columns = (map(_column_value, column) for column in columns)  # type: ignore[assignment]
+    return pl.DataFrame([pl.Series(name, list(column), dtype=dtype) for (name, dtype), column in zip(layout.schema.items(), columns, strict=False)])
+
+
+def _doubted(frame: pl.DataFrame, values: Sequence[bytes | None], layout: Layout, span: Span) -> pl.Series:
+    """Which of the records in ``frame``, made of these values, need a look by themselves: a mask.
+
+    No key stands twice where an object has as many ``":`` as it has fields filled: each key brings one, unless a blank stands before its colon.
+    An unknown field, a null, and a text that holds an escaped quote and a colon bring more; those records are honest and only take longer.
+    """
+    if not layout.countable:
+        return pl.Series([True]).new_from_index(0, len(frame))
+    # What was skipped, as in an unknown field, need not be UTF-8.
+    text = pl.Series(values, dtype=pl.Binary).cast(pl.String, strict=False)
+    filled = frame.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)).to_series()
+    blank = text.str.contains(r"[\t\r\n]") | text.str.contains('" ', literal=True)
+    odd = blank | text.str.contains(r"\u0000", literal=True) | (text.str.count_matches('":', literal=True) != filled)
+    plausible = frame.select(span.contains(pl.col("occurred_at")) & (pl.col("occurred_at") >= EARLIEST_MS)).to_series()
+    return odd.fill_null(value=True) | ~plausible
 
 
 def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.Struct | Refusal:
@@ -250,7 +179,7 @@ def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.S
         return Refusal(row, "too_large", f"{len(value)} bytes; at most {layout.max_bytes}")
     try:
         record = layout.decoder.decode(value)
-        json.loads(value, object_pairs_hook=layout.no_key_twice)
+        layout.no_key_twice(value)
     except msgspec.ValidationError as error:
         return Refusal(row, "invalid", str(error))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -307,6 +307,6 @@ def hide_users(frame: pl.DataFrame, hide: Callable[[str], str]) -> pl.DataFrame:
     """Replace user ids by what ``hide`` makes of them; each distinct user once."""
     if "user_id" not in frame.columns:
         return frame
-    users = frame["user_id"].drop_nulls().unique()
-    hidden = pl.Series([hide(user) for user in users], dtype=pl.String)
-    return frame.with_columns(pl.col("user_id").replace_strict(users, hidden, default=None, return_dtype=pl.String))
+    users = frame["user_id"].to_list()
+    hidden = {user: hide(user) for user in set(users) if user is not None}
+    return frame.with_columns(pl.Series("user_id", map(hidden.get, users), dtype=pl.String))
