@@ -302,12 +302,15 @@ def history(seed: int, size: int) -> tuple[list[dict[str, Any]], list[dict[str, 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 40), cuts=st.integers(1, 6))
-def test_the_tables_are_the_same_whatever_the_order_batching_and_repetition(tmp_path_factory: pytest.TempPathFactory, seed: int, size: int, cuts: int) -> None:
+def test_the_tables_are_the_same_whatever_the_order_batching_repetition_and_restarts(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, size: int, cuts: int
+) -> None:
     payments, failures = history(seed, size)
     chance = random.Random(seed + 1)
     states = []
     for round_ in range(2):
-        made = Writer(tmp_path_factory.mktemp("w") / "w.duckdb", NOON)
+        folder = tmp_path_factory.mktemp("w")
+        made = Writer(folder / "w.duckdb", NOON)
         arrivals = [("payments", p) for p in payments] + [("errors", f) for f in failures]
         if round_:
             arrivals += chance.sample(arrivals, len(arrivals) // 3)
@@ -320,6 +323,9 @@ def test_the_tables_are_the_same_whatever_the_order_batching_and_repetition(tmp_
                 batch.append(chunk(topic, events, first_offset=offsets[topic]))
                 offsets[topic] += len(events)
             write(made, *(c for c in batch if c.next_offset > c.first_offset))
+            if round_ and chance.random() < 0.2:
+                made.close()
+                made = Writer(folder / "w.duckdb", NOON)
         states.append(
             (
                 cells(made),

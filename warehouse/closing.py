@@ -55,7 +55,7 @@ class Closing:
         horizon = (min(watermark, now.astimezone(UTC).replace(tzinfo=None)) - timedelta(days=self.raw_days)).replace(minute=0, second=0, microsecond=0)
         if self.retained_from is None or horizon > self.retained_from:
             with self.writer.transaction():
-                for table in ("payment", "failure", "load_report"):
+                for table in ("payment", "failed_purchase_payment", "failure", "load_report"):
                     self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("DELETE FROM rejected WHERE rejected_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("UPDATE line SET retained_from = ?", [horizon])

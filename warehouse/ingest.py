@@ -17,6 +17,7 @@ import polars as pl
 
 from warehouse import commands
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, open_file
+from warehouse.known_ids import KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
 from warehouse.transaction import Transaction
 
@@ -101,6 +102,8 @@ class Writer:
         self.in_backup = threading.Lock()
         """As ``in_use``, while a backup is copied."""
         self._open()
+        self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
+        self.paid = KnownIds(self.connection, "payment", "purchase_id")
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)
@@ -203,7 +206,10 @@ class Writer:
             self.connection.execute(_statement(statement))
             self.connection.unregister("arrived")
             table = BATCHES[topic]
-            if table != "batch_load" and self.connection.execute(f"SELECT count(*) > count(DISTINCT event_id) FROM {table}").fetchall()[0][0]:
+            if table == "batch_load":
+                return
+            self.known[table.removeprefix("batch_")].drop_known(self.connection, table)
+            if self.connection.execute(f"SELECT count(*) > count(DISTINCT event_id) FROM {table}").fetchall()[0][0]:
                 self.connection.execute(_statement("first_of_each").format(table=table))
         else:
             self.connection.execute(_EMPTY[topic])
@@ -212,6 +218,11 @@ class Writer:
         run = self.connection.execute
         run(_statement("touched"))
         run(_statement("counted_failures").format(target="counted_before"))
+        earlier = self.paid.among(self.connection, "first_failed")
+        if len(earlier):
+            with_hashes(self.connection, earlier, _statement("copy_earlier_payments"))
+        run(_statement("copy_payments"))
+        self.paid.add(self.connection, "batch_payment")
         run(f"INSERT INTO payment SELECT {PAYMENT_FIELDS} FROM batch_payment; INSERT INTO failure SELECT {FAILURE_FIELDS} FROM batch_failure")
         run(_statement("counted_failures").format(target="counted_after"))
         run(_statement("failure_changes"))

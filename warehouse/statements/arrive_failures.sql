@@ -1,8 +1,8 @@
--- The batch's failures that are not among the kept events, with the region that they count in.
+-- The batch's failures, with the region that they count in.
 CREATE OR REPLACE TEMP TABLE batch_failure AS
 WITH keyed AS (
     SELECT * REPLACE (id_key(event_id) AS event_id, id_key(purchase_id) AS purchase_id, user_key::UUID AS user_key, make_timestamp(occurred_at * 1000) AS occurred_at),
         date_trunc('minute', make_timestamp(occurred_at * 1000)) AS minute_at
     FROM arrived
 )
-SELECT keyed.*, market.region FROM keyed LEFT JOIN market USING (market_id) ANTI JOIN failure USING (event_id);
+SELECT keyed.*, market.region FROM keyed LEFT JOIN market USING (market_id);

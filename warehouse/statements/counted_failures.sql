@@ -6,7 +6,7 @@ WITH failed AS (
     ORDER BY purchase_id, coalesce(attempt::VARCHAR, event_id::VARCHAR), occurred_at, event_id
 ),
 decided AS (
-    SELECT purchase_id, attempt FROM payment
+    SELECT purchase_id, attempt FROM failed_purchase_payment
     WHERE status IN ('approved', 'declined') AND attempt IS NOT NULL AND purchase_id IN (SELECT purchase_id FROM touched_purchase)
 )
 SELECT failed.* FROM failed ANTI JOIN decided ON failed.purchase_id = decided.purchase_id AND failed.attempt = decided.attempt;

@@ -1,7 +1,7 @@
 -- Written anew for every purchase that the batch touched, from both raw tables, so that any order of arrival gives the same row.
 CREATE OR REPLACE TEMP TABLE renewed AS
 WITH approved AS (
-    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(amount)::BIGINT AS recovered_amount FROM payment
+    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(amount)::BIGINT AS recovered_amount FROM failed_purchase_payment
     WHERE status = 'approved' AND purchase_id IN (SELECT purchase_id FROM touched_purchase) GROUP BY ALL
 ),
 by_purchase AS (

@@ -1,0 +1,78 @@
+"""Which ids are among the kept events: asked of a Bloom filter first, and of the table only where that cannot say no.
+
+The filter lives in memory only. It is made from the table at the start, and anew whenever it is full, so that no crash can make it miss an id.
+"""
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from warehouse.bloom import BloomFilter, Hashes
+
+LEAST = 1_000_000
+ROOM = 1.25
+"""How many more ids than there are the filter has room for."""
+
+
+class KnownIds:
+    """The ids in a ``column`` of a ``table``. Ids that a rolled-back transaction added stay in the filter, which costs a search and no more."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
+        self.table, self.column = table, column
+        self.filter = self._made(connection)
+
+    def _made(self, connection: duckdb.DuckDBPyConnection) -> BloomFilter:
+        count = int(connection.execute(f"SELECT count({self.column}) FROM {self.table}").fetchall()[0][0])
+        made = BloomFilter(max(int(count * ROOM), LEAST))
+        reader = connection.sql(f"SELECT hash({self.column}) AS hash FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(500_000)
+        for batch in reader:
+            made.add(batch.column("hash").to_numpy(zero_copy_only=False))
+        return made
+
+    def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
+        """Add the ids of the table ``batch``, which are not in the own table yet; gives the hashes of those that may have been known."""
+        if self.filter.full:
+            self.filter = self._made(connection)
+        hashes = self._hashes(connection, batch)
+        return hashes[self.filter.add(hashes)]
+
+    def among(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
+        """The same without adding them."""
+        hashes = self._hashes(connection, batch)
+        return hashes[self.filter.may_have(hashes)]
+
+    def drop_known(self, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
+        """Add the ids of ``batch`` and delete from it those that are in the table."""
+        maybe = self.add(connection, batch)
+        if not len(maybe):
+            return
+        with_hashes(
+            connection,
+            maybe,
+            f"CREATE OR REPLACE TEMP TABLE doubted AS SELECT {self.column} AS id, occurred_at FROM {batch} WHERE hash(id) IN (SELECT hash FROM maybe)",
+        )
+        run = connection.execute
+        low, high = run("SELECT min(occurred_at), max(occurred_at) FROM doubted").fetchall()[0]
+        # A duplicate mostly says the same time, and what is old is not looked at for it; an id that comes with another time is looked for everywhere.
+        for spans, given in (("occurred_at BETWEEN $low AND $high", {"low": low, "high": high}), ("true", None)):
+            run(
+                f"CREATE OR REPLACE TEMP TABLE found AS SELECT {self.column} AS id FROM {self.table} WHERE {spans} AND {self.column} IN (SELECT id FROM doubted)",
+                given,
+            )
+            run(f"DELETE FROM {batch} WHERE {self.column} IN (SELECT id FROM found)")
+            run("DELETE FROM doubted WHERE id IN (SELECT id FROM found)")
+            if run("SELECT count(*) FROM doubted").fetchall() == [(0,)]:
+                break
+
+    def _hashes(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
+        found = connection.execute(f"SELECT hash({self.column}) AS hash FROM {batch} WHERE {self.column} IS NOT NULL").fetchnumpy()["hash"]
+        return np.asarray(found, np.uint64)
+
+
+def with_hashes(connection: duckdb.DuckDBPyConnection, hashes: Hashes, statement: str) -> None:
+    """Run a statement that reads them from ``maybe``."""
+    connection.register("maybe", pl.DataFrame({"hash": hashes}))
+    try:
+        connection.execute(statement)
+    finally:
+        connection.unregister("maybe")

@@ -1,0 +1,3 @@
+-- The batch's payments of purchases that failed.
+INSERT INTO failed_purchase_payment BY NAME
+SELECT event_id, purchase_id, attempt, occurred_at, status, amount FROM batch_payment WHERE purchase_id IN (SELECT purchase_id FROM touched_purchase);
