@@ -262,4 +262,4 @@ def doubted(values: list[bytes]) -> list[bool]:
 def test_honest_records_need_no_look_by_themselves() -> None:
     event = payment(1, issuer="온마루카드")
     assert doubted([encoded(event), json.dumps(event).encode(), json.dumps(event, ensure_ascii=False).encode()]) == [False] * 3
-    assert doubted([encoded({**event, "note": 1}), encoded({**event, "latency_ms": None}), encoded(event).replace(b'":', b'" :')]) == [True] * 3
+    assert doubted([encoded({**event, "note": 1}), encoded({**event, "latency_ms": None}), encoded({**event, "issuer": "a:b"})]) == [True] * 3

@@ -1,9 +1,11 @@
 """Adding a batch's changes to the aggregates, bounded in time so that the cost does not grow with history."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import duckdb
+
+SEOUL = timedelta(hours=9)
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,20 @@ AGGREGATES = {
 def merge(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     """Add ``change_<table>`` to ``table``; rows that fall to zero go, as if they had never been.
 
-    Stragglers are merged run by run: one merge over five scattered days would read all five.
+    Stragglers are merged run by run: one merge over five scattered days would read all five. Hours that no batch has touched before,
+    most of them where a backlog is read, have nothing to merge with.
     """
     spec = AGGREGATES[table]
     unit = "hour" if spec.step < timedelta(days=1) else "day"
     found = connection.execute(f"SELECT DISTINCT date_trunc('{unit}', {spec.time}) FROM change_{table} ORDER BY 1").fetchall()
-    text = _statement(table, spec)
-    for low, high in runs([start for (start,) in found], spec.step):
-        connection.execute(text, {"low": low, "high": high})
+    touched = {_start(hour, spec) for (hour,) in connection.execute("SELECT hour_at FROM hour_version").fetchall()}
+    starts = [start for (start,) in found]
+    for text, some in (
+        (_merging(table, spec), [start for start in starts if start in touched]),
+        (f"INSERT INTO {table} BY NAME {_changes(table, spec)}", [start for start in starts if start not in touched]),
+    ):
+        for low, high in runs(some, spec.step):
+            connection.execute(text, {"low": low, "high": high})
     negative = " OR ".join(f'"{m}" < 0' for m in spec.measures)
     taken_back = connection.execute(f"SELECT min({spec.time}), max({spec.time}) FROM change_{table} WHERE {negative}").fetchone()
     if taken_back and taken_back[0] is not None:
@@ -52,9 +60,9 @@ def merge(connection: duckdb.DuckDBPyConnection, table: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE {spec.time} BETWEEN $low AND $high AND {zero}", {"low": taken_back[0], "high": taken_back[1]})
 
 
-def runs(starts: list[datetime] | list[date], step: timedelta) -> list[tuple[datetime | date, datetime | date]]:
+def runs(starts: list[datetime], step: timedelta) -> list[tuple[datetime, datetime]]:
     """Join sorted starts of spans of length ``step`` into half-open runs without gaps."""
-    joined: list[tuple[datetime | date, datetime | date]] = []
+    joined: list[tuple[datetime, datetime]] = []
     for start in starts:
         if joined and joined[-1][1] == start:
             joined[-1] = (joined[-1][0], start + step)
@@ -63,13 +71,20 @@ def runs(starts: list[datetime] | list[date], step: timedelta) -> list[tuple[dat
     return joined
 
 
-def _statement(table: str, spec: Aggregate) -> str:
+def _start(hour: datetime, spec: Aggregate) -> datetime:
+    """The start of the span of an aggregate that an hour (UTC) lies in; days are days in Seoul."""
+    return hour if spec.step < timedelta(days=1) else (hour + SEOUL).replace(hour=0)
+
+
+def _changes(table: str, spec: Aggregate) -> str:
+    changed = " OR ".join(f'"{m}" <> 0' for m in spec.measures)
+    return f"SELECT * FROM change_{table} c WHERE c.{spec.time} >= $low AND c.{spec.time} < $high AND ({changed})"
+
+
+def _merging(table: str, spec: Aggregate) -> str:
     matched = " AND ".join(f't."{k}" = s."{k}"' for k in spec.keys)
     added = ", ".join(f'"{m}" = t."{m}" + s."{m}"' for m in spec.measures)
-    changed = " OR ".join(f'"{m}" <> 0' for m in spec.measures)
-    bounds = "{0}.{1} >= $low AND {0}.{1} < $high"
     return (
-        f"MERGE INTO {table} t USING (SELECT * FROM change_{table} c WHERE {bounds.format('c', spec.time)} AND ({changed})) s "
-        f"ON {matched} AND {bounds.format('t', spec.time)} "
+        f"MERGE INTO {table} t USING ({_changes(table, spec)}) s ON {matched} AND t.{spec.time} >= $low AND t.{spec.time} < $high "
         f"WHEN MATCHED THEN UPDATE SET {added} WHEN NOT MATCHED THEN INSERT BY NAME"
     )
