@@ -37,9 +37,9 @@ def test_a_filter_never_misses_what_was_added_and_seldom_takes_another_for_known
     kept, others = chance.integers(0, 2**64, (2, 400_000), np.uint64)
     made = BloomFilter(len(kept))
     known = np.concatenate([made.add(part) for part in np.split(kept, 8)])
-    assert known.sum() <= 10
+    assert known.sum() <= 20
     assert made.may_have(kept).all()
-    assert made.may_have(others).sum() <= 10
+    assert made.may_have(others).sum() <= 20
     assert not made.full
     assert made.add(others[:1]).shape == (1,)
     assert made.full

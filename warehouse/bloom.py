@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BITS_AN_ITEM = 40
 MOST_WORDS = 2**32
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 _SIX_BITS = [np.uint64(shift) for shift in (0, 6, 12, 18, 24)]
@@ -14,16 +13,16 @@ Hashes = NDArray[np.uint64]
 
 
 class BloomFilter:
-    """Items are 64-bit hashes, shape (n,). Filled to its capacity it takes four of a million for known that never were added.
+    """Items are 64-bit hashes, shape (n,). Filled to its capacity, with 32 bits an item, it takes twenty of a million for known that never were added.
 
     Bloom, Communications of the ACM 13(7), 1970; in two words an item with five bits in each, for the sake of the processor's cache, after Putze, Sanders
     and Singler (2007).
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, bits_an_item: int = 32) -> None:
         self.capacity = capacity
         self.count = 0
-        self.words = np.zeros(min(capacity * BITS_AN_ITEM // 64 + 1, MOST_WORDS), np.uint64)
+        self.words = np.zeros(min(capacity * bits_an_item // 64 + 1, MOST_WORDS), np.uint64)
 
     @property
     def full(self) -> bool:

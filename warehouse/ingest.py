@@ -103,7 +103,8 @@ class Writer:
         """As ``in_use``, while a backup is copied."""
         self._open()
         self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
-        self.paid = KnownIds(self.connection, "payment", "purchase_id")
+        # Asked for the few purchases that fail for the first time, so one in a hundred that looks known costs little.
+        self.paid = KnownIds(self.connection, "payment", "purchase_id", bits_an_id=16)
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)

@@ -9,21 +9,21 @@ import polars as pl
 
 from warehouse.bloom import BloomFilter, Hashes
 
-LEAST = 1_000_000
-ROOM = 1.25
+LEAST = 2_000_000
+ROOM = 2
 """How many more ids than there are the filter has room for."""
 
 
 class KnownIds:
     """The ids in a ``column`` of a ``table``. Ids that a rolled-back transaction added stay in the filter, which costs a search and no more."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
-        self.table, self.column = table, column
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, bits_an_id: int = 32) -> None:
+        self.table, self.column, self.bits_an_id = table, column, bits_an_id
         self.filter = self._made(connection)
 
     def _made(self, connection: duckdb.DuckDBPyConnection) -> BloomFilter:
         count = int(connection.execute(f"SELECT count({self.column}) FROM {self.table}").fetchall()[0][0])
-        made = BloomFilter(max(int(count * ROOM), LEAST))
+        made = BloomFilter(max(count * ROOM, LEAST), self.bits_an_id)
         reader = connection.sql(f"SELECT hash({self.column}) AS hash FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(500_000)
         for batch in reader:
             made.add(batch.column("hash").to_numpy(zero_copy_only=False))
