@@ -118,12 +118,14 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     if not parts:
         return Decoded(pl.DataFrame(schema={"row": pl.Int64, **layout.schema}), refusals)
     frame = pl.concat(parts).insert_column(0, pl.Series("row", rows, dtype=pl.Int64))
-    doubted = _doubted(frame, [values[row] for row in rows] if refusals else values, layout, span)
+    doubted, wide = _checked(frame, [values[row] for row in rows] if refusals else values, layout, span)
     bad = [found for row in frame["row"].filter(doubted) if isinstance(found := _one(values[row], row, layout, span), Refusal)]
     if bad:
         frame = frame.filter(~pl.col("row").is_in([refusal.row for refusal in bad]))
         refusals = sorted(refusals + bad, key=lambda refusal: refusal.row)
-    return Decoded(_normalised(frame), refusals)
+    for name in wide:
+        frame.replace_column(frame.columns.index(name), frame[name].replace(_composed(frame[name])))
+    return Decoded(frame, refusals)
 
 
 def _records(values: Sequence[bytes | None], first: int, layout: Layout, span: Span, rows: list[int], refusals: list[Refusal]) -> list[msgspec.Struct]:
@@ -153,20 +155,25 @@ def _columns(records: list[msgspec.Struct], layout: Layout) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(name, list(column), dtype=dtype) for (name, dtype), column in zip(layout.schema.items(), columns, strict=False)])
 
 
-def _doubted(frame: pl.DataFrame, values: Sequence[bytes | None], layout: Layout, span: Span) -> pl.Series:
-    """Which of the records in ``frame``, made of these values, need a look by themselves: a mask.
+def _checked(frame: pl.DataFrame, values: Sequence[bytes | None], layout: Layout, span: Span) -> tuple[pl.Series, list[str]]:
+    """Which of the records in ``frame``, made of these values, need a look by themselves, as a mask; and which columns hold more than ASCII.
 
     No key stands twice where an object has as many colons as it has fields filled, for each key brings one. An unknown field, a null and a colon
     in a text bring more; those records are honest and only take longer.
     """
-    if not layout.countable:
-        return pl.Series([True]).new_from_index(0, len(frame))
-    # What was skipped, as in an unknown field, need not be UTF-8.
-    text = pl.Series(values, dtype=pl.Binary).cast(pl.String, strict=False)
-    filled = frame.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)).to_series()
-    odd = (text.str.count_matches(":", literal=True) != filled) | text.str.contains(r"\u0000", literal=True)
-    plausible = frame.select(span.contains(pl.col("occurred_at")) & (pl.col("occurred_at") >= EARLIEST_MS)).to_series()
-    return odd.fill_null(value=True) | ~plausible
+    texts = [name for name, dtype in layout.schema.items() if dtype == pl.String and name != "payload"]
+    wide = {name: pl.col(name).str.len_bytes().sum() > pl.col(name).str.len_chars().sum() for name in texts}
+    doubted = pl.lit(value=True)
+    if layout.countable:
+        # What was skipped, as in an unknown field, need not be UTF-8.
+        text = pl.lit(pl.Series(values, dtype=pl.Binary)).cast(pl.String, strict=False)
+        filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)
+        odd = (text.str.count_matches(":", literal=True) != filled) | text.str.contains(r"\u0000", literal=True)
+        at = pl.col("occurred_at")
+        doubted = odd.fill_null(value=True) | ~span.contains(at) | (at < EARLIEST_MS)
+    # One pass over all of it: live chunks are small, and each call of Polars costs more than they do.
+    found = frame.select(pl.col("row"), doubted=doubted, **wide)
+    return found["doubted"], [name for name in texts if found[name][0]]
 
 
 def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.Struct | Refusal:
@@ -204,13 +211,6 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
 
 def _column_value(value: Any) -> Any:  # noqa: ANN401  # a field's value, of whichever type
     return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else value
-
-
-def _normalised(frame: pl.DataFrame) -> pl.DataFrame:
-    texts = [pl.col(n) for n, t in frame.schema.items() if t == pl.String and n != "payload"]
-    longer = frame.select(text.str.len_bytes().sum() - text.str.len_chars().sum() for text in texts).row(0, named=True)
-    wide = [name for name, bytes_more in longer.items() if bytes_more]
-    return frame.with_columns(pl.col(n).replace(_composed(frame[n])) for n in wide) if wide else frame
 
 
 def _composed(column: pl.Series) -> dict[str, str]:

@@ -270,11 +270,11 @@ class Line:
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
         now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent
         decoded = decode(values, self.layouts[topic], Span(earliest, now))
+        rows = decoded.frame["row"]
         first = records[0].offset
-        if records[-1].offset - first == len(records) - 1:
-            frame = decoded.frame.with_columns((pl.col("row") + first).alias("offset_at"))
-        else:
-            frame = decoded.frame.with_columns(pl.lit(pl.Series([r.offset for r in records], dtype=pl.Int64)).gather(pl.col("row")).alias("offset_at"))
+        whole = records[-1].offset - first == len(records) - 1
+        offsets = rows + first if whole else pl.Series([records[row].offset for row in rows], dtype=pl.Int64)
+        frame = decoded.frame.hstack([offsets.alias("offset_at")])
         refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
         return Chunk(topic, place.tp.partition, place.first_offset, place.next_offset, hide_users(frame, self.hide), refused, earliest=retained_from)
 
@@ -309,4 +309,4 @@ def hide_users(frame: pl.DataFrame, hide: Callable[[str], str]) -> pl.DataFrame:
         return frame
     users = frame["user_id"].to_list()
     hidden = {user: hide(user) for user in set(users) if user is not None}
-    return frame.with_columns(pl.Series("user_id", map(hidden.get, users), dtype=pl.String))
+    return frame.clone().replace_column(frame.columns.index("user_id"), pl.Series("user_id", map(hidden.get, users), dtype=pl.String))

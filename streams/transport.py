@@ -17,6 +17,9 @@ from faust.types import TP, ConsumerMessage
 
 from streams import unpacking
 
+FETCH_BYTES = 65_536
+"""So much is waited for, half a second at the longest."""
+
 LONG_ROW = 1024
 """Bytes from where a record takes the room of several."""
 
@@ -95,7 +98,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     def _create_consumer(self, loop: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401
         consumer = super()._create_consumer(loop)
-        consumer._fetch_max_wait_ms = 500  # noqa: SLF001  # an empty partition then shows its end twice a second
+        # An empty partition then shows its end twice a second. A live stream comes in some chunks a second, not in hundreds, each of which has its price.
+        consumer._fetch_max_wait_ms, consumer._fetch_min_bytes = 500, FETCH_BYTES  # noqa: SLF001
         return consumer
 
     async def _fetch_records(

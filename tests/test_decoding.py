@@ -256,7 +256,7 @@ def test_a_chunk_with_some_bad_records_gives_what_each_gives_by_itself(bad: list
 
 
 def doubted(values: list[bytes]) -> list[bool]:
-    return decoding._doubted(decode(values, PAYMENTS, SPAN).frame, values, PAYMENTS, SPAN).to_list()
+    return decoding._checked(decode(values, PAYMENTS, SPAN).frame, values, PAYMENTS, SPAN)[0].to_list()
 
 
 def test_honest_records_need_no_look_by_themselves() -> None:
