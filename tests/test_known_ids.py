@@ -1,5 +1,6 @@
 """Duplicates are found wherever and whenever, and by looking only where a filter cannot say no."""
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse import known_ids
-from warehouse.bloom import BloomFilter
+from warehouse.bloom import BloomFilter, Hashes
 from warehouse.ingest import Writer
 
 MINUTE = 60_000
@@ -83,6 +84,31 @@ def test_an_approval_from_days_before_the_first_failure_of_its_purchase_takes_th
         (1, 25_000),
         (1, None),
     ]
+
+
+def test_until_the_filter_is_made_anew_after_a_start_every_id_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    write(writer, "payments", *(payment(n) for n in range(1, 9)))
+    writer.close()
+    go, add = threading.Event(), BloomFilter.add
+
+    def held(self: BloomFilter, hashes: Hashes) -> np.typing.NDArray[np.bool_]:
+        if threading.current_thread() is not threading.main_thread():
+            go.wait(60)
+        return add(self, hashes)
+
+    monkeypatch.setattr(BloomFilter, "add", held)
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    write(writer, "payments", payment(8), payment(9))
+    assert writer.known["payment"].filter is None
+    assert counted(writer) == (9, 0)
+    go.set()
+    assert writer.known["payment"].making is not None
+    writer.known["payment"].making.result(60)
+    write(writer, "payments", *(payment(n) for n in range(1, 12)))
+    assert writer.known["payment"].filter is not None
+    assert counted(writer) == (11, 0)
+    writer.close()
 
 
 def test_batches_without_duplicates_do_not_search_what_is_kept(writer: Writer) -> None:

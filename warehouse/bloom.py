@@ -1,5 +1,6 @@
 """A set that can say for certain that something is not in it: so that looking for duplicates costs no more as more events are kept."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ class BloomFilter:
     def __init__(self, capacity: int, bits_an_item: int = 32) -> None:
         self.capacity = capacity
         self.count = 0
+        self.writing = threading.Lock()
         self.words = np.zeros(min(capacity * bits_an_item // 64 + 1, MOST_WORDS), np.uint64)
 
     @property
@@ -30,12 +32,13 @@ class BloomFilter:
         return self.count > self.capacity
 
     def add(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Add these; says for each whether it may have been there before: False is certain. One that is added again counts again."""
+        """Add these, from any thread; says for each whether it may have been there before: False is certain. One that is added again counts again."""
         places = self._places(hashes)
         known = self._set(places)
-        for word, bits in places:
-            np.bitwise_or.at(self.words, word, bits)
-        self.count += len(hashes)
+        with self.writing:
+            for word, bits in places:
+                np.bitwise_or.at(self.words, word, bits)
+            self.count += len(hashes)
         return known
 
     def may_have(self, hashes: Hashes) -> NDArray[np.bool_]:

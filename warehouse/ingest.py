@@ -102,9 +102,6 @@ class Writer:
         self.in_backup = threading.Lock()
         """As ``in_use``, while a backup is copied."""
         self._open()
-        self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
-        # Asked for the few purchases that fail for the first time, so one in a hundred that looks known costs little.
-        self.paid = KnownIds(self.connection, "payment", "purchase_id", bits_an_id=16)
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)
@@ -117,16 +114,24 @@ class Writer:
     def _open(self) -> None:
         self.connection = open_file(self.path)
         self.connection.execute(_statement("macros"))
+        self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
+        # Asked for the few purchases that fail for the first time, so one in a thousand that looks known costs little.
+        self.paid = KnownIds(self.connection, "payment", "purchase_id", bits_an_id=16)
 
     def reopen(self) -> None:
         """Open a stopped database anew; what was committed is there, and nothing else."""
         with self.in_use, self.in_backup:
-            self.connection.close()
+            self._close()
             self._open()
         self.stopped = False
 
     def close(self) -> None:
         """Checkpoint and let the file go."""
+        self._close()
+
+    def _close(self) -> None:
+        for ids in (*self.known.values(), self.paid):
+            ids.close()
         self.connection.close()
 
     def line(self) -> Line:

@@ -1,7 +1,10 @@
 """Which ids are among the kept events: asked of a Bloom filter first, and of the table only where that cannot say no.
 
-The filter lives in memory only. It is made from the table at the start, and anew whenever it is full, so that no crash can make it miss an id.
+The filter lives in memory only. It is made from the table at the start, and anew whenever it is full, so that no crash can make it miss an id. That takes
+a thread of its own, for seconds where many millions are kept; until it is ready, every id may be known.
 """
+
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import duckdb
 import numpy as np
@@ -11,7 +14,9 @@ from warehouse.bloom import BloomFilter, Hashes
 
 LEAST = 2_000_000
 ROOM = 2
-"""How many more ids than there are the filter has room for."""
+"""How many times as many ids as there are the filter has room for."""
+
+SLICE = 100_000
 
 
 class KnownIds:
@@ -19,27 +24,59 @@ class KnownIds:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, bits_an_id: int = 32) -> None:
         self.table, self.column, self.bits_an_id = table, column, bits_an_id
-        self.filter = self._made(connection)
+        self.maker = ThreadPoolExecutor(1, f"known-{table}")
+        self.filter: BloomFilter | None = None
+        self.ending = False
+        self._begin(connection)
 
-    def _made(self, connection: duckdb.DuckDBPyConnection) -> BloomFilter:
+    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
         count = int(connection.execute(f"SELECT count({self.column}) FROM {self.table}").fetchall()[0][0])
-        made = BloomFilter(max(count * ROOM, LEAST), self.bits_an_id)
-        reader = connection.sql(f"SELECT hash({self.column}) AS hash FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(500_000)
-        for batch in reader:
-            made.add(batch.column("hash").to_numpy(zero_copy_only=False))
-        return made
+        self.next = BloomFilter(max(count * ROOM, LEAST), self.bits_an_id)
+        # What is added from now on goes into it at once; what is in the table now, by the other thread.
+        self.making: Future[None] | None = self.maker.submit(self._on_maker, connection.cursor(), self.next)
+        if not count:
+            self.making.result()
+
+    def _on_maker(self, cursor: duckdb.DuckDBPyConnection, made: BloomFilter) -> None:
+        with cursor:
+            reader = cursor.sql(f"SELECT hash({self.column}) AS hash FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(SLICE)
+            for batch in reader:
+                if self.ending:
+                    return
+                made.add(batch.column("hash").to_numpy(zero_copy_only=False))
+
+    def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take the next filter once it is ready; begin another where this one is full."""
+        if self.making is not None and self.making.done():
+            # A disk that is full ends the database under the other thread, and what that made is not whole.
+            whole = self.making.exception() is None
+            self.making = None
+            if whole:
+                self.filter = self.next
+            elif self.filter is None:
+                self._begin(connection)
+        if self.making is None and self.filter is not None and self.filter.full:
+            self._begin(connection)
 
     def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
         """Add the ids of the table ``batch``, which are not in the own table yet; gives the hashes of those that may have been known."""
-        if self.filter.full:
-            self.filter = self._made(connection)
+        self._settle(connection)
         hashes = self._hashes(connection, batch)
-        return hashes[self.filter.add(hashes)]
+        known = self.filter.add(hashes) if self.filter else np.ones(len(hashes), np.bool_)
+        if self.making is not None:
+            self.next.add(hashes)
+        return hashes[known]
 
     def among(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
         """The same without adding them."""
+        self._settle(connection)
         hashes = self._hashes(connection, batch)
-        return hashes[self.filter.may_have(hashes)]
+        return hashes[self.filter.may_have(hashes)] if self.filter else hashes
+
+    def close(self) -> None:
+        """End the other thread."""
+        self.ending = True
+        self.maker.shutdown(wait=True)
 
     def drop_known(self, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
         """Add the ids of ``batch`` and delete from it those that are in the table."""
