@@ -9,6 +9,8 @@ MEASUREMENTS = {
     "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",
     "poison": "how much of that speed is left while every tenth message is refused (some minutes)",
     "stages": "where the worker's processor time goes for each payment (a minute)",
+    "live": "how old is what can be read while 5,000 payments a second come in (two minutes)",
+    "history": "what restarts, batches and questions cost after 3 and after 30 days of history (some minutes)",
     "simulator": "how many events a second the simulator makes, with sending switched off",
     "dashboard": "how fast the live page refreshes for ten viewers while new states are published (two minutes)",
     "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ingest
+from benchmarks import ingest, live
 from benchmarks.__main__ import MEASUREMENTS, main
 
 
@@ -76,3 +76,19 @@ def test_the_stages_of_a_payment_are_told_with_the_statements_that_write_it(caps
     printed = capsys.readouterr().out
     assert [line.split("µs")[1].strip() for line in printed.splitlines()[:5]] == ["unpacking", "decoding", "hiding buyers", "writing", "together"]
     assert "CREATE OR REPLACE TEMP TABLE batch_payment" in printed
+
+
+@pytest.mark.slow
+def test_every_payment_of_a_live_stream_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(live, "WARM_UP", 1.0)
+    assert main(["live", "--rate", "400", "--seconds", "2"]) == 0
+    assert capsys.readouterr().out.startswith("800 payments")
+
+
+@pytest.mark.slow
+def test_a_history_is_published_restarted_asked_and_written_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", "--days", "2", "--payments", "3000"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 days: 6,000 payments" in printed
+    for line in ("until a restart is ready", "the nation's minutes of a month", "a batch of 200,000 payments"):
+        assert line in printed

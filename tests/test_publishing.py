@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.events_data import NOON, chunk, failure, ms, payment
@@ -100,6 +101,7 @@ def test_only_touched_hours_are_written_again(writer: Writer, folder: Path):
         f"issuer_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"market_minute/2025-03-01T03Z.v{first + 1}.parquet",
         f"merchant_day/2025-03-01.v{2 * first + 1}.parquet",
+        f"nation_minute/2025-03-01T03Z.v{first + 1}.parquet",
         # There is no list of markets here, so the market is not on it.
         f"unknown_name/v{first + 1}.parquet",
     ]
@@ -157,7 +159,7 @@ def test_a_span_without_rows_has_no_file(writer: Writer, folder: Path):
     write(writer, payment(1))
     manifest = publish(Publisher(writer.connection, folder))
     assert "service_minute" not in manifest["files"]
-    assert set(manifest["files"]) & HOURLY.keys() == {"market_minute", "issuer_minute"}
+    assert set(manifest["files"]) & HOURLY.keys() == {"market_minute", "issuer_minute", "nation_minute"}
 
 
 def test_a_failure_that_turns_out_approved_leaves_no_published_row_behind(writer: Writer, folder: Path):
@@ -319,3 +321,20 @@ def test_times_of_a_manifest_are_aware(writer: Writer, folder: Path):
     assert [moment.utcoffset() for moment in (manifest.published_at, manifest.now)] == [timedelta(0)] * 2
     assert manifest.now == manifest.published_at == NOON
     assert manifest.age(NOON + HOUR) == HOUR
+
+
+def test_the_nation_s_minutes_are_published_by_themselves_and_whole_days_by_market(writer: Writer, folder: Path):
+    events = [payment(n, market_id=f"m{n % 7}", channel="card" if n % 2 else "mobile", occurred_at=ms(NOON - n * HOUR)) for n in range(1, 120)]
+    write(writer, *events)
+    manifest = publish(Publisher(writer.connection, folder))
+    with open_snapshot(folder) as snapshot:
+        summed = snapshot.sql("SELECT minute_at, channel, sum(approved_amount)::BIGINT AS krw FROM market_minute GROUP BY ALL ORDER BY ALL")
+        assert snapshot.sql("SELECT minute_at, channel, approved_amount AS krw FROM nation_minute ORDER BY ALL").equals(summed)
+        span = {"start": NOON - 200 * HOUR, "end": NOON, "minutes": 60, "scope": "nation", "scope_name": ""}
+        nation = snapshot.query("sales_by_step", **span)
+        markets = [snapshot.query("sales_by_step", **{**span, "scope": "market", "scope_name": f"m{n}"}) for n in range(7)]
+        card = snapshot.query("sales_by_step", **{**span, "scope": "channel", "scope_name": "card"})
+    assert nation["sales"].sum() == sum(found["sales"].sum() for found in markets) == 119 * 25_000
+    assert card["sales"].sum() == 60 * 25_000
+    (day,) = [path for path in manifest["files"]["market_minute"] if "2025-02-25.v" in path]
+    assert pl.read_parquet(folder / day)["market_id"].is_sorted()

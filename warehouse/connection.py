@@ -1,5 +1,6 @@
 """The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -76,27 +77,34 @@ def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDB
     """A database of a reader's own, with every table of the warehouse, empty."""
     connection = duckdb.connect(config={"memory_limit": memory_limit, "threads": threads})
     connection.execute("SET TimeZone = 'UTC'")
-    migrate(connection)
+    # All at once and without a record: every question opens such a database, and nothing is in it yet.
+    connection.execute("\n".join(text for _, text in _migrations()))
     return connection
+
+
+@cache
+def _migrations() -> list[tuple[str, str]]:
+    """Names and texts, in their order."""
+    scripts = [file for file in resources.files("warehouse").joinpath("migrations").iterdir() if file.name.endswith(".sql")]
+    return sorted((file.name, file.read_text(encoding="utf-8")) for file in scripts)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Apply the migrations that this database has not seen, each in one transaction with its own record."""
     connection.execute("CREATE TABLE IF NOT EXISTS migration (name VARCHAR, applied_at TIMESTAMP)")
     applied = {name for (name,) in connection.execute("SELECT name FROM migration").fetchall()}
-    scripts = sorted((f for f in resources.files("warehouse").joinpath("migrations").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    unknown = applied - {script.name for script in scripts}
+    unknown = applied - {name for name, _ in _migrations()}
     if unknown:
         raise WarehouseDamagedError(
             f"This warehouse has migrations that this version does not know: {', '.join(sorted(unknown))}. It was written by a newer onnuri; start that version."
         )
-    for script in scripts:
-        if script.name in applied:
+    for name, text in _migrations():
+        if name in applied:
             continue
         connection.begin()
         try:
-            connection.execute(script.read_text(encoding="utf-8"))
-            connection.execute("INSERT INTO migration VALUES (?, now()::TIMESTAMP)", [script.name])
+            connection.execute(text)
+            connection.execute("INSERT INTO migration VALUES (?, now()::TIMESTAMP)", [name])
             connection.commit()
         except BaseException:
             connection.rollback()

@@ -21,12 +21,16 @@ from warehouse.reading import Manifest, NothingPublishedError
 
 HOURLY = {
     "market_minute": "minute_at",
+    "nation_minute": "minute_at",
     "issuer_minute": "minute_at",
     "service_minute": "minute_at",
     "load_minute": "minute_at",
     "failed_purchase": "first_failure_at",
 }
 """Tables published by hour, with the column that says which."""
+
+SORTED = {"market_minute": "market_id, minute_at"}
+"""Tables whose files of whole days are sorted: one market's month then reads a twentieth of them."""
 
 KEEP_SECONDS = 600
 """How long files stay after no manifest names them: a reader may still hold an older one."""
@@ -51,6 +55,8 @@ class File:
     table: str
     path: str
     where: str
+    ordered: str = ""
+    """Columns that the rows are sorted by, in small row groups."""
 
 
 def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourly_days: int) -> list[File]:
@@ -67,7 +73,8 @@ def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourl
         name = f"{day + SEOUL:%Y-%m-%d}"
         spans = [(f"{h:%Y-%m-%dT%H}Z", v, h, h + timedelta(hours=1)) for h, v in sorted(versions.items())] if day in by_hour else [(name, total, day, end)]
         for label, version, low, high in spans:
-            files += [File(t, f"{t}/{label}.v{version}.parquet", f"{c} >= '{low}' AND {c} < '{high}'") for t, c in HOURLY.items()]
+            order = {} if day in by_hour else SORTED
+            files += [File(t, f"{t}/{label}.v{version}.parquet", f"{c} >= '{low}' AND {c} < '{high}'", order.get(t, "")) for t, c in HOURLY.items()]
         files.append(File("merchant_day", f"merchant_day/{name}.v{total}.parquet", f"day = '{name}'"))
     return files + [File(t, f"{t}/v{tables[t]}.parquet", "true") for t in SMALL_TABLES if t in tables]
 
@@ -168,7 +175,10 @@ class Publisher:
     def _copy(self, cursor: duckdb.DuckDBPyConnection, file: File, target: Path) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
-        row = cursor.execute(f"COPY (SELECT * FROM {file.table} WHERE {file.where}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
+        order, groups = (f" ORDER BY {file.ordered}", ", ROW_GROUP_SIZE 16384") if file.ordered else ("", "")
+        row = cursor.execute(
+            f"COPY (SELECT * FROM {file.table} WHERE {file.where}{order}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd{groups})"
+        ).fetchone()
         if not row or not row[0]:
             part.unlink(missing_ok=True)
             return False

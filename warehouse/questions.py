@@ -10,7 +10,7 @@ import polars as pl
 from pyarrow.dataset import dataset
 
 from warehouse.connection import open_memory
-from warehouse.reading import Manifest
+from warehouse.reading import Manifest, make_way
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -52,7 +52,7 @@ def closed(published: Path, memory: str = "512MB") -> duckdb.DuckDBPyConnection:
     connection = open_memory(memory_limit=memory, threads=1)
     for table, files in Manifest.read(published).files.items():
         if files:
-            connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+            make_way(connection, table)
             connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
     for setting in (
         "temp_directory = ''",

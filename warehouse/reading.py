@@ -116,9 +116,14 @@ def open_snapshot(published: Path) -> Snapshot:
     for table, files in manifest.files.items():
         if files:
             paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)
-            connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+            make_way(connection, table)
             connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet([{paths}])')
     return Snapshot(manifest, connection)
+
+
+def make_way(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Drop an empty table of a reader's own, so that the published one can take its name."""
+    connection.execute(f'DROP {"VIEW" if table == "nation_minute" else "TABLE"} IF EXISTS "{table}"')
 
 
 def _time(text: str) -> datetime:

@@ -8,7 +8,7 @@ WITH stepped AS (
         sum(approved_amount)::BIGINT AS sales
     FROM market_minute
     WHERE minute_at >= $start AND minute_at < $end
-        AND minute_at >= (SELECT date_trunc('hour', min(minute_at) + INTERVAL 59 MINUTE) FROM market_minute)
+        AND minute_at >= (SELECT date_trunc('hour', min(minute_at) + INTERVAL 59 MINUTE) FROM nation_minute)
         AND CASE $scope
             WHEN 'region' THEN market_id IN (SELECT market_id FROM market WHERE region = $scope_name)
             WHEN 'market' THEN market_id = $scope_name

@@ -6,8 +6,13 @@ SELECT
     sum(approved)::BIGINT AS approved,
     sum(declined)::BIGINT AS declined,
     sum(failed)::BIGINT AS failed
-FROM market_minute LEFT JOIN market USING (market_id)
+FROM (
+    SELECT minute_at, approved_amount, approved, declined, failed FROM nation_minute
+    WHERE $scope NOT IN ('region', 'market') AND in_scope($scope, $scope_name, NULL, NULL, channel)
+    UNION ALL
+    SELECT minute_at, approved_amount, approved, declined, failed FROM market_minute LEFT JOIN market USING (market_id)
+    WHERE $scope IN ('region', 'market') AND in_scope($scope, $scope_name, region, market_id, channel)
+)
 WHERE minute_at >= $start AND minute_at < $end
-    AND in_scope($scope, $scope_name, region, market_id, channel)
 GROUP BY ALL
 ORDER BY "at"
