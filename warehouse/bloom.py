@@ -35,11 +35,18 @@ class BloomFilter:
         """Add these, from any thread; says for each whether it may have been there before: False is certain. One that is added again counts again."""
         places = self._places(hashes)
         known = self._set(places)
+        self._write(places)
+        return known
+
+    def fill(self, hashes: Hashes) -> None:
+        """Add these without a look, from any thread."""
+        self._write(self._places(hashes))
+
+    def _write(self, places: Sequence[tuple[Hashes, Hashes]]) -> None:
         with self.writing:
             for word, bits in places:
                 np.bitwise_or.at(self.words, word, bits)
-            self.count += len(hashes)
-        return known
+            self.count += len(places[0][0])
 
     def may_have(self, hashes: Hashes) -> NDArray[np.bool_]:
         """For each: False where it was certainly never added."""

@@ -43,7 +43,7 @@ class KnownIds:
             for batch in reader:
                 if self.ending:
                     return
-                made.add(batch.column("hash").to_numpy(zero_copy_only=False))
+                made.fill(batch.column("hash").to_numpy(zero_copy_only=False))
 
     def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take the next filter once it is ready; begin another where this one is full."""
