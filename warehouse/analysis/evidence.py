@@ -1,6 +1,6 @@
-"""Is this minute beyond chance? Two tests over trailing windows, of every stream at once.
+"""Is this minute beyond chance? Two tests over trailing windows, of every stream at once; that for missing sales of the nation is another (``drops``).
 
-Both statistics are exponents of Chernoff's bound (Chernoff 1952) for a negative binomial, which is a Poisson count around a level
+Both statistics of windows are exponents of Chernoff's bound (Chernoff 1952) for a negative binomial, which is a Poisson count around a level
 known up to a relative variance: an ordinary platform exceeds ``x`` in a window with probability at most exp(-x).
 """
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warehouse.analysis.budget import Drift, reaching
+from warehouse.analysis.drops import drops
 from warehouse.analysis.levels import followed, strayed
 from warehouse.analysis.panel import Array, Codes, Mask
 
@@ -26,8 +27,11 @@ RATE_SPREAD = 0.05
 """Relative variance of failures beyond the binomial: they come in bursts."""
 
 MISSING_WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45)
-NATION_SHARE_LEFT, PART_SHARE_LEFT = 0.88, 0.8
-"""What sells more than this share of its expectation is let be, however sure the shortfall is."""
+PART_SHARE_LEFT = 0.8
+"""What sells more than this share of a part's expectation is let be, however sure the shortfall is."""
+
+BEYOND_WEATHER = 5.0
+"""The exponent that a part's sales must have against that share of its expectation: a fifth is what rain takes from a region on any day."""
 
 LEVEL_SPREAD = 0.25
 """Relative standard deviation of the level before the first sales of the day."""
@@ -102,7 +106,10 @@ def ordinary(counts: Counts, drift: Drift) -> Ordinary:
 def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> Evidence:
     """Test every stream in the steps [low, high)."""
     failure, failure_window, rate = _failure(counts, known, low, high)
-    missing, missing_window, level = _missing(counts, drift, known, low, high)
+    missing, missing_window, level = missing_in_parts(counts, drift, known, low, high)
+    # the nation sells enough for every onset and size of drop to be weighed
+    nation = drops(counts.approved[:1, :high], counts.expected[:1, :high], drift, counts.step, low)
+    missing[:1], missing_window[:1], level[:1] = nation.strength, nation.window, nation.level
     alarm = counts.alarm[:, None]
     tail = np.where(counts.part, drift.part_tail, drift.nation_tail)[:, None]
     return Evidence(low, failure / alarm, failure_window, missing / (alarm + tail), missing_window, level, rate)
@@ -155,11 +162,12 @@ def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Arra
     return best, window, rate
 
 
-def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
+def missing_in_parts(
+    counts: Counts, drift: Drift, known: Ordinary, low: int, high: int, beyond: float = BEYOND_WEATHER
+) -> tuple[Array, Codes, Array]:
+    """How far beyond chance each stream lacks sales [stream, step - low], each held against what stream 0 lacks; the window in steps, the level before it."""
     best = np.zeros((len(counts.approved), high - low))
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
-    straying = np.where(counts.part, drift.part, drift.nation)[:, None]
-    left = np.where(counts.part, PART_SHARE_LEFT, NATION_SHARE_LEFT)[:, None]
     for width in reaching(MISSING_WINDOWS, counts.step):
         observed = trailing(counts.approved, width, counts.begin, low, high)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
@@ -168,13 +176,15 @@ def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
         # what the rest of the nation lacks as well is no fault of a part
         few = 40 * drift.dispersion
         rest = (observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few)
-        mean *= np.where(counts.part[:, None], np.clip(rest, 0.0, 1.0), 1.0)
-        doubt = 1 / precision + strayed(straying, width)
-        found = shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt)
+        mean *= np.clip(rest, 0.0, 1.0)
+        doubt = 1 / precision + strayed(drift.part, width)
+        seen, wanted = observed / drift.dispersion, mean / drift.dispersion
+        found = shortfall_exponent(seen, wanted, doubt)
+        found = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > beyond, found, 0.0)
         # what has recovered opens nothing: the window's end must lack as much
         end = -(-width // 6)
         lately, due = (trailing(figure, end, counts.begin, low, high) for figure in (counts.approved, counts.expected))
-        found = np.where((observed <= left * mean) & (lately <= left * due * then), found, 0.0)
+        found = np.where(lately <= PART_SHARE_LEFT * due * then, found, 0.0)
         better = found > best
         window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
     return best, window, level

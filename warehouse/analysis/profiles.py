@@ -38,10 +38,11 @@ class Learner:
     shape: tuple[int, int]
     noise: float
     region: Codes
+    half_life: float = HALF_LIFE_DAYS
 
     @classmethod
-    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None) -> "Learner":
-        """From a panel, the kind of each day, what may be learnt from [day, slot], and the region of each place (None: all in one)."""
+    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None, half_life: float = HALF_LIFE_DAYS) -> "Learner":
+        """From a panel, the kind of each day, what may be learnt from [day, slot], the region of each place (None: all in one), and days after which a day counts half."""
         places, days, slots = panel.values.shape
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
         sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
@@ -55,17 +56,18 @@ class Learner:
             (places, slots),
             _noise(sums, counts, kinds, usable, places),
             np.zeros(places, dtype=np.int64) if region is None else region,
+            half_life,
         )
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
         """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
 
-        A weighted mean of the same kind of day (half-life 7 days either way). Its level leans on all days' with the weight of one
+        A weighted mean of the same kind of day (``half_life`` either way). Its level leans on all days' with the weight of one
         day, its shape on its region's, a region's on all of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
         """
         places, slots = self.shape
         age = np.abs(days[:, None] - np.arange(len(self.kinds)))
-        every = 0.5 ** (age / HALF_LIFE_DAYS) * (self.usable & ~left_out)
+        every = 0.5 ** (age / self.half_life) * (self.usable & ~left_out)
         same = every * (self.kinds[days][:, None] == self.kinds)
         both = np.concatenate([same, every])
         sums = (both @ self.sums).reshape(2, len(days), places, slots)
