@@ -1,4 +1,4 @@
-"""Has a stream of many counts dropped? Its level is followed by a Kalman filter, and every onset of the last hour and every size of drop is held against it.
+"""Has a stream of many counts dropped? Its level is followed by a Kalman filter, and every onset of the last hour or two and sizes of a drop are held against it.
 
 The statistic is Shiryaev's and Roberts's (Shiryaev 1963; Roberts 1966; Pollak 1985): the sum over onsets of likelihood ratios, each a mean over
 sizes. Less the number of steps it is a martingale while nothing happens, so that it exceeds A at most once in A steps on average.
@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warehouse.analysis.budget import INDEPENDENT, LONGEST_MINUTES, Drift
+from warehouse.analysis.budget import INDEPENDENT, Drift
 from warehouse.analysis.panel import Array, Codes
 
 SIZES = np.array([0.2, 0.35, 0.6, 0.95])
 WEIGHTS = np.array([0.7, 0.1, 0.1, 0.1])
 """Shares that are gone, and how much each counts: what is gone by half is found in a minute or two anyhow."""
 
-MOST_ONSETS = 60
+MOST_ONSETS, ONSET_MINUTES = 60, 120
+"""Steps and minutes back in which an onset is looked for, three steps at least: over longer ones expectations are off by more than a level that strays."""
+
 LEVEL_SPREAD = 0.25
 """Relative standard deviation of the level before the first sales of the day."""
 
-MEMORY, SLOW = 120.0, 1e-6
+MEMORY, SLOW = 240.0, 1e-6
 """Minutes after which a level has forgotten two thirds of a deviation, and the relative variance in a minute by which that to which it comes back strays.
 
 A level that forgets sooner is followed hardly worse: the memory is a guess on the long side, and none is learnt.
@@ -51,7 +53,7 @@ class Drops:
 
 def onsets(step: int) -> int:
     """How many steps back an onset is looked for."""
-    return int(np.clip(LONGEST_MINUTES // step, 3, MOST_ONSETS))
+    return int(np.clip(ONSET_MINUTES // step, 3, MOST_ONSETS))
 
 
 def drops(sold: Array, expected: Array, drift: Drift, step: int, low: int = 0) -> Drops:
