@@ -162,9 +162,7 @@ def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Arra
     return best, window, rate
 
 
-def missing_in_parts(
-    counts: Counts, drift: Drift, known: Ordinary, low: int, high: int, beyond: float = BEYOND_WEATHER
-) -> tuple[Array, Codes, Array]:
+def missing_in_parts(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int, beyond: float = BEYOND_WEATHER) -> tuple[Array, Codes, Array]:
     """How far beyond chance each stream lacks sales [stream, step - low], each held against what stream 0 lacks; the window in steps, the level before it."""
     best = np.zeros((len(counts.approved), high - low))
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
