@@ -29,10 +29,11 @@ def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int
     days, slots = expected.shape[1:]
     if days < FEWEST_DAYS:
         return replace(drift, nation_tail=UNJUDGED, part_tail=UNJUDGED)
-    of_nation = [figure.sum(axis=0) * seen for figure in (sold, expected)]
+    of_nation = np.stack([figure.sum(axis=0) * seen for figure in (sold, expected)])
     if not apart:
-        of_nation = [np.concatenate([np.concatenate([np.zeros((1, slots)), figure[:-1]]), figure], axis=1) for figure in of_nation]
-    maxima = drops(*of_nation, drift, step, 0 if apart else slots).strength.max(axis=1)
+        # each day after the one before it
+        of_nation = np.concatenate([np.concatenate([np.zeros((2, 1, slots)), of_nation[:, :-1]], axis=1), of_nation], axis=2)
+    maxima = drops(of_nation[0], of_nation[1], drift, step, 0 if apart else slots).strength.max(axis=1)
     large = np.sort(np.argsort(-expected.sum(axis=(1, 2)), kind="stable")[:MOST_PARTS])
     flat = [np.concatenate([f.sum(axis=0)[None], f[large]]).reshape(1 + len(large), -1) * seen.ravel() for f in (sold, expected)]
     begin: Codes = np.repeat(np.arange(days) * slots, slots) if apart else np.zeros(days * slots, dtype=np.int64)
