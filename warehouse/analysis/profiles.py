@@ -166,7 +166,7 @@ def _noise(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -
     return float(sums[usable].mean()) if usable.any() else 0.0
 
 
-def _over(top: Floats, bottom: Floats, otherwise: Array | float = 0.0) -> Array:
+def _over(top: Floats | float, bottom: Floats, otherwise: Array | float = 0.0) -> Array:
     """A quotient that is ``otherwise`` where nothing stands below."""
     top, bottom = np.broadcast_arrays(top, bottom)
     quotient: Array = np.divide(top, bottom, out=np.broadcast_to(np.asarray(otherwise, dtype=float), top.shape).copy(), where=bottom > 0)
