@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import polars as pl
 
-from benchmarks._rivals import followed_median, structural
+from benchmarks._rivals import followed_median, oracle, structural
 from warehouse.analysis import estimate_loss
 
 FILE = "public_even_stores_60d.parquet"
@@ -69,7 +69,7 @@ def measure(
 ) -> pl.DataFrame:
     """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median.
 
-    Also that median at today's level, and, where ``model`` is asked for, a structural model.
+    Also that median at today's level, an oracle that sees the hours after the window too, and, where ``model`` is asked for, a structural model.
     """
     kinds = dict(calendar.iter_rows())
     found = []
@@ -91,11 +91,14 @@ def measure(
         ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar, cycles=cycles)
         left = (1 - share) * full
         followed = followed_median(sold, hours, alike[kinds[start.date()]])
+        around = sales if hit is None else sales.filter(pl.col("market_id").is_in(hit))
+        nearby = around.filter(pl.col("at").is_between(past[-1], end + timedelta(days=1), closed="left"))
+        told_later = oracle(dict(nearby.group_by("at").agg(pl.col("sales").sum()).iter_rows()), hours, alike[kinds[start.date()]])
         free = {datetime.combine(day, time()): kind != "0" for day, kind in kinds.items()}
         told = structural(sold, past[-1], hours, free) if model else None
         row = (scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
-        found.append((*row, followed - left, None if told is None else told - left))
-    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "structural"]
+        found.append((*row, followed - left, told_later - left, None if told is None else told - left))
+    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -169,11 +172,13 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
     rows = found.group_by(by).agg(
         incidents=pl.len(),
         bias=100 * error.sum() / pl.col("true").sum(),
+        bias_of_expected=100 * error.sum() / pl.col("full").sum(),
         error_of_loss=100 * (error.abs() / pl.col("true")).mean(),
         error_of_expected=100 * (error.abs() / pl.col("full")).mean(),
         week_before_error=100 * ((pl.col("week_before") - pl.col("true")).abs() / pl.col("full")).mean(),
         median_error=100 * ((pl.col("median") - pl.col("true")).abs() / pl.col("full")).mean(),
         followed_error=100 * ((pl.col("followed") - pl.col("true")).abs() / pl.col("full")).mean(),
+        oracle_error=100 * ((pl.col("oracle") - pl.col("true")).abs() / pl.col("full")).mean(),
         structural_error=100 * ((pl.col("structural").cast(pl.Float64) - pl.col("true")).abs() / pl.col("full")).mean(),
         coverage=100 * covered.mean(),
         winkler=100 * ((pl.col("high") - pl.col("low") + 20 * beyond) / pl.col("full")).mean(),

@@ -81,7 +81,7 @@ def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[s
     waited: dict[str, list[float]] = {name: [] for name, *_ in HITS}
     right: Counter[str] = Counter()
     for seed in range(given.seeds):
-        world = World(seed, rate=rate, drift=drift, days=HISTORY_DAYS + given.days)
+        world = World(seed, rate=rate, drift=drift, days=HISTORY_DAYS + given.days, memory=given.memory)
         for day in range(HISTORY_DAYS, HISTORY_DAYS + given.days):
             for hit in [one for one in HITS for _ in range(OFTEN.get(one[0], 1))]:
                 start = int(world.rng.integers(600, 1020))
@@ -92,11 +92,11 @@ def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[s
     return waited, right
 
 
-def false_alarms(rate: float, drift: float, weeks: int) -> Counter[str]:
+def false_alarms(rate: float, drift: float, weeks: int, memory: float) -> Counter[str]:
     """Incidents opened in so many weeks without any, by scope; worlds of four weeks each."""
     opened: Counter[str] = Counter()
     for seed in range(weeks // 4):
-        world = World(1000 + seed, rate=rate, drift=drift, days=HISTORY_DAYS + 28)
+        world = World(1000 + seed, rate=rate, drift=drift, days=HISTORY_DAYS + 28, memory=memory)
         for day in range(HISTORY_DAYS, HISTORY_DAYS + 28):
             opened.update(found_in(world, day, None, 0, 1440)["scope"].to_list())
     return opened
@@ -230,6 +230,7 @@ def main(arguments: list[str]) -> None:
     options.add_argument("--data", type=Path, help="a folder with bank_calls and nab")
     options.add_argument("--rate", type=float, default=100, help="payments a minute from 10 to 18 o'clock")
     options.add_argument("--drifts", type=float, nargs="*", default=[0.05, 0.1], help="relative standard deviations of the level")
+    options.add_argument("--memory", type=float, default=60.0, help="minutes after which a level has forgotten two thirds of its straying")
     options.add_argument("--seeds", type=int, default=5, help="worlds for delays")
     options.add_argument("--days", type=int, default=6, help="days of each world, with an incident of each kind a day")
     options.add_argument("--weeks", type=int, default=40, help="weeks without incidents, for false alarms")
@@ -238,17 +239,17 @@ def main(arguments: list[str]) -> None:
     speed(given, given.rate)
     for drift in given.drifts:
         began = time.time()
-        print(f"\n{given.rate:.0f} payments a minute, level straying by {drift:.0%} (memory an hour; regions {drift:.0%} more; days 10 %)", flush=True)
+        print(f"\n{given.rate:.0f} payments a minute, level straying by {drift:.0%} (memory {given.memory:.0f} min; regions {drift:.0%} more; days 10 %)", flush=True)
         waited, right = delays(given, given.rate, drift)
         for name, each in waited.items():
             print(f"  {name:<24} median {np.median(each):4.0f} min, nine of ten {np.quantile(each, 0.9, method='higher'):4.0f}, "
                   f"within 15 min {np.mean([one <= 15 for one in each]):4.0%}, right scope named {right[name] / len(each):4.0%}, of {len(each)}", flush=True)  # fmt: skip
         if given.weeks:
-            alarms = false_alarms(given.rate, drift, given.weeks)
+            alarms = false_alarms(given.rate, drift, given.weeks, given.memory)
             weeks, count = given.weeks // 4 * 4, alarms.total()
             low, high = garwood(count)
             print(f"  false alarms: {count} in {weeks} weeks, {count / weeks:.2f} a week (90 %: {low / weeks:.2f}–{high / weeks:.2f}) {dict(alarms)}")
-        oracle = bound(given.rate, drift, 0.2)
+        oracle = bound(given.rate, drift, 0.2, given.memory)
         print(
             f"  an oracle that tests only the nation finds a fifth in {oracle[1.0]:.0f} min at one false alarm a week, {oracle[0.5]:.0f} at a half ({time.time() - began:.0f} s)",
             flush=True,
