@@ -96,9 +96,9 @@ def measure(
         told_later = oracle(dict(nearby.group_by("at").agg(pl.col("sales").sum()).iter_rows()), hours, alike[kinds[start.date()]])
         free = {datetime.combine(day, time()): kind != "0" for day, kind in kinds.items()}
         told = structural(sold, past[-1], hours, free) if model else None
-        row = (scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
+        row = (scope, len(hours), start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
         found.append((*row, followed - left, told_later - left, None if told is None else told - left))
-    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
+    names = ["scope", "hours", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -268,7 +268,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not np.allclose(paired["true"], paired["yardstick_true"]):
             sys.exit("Expected the same true losses on both sides, got others: the incidents are not the same.")
     with pl.Config(tbl_cols=-1, tbl_width_chars=200, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        for by in ("scope", "kind", "share"):
+        found = found.with_columns(length=pl.when(pl.col("hours") <= float(np.median(given.hours))).then(pl.lit("short")).otherwise(pl.lit("long")))
+        for by in ("scope", "kind", "share", "length"):
             print(table(found, by))
         if paired is not None:
             print(compared(paired))

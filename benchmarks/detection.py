@@ -76,10 +76,10 @@ def found_in(world: World, day: int, hit: Hit | None, start: int, until: int) ->
     return changes.filter(pl.col("action") == "opened").with_columns(minute=(pl.col("detected_at") - midnight).dt.total_minutes())
 
 
-def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[str, list[float]], Counter[str]]:
+def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[str, list[float]], dict[str, Counter[str]]]:
     """Minutes to each kind of incident, infinite where it was not found, and the scopes that were named."""
     waited: dict[str, list[float]] = {name: [] for name, *_ in HITS}
-    right: Counter[str] = Counter()
+    named: dict[str, Counter[str]] = {name: Counter() for name, *_ in HITS}
     for seed in range(given.seeds):
         world = World(seed, rate=rate, drift=drift, days=HISTORY_DAYS + given.days, memory=given.memory)
         for day in range(HISTORY_DAYS, HISTORY_DAYS + given.days):
@@ -87,9 +87,8 @@ def delays(given: argparse.Namespace, rate: float, drift: float) -> tuple[dict[s
                 start = int(world.rng.integers(600, 1020))
                 opened = found_in(world, day, hit, start, start + PATIENCE).filter(pl.col("minute") >= start)
                 waited[hit[0]].append(opened["minute"][0] - start + 1 if len(opened) else math.inf)
-                scope = next(iter(hit[3]), "nation")
-                right[hit[0]] += bool(len(opened)) and opened["scope"][0] == scope
-    return waited, right
+                named[hit[0]][f"{opened['scope'][0]} {opened['scope_name'][0]}".strip() if len(opened) else "none"] += 1
+    return waited, named
 
 
 def false_alarms(rate: float, drift: float, weeks: int, memory: float) -> Counter[str]:
@@ -239,11 +238,14 @@ def main(arguments: list[str]) -> None:
     speed(given, given.rate)
     for drift in given.drifts:
         began = time.time()
-        print(f"\n{given.rate:.0f} payments a minute, level straying by {drift:.0%} (memory {given.memory:.0f} min; regions {drift:.0%} more; days 10 %)", flush=True)
-        waited, right = delays(given, given.rate, drift)
+        print(
+            f"\n{given.rate:.0f} payments a minute, level straying by {drift:.0%} (memory {given.memory:.0f} min; regions {drift:.0%} more; days 10 %)",
+            flush=True,
+        )
+        waited, named = delays(given, given.rate, drift)
         for name, each in waited.items():
             print(f"  {name:<24} median {np.median(each):4.0f} min, nine of ten {np.quantile(each, 0.9, method='higher'):4.0f}, "
-                  f"within 15 min {np.mean([one <= 15 for one in each]):4.0%}, right scope named {right[name] / len(each):4.0%}, of {len(each)}", flush=True)  # fmt: skip
+                  f"within 15 min {np.mean([one <= 15 for one in each]):4.0%} of {len(each)}; named {dict(named[name].most_common(4))}", flush=True)  # fmt: skip
         if given.weeks:
             alarms = false_alarms(given.rate, drift, given.weeks, given.memory)
             weeks, count = given.weeks // 4 * 4, alarms.total()
