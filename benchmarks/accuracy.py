@@ -233,6 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--history", type=int, default=14, help="days of history before the incident")
     options.add_argument("--incidents", type=int, default=300, help="incidents a seed, a third for each scope")
     options.add_argument("--hours", type=int, nargs="+", default=Draw.hours, help="lengths of the windows; 15 or more begin at any hour of the day")
+    options.add_argument("--scope", choices=["nation", "city", "store"], help="only these of the incidents drawn")
     options.add_argument("--stores", choices=["all", "even", "odd"], default="all", help="every second store of each city, and nothing of the others")
     options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
     options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
@@ -253,7 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
     calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
     days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
     draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
-    every = [one for seed in given.seeds for one in incidents(sales, draw, seed)]
+    every = [one for seed in given.seeds for one in incidents(sales, draw, seed) if given.scope in {None, one[0]}]
     found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural)
     paired = None
     if given.yardstick and given.cycles is not None:

@@ -11,10 +11,17 @@ from warehouse.analysis.shocks import Cells, Shocks
 from warehouse.analysis.times import DAY
 
 JITTER = (-60, 0, 60)
+WEEK = 7
 PERSISTENCE = 0.5
 """How much of a day's deviation from the expected level is still there on the next day."""
 
 MOST_PAST_WINDOWS = 42
+WEEK_BEFORE = 0.5
+"""What the same hours a week before count from the second day of a window on, where no place can be a control: the level of the day before says little then.
+
+Two forecasts whose errors are not the same are better together; equal weights need not be learnt (Bates and Granger 1969).
+"""
+
 SHOCK_REACH = DAY
 """Minutes before a window in which shocks are looked for; as long as they last is learnt."""
 
@@ -133,7 +140,7 @@ class _View:
         self.sold = panel.values[:, low:high].reshape(len(expected), -1)
         self.seen = (situation.learn if past else panel.seen)[low:high].ravel()
         self.own_gaps = None if panel.own_gaps is None else panel.own_gaps[:, low:high].reshape(len(expected), -1)
-        self.starts = panel.starts[low * slots : high * slots]
+        self.starts, self.low = panel.starts[low * slots : high * slots], low
         self.lengths = np.tile(np.diff(panel.cuts), high - low)
         # what is known of a place only: sums of groups leave its own gaps out
         self.known_expected, self.known_sold = (figure if self.own_gaps is None else figure * ~self.own_gaps for figure in (self.expected, self.sold))
@@ -175,6 +182,8 @@ class _View:
         alone = _scaled(expected, hit, float(cells.sum()))
         level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
+            cells = self._with_week_before(cells, inside, number)
+            alone = _scaled(alone, hit, float(cells.sum()))
             return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)]))
         fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
         near = fair & np.isin(region, np.unique(region[hit]))
@@ -203,6 +212,22 @@ class _View:
             use = ((before | within) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
             known.append((cells.where(use), sold[use], wanted[use]))
         return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), PERSISTENCE)
+
+    def _with_week_before(self, cells: Array, inside: slice, number: Codes) -> Array:
+        """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before."""
+        panel, factor = self.situation.panel, self.situation.factor
+        day, slot = np.divmod(np.arange(inside.start, inside.stop), panel.values.shape[2])
+        day += self.low
+        then, kinds = np.maximum(day - WEEK, 0), self.situation.learner.kinds
+        use = (number > 0) & (day >= WEEK) & self.situation.learn[then, slot] & (kinds[day] == kinds[then])
+        # a past window may not be told by days nearer than the history is to the one asked about
+        use &= number <= WEEK - self.situation.gap
+        if panel.own_gaps is not None or not use.any():
+            return cells
+        sold = panel.values[:, then, slot]
+        if factor is not None:
+            sold = sold * factor[:, day, slot] / factor[:, then, slot]
+        return np.where(use, (1 - WEEK_BEFORE) * cells + WEEK_BEFORE * sold[self.situation.hit].sum(axis=0), cells)
 
     @cached_property
     def total(self) -> Array:
