@@ -268,7 +268,7 @@ def main(arguments: list[str] | None = None) -> None:
         paired = pl.concat([found, theirs], how="horizontal")
         if not np.allclose(paired["true"], paired["yardstick_true"]):
             sys.exit("Expected the same true losses on both sides, got others: the incidents are not the same.")
-    with pl.Config(tbl_cols=-1, tbl_width_chars=200, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+    with pl.Config(tbl_cols=-1, tbl_width_chars=320, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         found = found.with_columns(length=pl.when(pl.col("hours") <= float(np.median(given.hours))).then(pl.lit("short")).otherwise(pl.lit("long")))
         for by in ("scope", "kind", "share", "length"):
             print(table(found, by))
