@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from tests.test_analysis_incidents import DAY, MIDNIGHT, counts, hurt, minutes_of, only, run
-from warehouse.analysis import usual_day
+from tests.test_analysis_incidents import DAY, MIDNIGHT, counts, expectation, hurt, minutes_of, only, run
+from warehouse.analysis import Usual, usual_day
 from warehouse.analysis.budget import INDEPENDENT, Drift
 from warehouse.analysis.drops import drops
 
@@ -63,9 +63,11 @@ def test_minutes_in_which_nothing_is_due_say_nothing() -> None:
     assert drops(SOLD[:2] * (shut[:2] > 0), shut[:2], STEADY, 1).strength[:, 400:].max() < np.log(60)
 
 
-def test_a_fifth_of_a_region_is_weather_and_most_of_it_is_an_incident() -> None:
-    assert run(hurt(DAY, 600, 780, 0.2, failing=False, region=0), [0, 1440]) == {}
-    assert only(run(hurt(DAY, 600, 780, 0.6, failing=False, region=0), [0, 1440]))["scope_name"] == "r00"
+def test_what_rain_takes_from_a_region_is_no_incident_however_sure_it_is_and_more_is() -> None:
+    calm = counts(seed=2, drift=0.005, of_region=0.005, a_day=760_000)
+    usual = Usual(expectation(a_day=760_000), Drift(nation=2e-5, part=2e-5))
+    assert run(hurt(calm, 600, 780, 0.25, failing=False, region=0), [0, 1440], expected=usual) == {}
+    assert only(run(hurt(calm, 600, 780, 0.5, failing=False, region=0), [0, 1440], expected=usual))["scope_name"] == "r00"
 
 
 def test_in_a_first_week_only_what_is_plain_alarms() -> None:
