@@ -31,7 +31,7 @@ PART_SHARE_LEFT = 0.8
 """What sells more than this share of a part's expectation is let be, however sure the shortfall is."""
 
 BEYOND_WEATHER = 5.0
-"""The exponent that a part's sales must have against that share of its expectation: a fifth is what rain takes from a region on any day."""
+"""The exponent that a region's sales must have against that share of its expectation: a fifth is what rain takes from it on any day."""
 
 LEVEL_SPREAD = 0.25
 """Relative standard deviation of the level before the first sales of the day."""
@@ -42,7 +42,8 @@ class Counts:
     """Counts of streams [stream, step]: attempts, failed, approved and expected approved; the nation is stream 0.
 
     ``begin`` [step] is the index from which on the step's windows may look; there the level is learnt anew. ``part`` [stream] are parts
-    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes.
+    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes. ``beyond`` [stream, 1] is the exponent that sales must
+    have against ``PART_SHARE_LEFT`` of the expectation.
     """
 
     attempts: Array
@@ -53,6 +54,7 @@ class Counts:
     part: Mask
     alarm: Array
     step: int = 1
+    beyond: Array | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -181,14 +183,13 @@ def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Arra
     return best, window, rate
 
 
-def missing_in_parts(
-    counts: Counts, drift: Drift, known: tuple[Array, Array], low: int, high: int, beyond: float = BEYOND_WEATHER
-) -> tuple[Array, Codes, Array]:
+def missing_in_parts(counts: Counts, drift: Drift, known: tuple[Array, Array], low: int, high: int) -> tuple[Array, Codes, Array]:
     """How far beyond chance each stream lacks sales [stream, step - low], each held against what stream 0 lacks; the window in steps, the level before it.
 
     ``known`` are the level of sales and its precision, as ``ordinary_level`` follows them.
     """
     levels, precision = known
+    beyond = np.broadcast_to(counts.beyond, (len(counts.approved), high - low))
     best = np.zeros((len(counts.approved), high - low))
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
     sold, expected = (Trailing(figure, counts.begin, low, high) for figure in (counts.approved, counts.expected))
@@ -206,7 +207,7 @@ def missing_in_parts(
         doubt = 1 / precision[:, before][lacks] + strayed(drift.part, width)
         seen, wanted = observed[lacks] / drift.dispersion, mean[lacks] / drift.dispersion
         found = np.zeros(best.shape)
-        found[lacks] = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > beyond, shortfall_exponent(seen, wanted, doubt), 0.0)
+        found[lacks] = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > beyond[lacks], shortfall_exponent(seen, wanted, doubt), 0.0)
         better = found > best
         window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
     return best, window, level

@@ -45,7 +45,7 @@ def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int
     # the parts' shares are told from all of them together
     if len(large) < 2:
         return replace(drift, nation_tail=nation, part_tail=nation)
-    found = missing_in_parts(counts, drift, ordinary_level(counts, drift), 0, days * slots, 0.0)[0][1:].reshape(-1, days, slots).max(axis=2)
+    found = missing_in_parts(counts, drift, ordinary_level(counts, drift), 0, days * slots)[0][1:].reshape(-1, days, slots).max(axis=2)
     parts = _excess(found.ravel(), SHARES["region"] / week / len(large), INDEPENDENT * DAY / step)
     return replace(drift, nation_tail=nation, part_tail=parts)
 
