@@ -1,4 +1,4 @@
-"""Other methods on the same incidents: the simplest honest one, and a structural time-series model."""
+"""Other methods on the same incidents: the simplest honest one, an oracle that sees the later hours too, and a structural time-series model."""
 
 import sys
 import warnings
@@ -23,6 +23,23 @@ def followed_median(sold: Mapping[datetime, float], hours: Sequence[datetime], a
     before = [midnight + n * HOUR for n in range((hours[0] - midnight) // HOUR)]
     usually = sum(usual(hour) for hour in before)
     level = sum(sold.get(hour, 0.0) for hour in before) / usually if len(before) > 2 and usually > 0 else 1.0
+    return level * sum(usual(hour) for hour in hours)
+
+
+def oracle(full: Mapping[datetime, float], hours: Sequence[datetime], alike: Sequence[datetime], reach: int = 6) -> float:
+    """The median of like days, times what ``reach`` hours before and after the window sold over what those days sold in them.
+
+    ``full`` are sales as if nothing had happened, so that it knows what nobody can: the hours after the window, whatever the incident did to them.
+    Nearer hours count more (half-life 1.5 h). It is no bound of what can be known, but of what today's level tells.
+    """
+    midnight = datetime.combine(hours[0].date(), datetime.min.time())
+
+    def usual(hour: datetime) -> float:
+        return float(np.median([full.get(day + (hour - midnight) % timedelta(days=1), 0.0) for day in alike]))
+
+    around = [(hours[0] - n * HOUR, n) for n in range(1, reach + 1)] + [(hours[-1] + n * HOUR, n) for n in range(1, reach + 1)]
+    usually = sum(usual(hour) * 0.5 ** (n / 1.5) for hour, n in around)
+    level = sum(full.get(hour, 0.0) * 0.5 ** (n / 1.5) for hour, n in around) / usually if usually > 0 else 1.0
     return level * sum(usual(hour) for hour in hours)
 
 

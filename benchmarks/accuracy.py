@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import polars as pl
 
-from benchmarks._rivals import followed_median, structural
+from benchmarks._rivals import followed_median, oracle, structural
 from warehouse.analysis import estimate_loss
 
 FILE = "public_even_stores_60d.parquet"
@@ -69,7 +69,7 @@ def measure(
 ) -> pl.DataFrame:
     """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median.
 
-    Also that median at today's level, and, where ``model`` is asked for, a structural model.
+    Also that median at today's level, an oracle that sees the hours after the window too, and, where ``model`` is asked for, a structural model.
     """
     kinds = dict(calendar.iter_rows())
     found = []
@@ -91,11 +91,14 @@ def measure(
         ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar, cycles=cycles)
         left = (1 - share) * full
         followed = followed_median(sold, hours, alike[kinds[start.date()]])
+        around = sales if hit is None else sales.filter(pl.col("market_id").is_in(hit))
+        nearby = around.filter(pl.col("at").is_between(past[-1], end + timedelta(days=1), closed="left"))
+        told_later = oracle(dict(nearby.group_by("at").agg(pl.col("sales").sum()).iter_rows()), hours, alike[kinds[start.date()]])
         free = {datetime.combine(day, time()): kind != "0" for day, kind in kinds.items()}
         told = structural(sold, past[-1], hours, free) if model else None
-        row = (scope, start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
-        found.append((*row, followed - left, None if told is None else told - left))
-    names = ["scope", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "structural"]
+        row = (scope, len(hours), start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
+        found.append((*row, followed - left, told_later - left, None if told is None else told - left))
+    names = ["scope", "hours", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -169,11 +172,13 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
     rows = found.group_by(by).agg(
         incidents=pl.len(),
         bias=100 * error.sum() / pl.col("true").sum(),
+        bias_of_expected=100 * error.sum() / pl.col("full").sum(),
         error_of_loss=100 * (error.abs() / pl.col("true")).mean(),
         error_of_expected=100 * (error.abs() / pl.col("full")).mean(),
         week_before_error=100 * ((pl.col("week_before") - pl.col("true")).abs() / pl.col("full")).mean(),
         median_error=100 * ((pl.col("median") - pl.col("true")).abs() / pl.col("full")).mean(),
         followed_error=100 * ((pl.col("followed") - pl.col("true")).abs() / pl.col("full")).mean(),
+        oracle_error=100 * ((pl.col("oracle") - pl.col("true")).abs() / pl.col("full")).mean(),
         structural_error=100 * ((pl.col("structural").cast(pl.Float64) - pl.col("true")).abs() / pl.col("full")).mean(),
         coverage=100 * covered.mean(),
         winkler=100 * ((pl.col("high") - pl.col("low") + 20 * beyond) / pl.col("full")).mean(),
@@ -228,6 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--history", type=int, default=14, help="days of history before the incident")
     options.add_argument("--incidents", type=int, default=300, help="incidents a seed, a third for each scope")
     options.add_argument("--hours", type=int, nargs="+", default=Draw.hours, help="lengths of the windows; 15 or more begin at any hour of the day")
+    options.add_argument("--scope", choices=["nation", "city", "store"], help="only these of the incidents drawn")
     options.add_argument("--stores", choices=["all", "even", "odd"], default="all", help="every second store of each city, and nothing of the others")
     options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
     options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
@@ -248,7 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
     calendar = panel.group_by("dt").agg(day_type=pl.col("holiday").max().cast(pl.String)).rename({"dt": "date"})
     days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
     draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
-    every = [one for seed in given.seeds for one in incidents(sales, draw, seed)]
+    every = [one for seed in given.seeds for one in incidents(sales, draw, seed) if given.scope in {None, one[0]}]
     found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural)
     paired = None
     if given.yardstick and given.cycles is not None:
@@ -262,8 +268,9 @@ def main(arguments: list[str] | None = None) -> None:
         paired = pl.concat([found, theirs], how="horizontal")
         if not np.allclose(paired["true"], paired["yardstick_true"]):
             sys.exit("Expected the same true losses on both sides, got others: the incidents are not the same.")
-    with pl.Config(tbl_cols=-1, tbl_width_chars=200, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        for by in ("scope", "kind", "share"):
+    with pl.Config(tbl_cols=-1, tbl_width_chars=320, float_precision=1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        found = found.with_columns(length=pl.when(pl.col("hours") <= float(np.median(given.hours))).then(pl.lit("short")).otherwise(pl.lit("long")))
+        for by in ("scope", "kind", "share", "length"):
             print(table(found, by))
         if paired is not None:
             print(compared(paired))

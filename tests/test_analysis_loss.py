@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, day_types, estimate_loss
+from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, day_types, estimate_loss, windows
 from warehouse.analysis.intervals import band, student, windows_needed
 
 START = datetime(2025, 2, 26, 10)
@@ -317,3 +317,27 @@ def test_real_sales_with_an_injected_loss() -> None:
         held += found.low <= lost <= found.high
     assert np.mean(errors) < 0.09
     assert held >= 7
+
+
+def test_a_week_before_tells_the_later_days_of_a_window_what_no_place_that_was_spared_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tuesdays sell half more than other workdays, which the kind of day does not say."""
+    start, end = datetime(2025, 2, 24, 10), datetime(2025, 2, 26, 10)
+    sales = country().with_columns(sales=pl.when(pl.col("at").dt.weekday() == 2).then(pl.col("sales") * 1.5).otherwise("sales"))
+    some = [f"m{n:02d}" for n in range(10)]
+    broken, lost = hurt(sales, 0.5, start, end)
+    told, day = estimate_loss(broken, start, end), estimate_loss(broken, start, start + timedelta(hours=20))
+    controlled = estimate_loss(hurt(sales, 0.5, start, end, some)[0], start, end, markets=some)
+    monkeypatch.setattr(windows, "WEEK_BEFORE", 0.0)
+    without = estimate_loss(broken, start, end)
+    assert abs(told.lost - lost) < 0.75 * abs(without.lost - lost)
+    assert estimate_loss(broken, start, start + timedelta(hours=20)).lost == day.lost
+    assert estimate_loss(hurt(sales, 0.5, start, end, some)[0], start, end, markets=some).lost == controlled.lost
+
+
+def test_a_week_before_that_is_excluded_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, end = datetime(2025, 2, 24, 10), datetime(2025, 2, 26, 10)
+    gone = pl.DataFrame({"start": [datetime(2025, 2, 17)], "end": [datetime(2025, 2, 20)]})
+    sales = country()
+    found = estimate_loss(sales, start, end, exclusions=gone)
+    monkeypatch.setattr(windows, "WEEK_BEFORE", 0.0)
+    assert estimate_loss(sales, start, end, exclusions=gone).expected == found.expected

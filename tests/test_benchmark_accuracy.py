@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from benchmarks._rivals import followed_median
+from benchmarks._rivals import followed_median, oracle
 from benchmarks.accuracy import Draw, another_constant, half_of, incidents, with_cycles
 from warehouse.analysis import profiles
 
@@ -69,3 +69,12 @@ def test_the_simplest_honest_method_follows_the_level_of_the_morning() -> None:
     window = [midnight + timedelta(hours=10 + n) for n in range(4)]
     assert followed_median(sold, window, days) == pytest.approx(60.0)
     assert followed_median(sold, [midnight + timedelta(hours=1)], days) == pytest.approx(10.0)
+
+
+def test_the_oracle_knows_the_level_of_the_hours_after_the_window() -> None:
+    midnight = datetime(2024, 5, 1)
+    days = [midnight - timedelta(days=n) for n in range(1, 6)]
+    full = {day + timedelta(hours=n): 10.0 for day in days for n in range(24)} | {midnight + timedelta(hours=n): 10.0 if n < 10 else 20.0 for n in range(24)}
+    window = [midnight + timedelta(hours=10 + n) for n in range(4)]
+    assert oracle(full, window, days) == pytest.approx(60.0)
+    assert oracle({hour: sold * (2 if hour >= midnight else 1) for hour, sold in full.items()}, window, days) == pytest.approx(120.0)

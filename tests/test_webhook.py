@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from streams.letters import Letters
 from streams.line import Line
 from streams.settings import SettingError, Settings
 from streams.webhook import Webhook
-from tests.events_data import NOON
+from tests.events_data import NOON, failure, ms, payment
+from tests.line_process import WorkerProcess, just_now, send_events
 from warehouse import alerts
 from warehouse.ingest import Writer
 from warehouse.telling import note, tell
@@ -279,3 +281,30 @@ def test_settings_of_alerts_that_cannot_be_used_are_refused_in_words_and_without
         Settings.read(**given)
     assert said in str(refused.value)
     assert "short" not in str(refused.value)
+
+
+def test_a_running_worker_posts_an_incident_that_the_receiver_refused_before_the_worker_was_killed(line: Settings, receiver: Receiver) -> None:
+    """On real Kafka: failures of one minute open an incident; its alert outlives a receiver that fails and a worker that is killed."""
+    receiver.status = 503
+    at = ms(just_now())
+    url = f"http://127.0.0.1:{receiver.server_address[1]}/alerts"
+    worker = WorkerProcess(line, alert_url=url, alert_secret=SecretStr(SECRET))
+    with worker:
+        send_events(line, "payments", [payment(n, occurred_at=at) for n in range(1, 61)])
+        send_events(line, "errors", [failure(n, occurred_at=at) for n in range(101, 161)])
+        worker.wait(receiver.reached.is_set)
+        worker.kill()
+    refused = receiver.came[-1]
+    receiver.came.clear()
+    receiver.reached.clear()
+    receiver.status = 204
+    with worker:
+        worker.wait(receiver.reached.is_set)
+        with worker.snapshot() as snapshot:
+            (incident,) = snapshot.query("incidents_newest_first").rows(named=True)
+    headers, body = receiver.came[0]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.digest(SECRET.encode(), signed, hashlib.sha256)).decode()
+    assert (headers["webhook-id"], body) == (refused[0]["webhook-id"], refused[1])
+    told = json.loads(body)
+    assert (told["type"], told["data"]["incident_id"], told["data"]["kind"]) == ("incident.opened", incident["incident_id"], "failure_rate")

@@ -19,6 +19,9 @@ from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
 UTC_TO_SEOUL = 540
 SMOOTHED_MINUTES = 15
 CELL_SMOOTHED_MINUTES = 61
+RHYTHM_HALF_LIFE_DAYS = 28.0
+"""How fast past days fade: only their rhythm is wanted, which changes slowly. Levels are followed."""
+
 DRIFT_DAYS = (15, 56)
 NEWS_DAYS, OLD_HISTORY = 4, 15.0
 """After so many days without an ordinary one, and on Seollal and Chuseok, alarms for missing sales are raised by so much: the rhythm is another."""
@@ -126,7 +129,7 @@ def usual_day(
         return Usual(pl.DataFrame(schema=EXPECTED), Drift())
     kinds = np.unique(np.array(types_of([date_of(d) for d in range(*days)], calendar)), return_inverse=True)[1].astype(np.int64)
     count = days[1] - days[0]
-    learner = Learner.of(panel, kinds, ordinary)
+    learner = Learner.of(panel, kinds, ordinary, half_life=RHYTHM_HALF_LIFE_DAYS)
     figures = _smoothed(learner.expected(np.array([own - days[0]]), np.zeros((1, count), dtype=bool)))[0]
     midnight = datetime(1970, 1, 1) + timedelta(minutes=own * DAY - UTC_TO_SEOUL)  # noqa: DTZ001 - naive UTC, as in the warehouse
     minute_at = pl.datetime_range(midnight, midnight + timedelta(days=1), "1m", closed="left", eager=True)

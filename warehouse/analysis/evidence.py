@@ -1,6 +1,6 @@
-"""Is this minute beyond chance? Two tests over trailing windows, of every stream at once.
+"""Is this minute beyond chance? Two tests over trailing windows, of every stream at once; that for missing sales of the nation is another (``drops``).
 
-Both statistics are exponents of Chernoff's bound (Chernoff 1952) for a negative binomial, which is a Poisson count around a level
+Both statistics of windows are exponents of Chernoff's bound (Chernoff 1952) for a negative binomial, which is a Poisson count around a level
 known up to a relative variance: an ordinary platform exceeds ``x`` in a window with probability at most exp(-x).
 """
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warehouse.analysis.budget import Drift, reaching
+from warehouse.analysis.drops import drops
 from warehouse.analysis.levels import followed, strayed
 from warehouse.analysis.panel import Array, Codes, Mask
 
@@ -26,8 +27,11 @@ RATE_SPREAD = 0.05
 """Relative variance of failures beyond the binomial: they come in bursts."""
 
 MISSING_WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45)
-NATION_SHARE_LEFT, PART_SHARE_LEFT = 0.88, 0.8
-"""What sells more than this share of its expectation is let be, however sure the shortfall is."""
+PART_SHARE_LEFT = 0.8
+"""What sells more than this share of a part's expectation is let be, however sure the shortfall is."""
+
+BEYOND_WEATHER = 5.0
+"""The exponent that a region's sales must have against that share of its expectation: a fifth is what rain takes from it on any day."""
 
 LEVEL_SPREAD = 0.25
 """Relative standard deviation of the level before the first sales of the day."""
@@ -38,7 +42,8 @@ class Counts:
     """Counts of streams [stream, step]: attempts, failed, approved and expected approved; the nation is stream 0.
 
     ``begin`` [step] is the index from which on the step's windows may look; there the level is learnt anew. ``part`` [stream] are parts
-    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes.
+    of the nation, ``alarm`` [stream] is the exponent at which each alarms, ``step`` is in minutes. ``beyond`` [stream, 1] is the exponent that sales must
+    have against ``PART_SHARE_LEFT`` of the expectation.
     """
 
     attempts: Array
@@ -49,6 +54,7 @@ class Counts:
     part: Mask
     alarm: Array
     step: int = 1
+    beyond: Array | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,20 +95,27 @@ class Ordinary:
 
 def ordinary(counts: Counts, drift: Drift) -> Ordinary:
     """Follow level and failure rate of each stream through the steps."""
-    of_level = np.where(counts.part, drift.part, drift.nation)
-    start = np.full(len(of_level), 1 / LEVEL_SPREAD**2)
+    first = (np.full(len(counts.part), RATE_BEFORE[0]), np.full(len(counts.part), RATE_BEFORE[1]))
+    rate, rate_precision = followed(counts.failed, counts.attempts, counts.begin, np.full(len(counts.part), RATE_DRIFT), first)
+    return Ordinary(*ordinary_level(counts, drift), np.minimum(rate, HIGHEST_ORDINARY_RATE), rate_precision)
+
+
+def ordinary_level(counts: Counts, drift: Drift) -> tuple[Array, Array]:
+    """The level of sales alone, and its precision [stream, 1 + step]."""
+    start = np.full(len(counts.part), 1 / LEVEL_SPREAD**2)
     # where nothing is expected nothing is learnt
     sold = counts.approved * (counts.expected > 0)
-    level, precision = followed(sold / drift.dispersion, counts.expected / drift.dispersion, counts.begin, of_level, (start, start))
-    first = (np.full(len(of_level), RATE_BEFORE[0]), np.full(len(of_level), RATE_BEFORE[1]))
-    rate, rate_precision = followed(counts.failed, counts.attempts, counts.begin, np.full(len(of_level), RATE_DRIFT), first)
-    return Ordinary(level, precision, np.minimum(rate, HIGHEST_ORDINARY_RATE), rate_precision)
+    of_level = np.where(counts.part, drift.part, drift.nation)
+    return followed(sold / drift.dispersion, counts.expected / drift.dispersion, counts.begin, of_level, (start, start))
 
 
 def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> Evidence:
     """Test every stream in the steps [low, high)."""
     failure, failure_window, rate = _failure(counts, known, low, high)
-    missing, missing_window, level = _missing(counts, drift, known, low, high)
+    missing, missing_window, level = missing_in_parts(counts, drift, (known.level, known.level_precision), low, high)
+    # the nation sells enough for every onset and size of drop to be weighed
+    nation = drops(counts.approved[:1, :high], counts.expected[:1, :high], drift, counts.step, low)
+    missing[:1], missing_window[:1], level[:1] = nation.strength, nation.window, nation.level
     alarm = counts.alarm[:, None]
     tail = np.where(counts.part, drift.part_tail, drift.nation_tail)[:, None]
     return Evidence(low, failure / alarm, failure_window, missing / (alarm + tail), missing_window, level, rate)
@@ -110,10 +123,23 @@ def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
 
 def trailing(figure: Array, width: int, begin: Codes, low: int, high: int) -> Array:
     """Sums over the last ``width`` steps of each step of [low, high), not from before ``begin``."""
-    summed = np.concatenate([np.zeros((*figure.shape[:-1], 1)), np.cumsum(figure, axis=-1)], axis=-1)
-    end = np.arange(low, high) + 1
-    sums: Array = summed[..., end] - summed[..., np.maximum(end - width, begin[low:high])]
-    return sums
+    return Trailing(figure, begin, low, high).over(width)
+
+
+class Trailing:
+    """Sums of a figure [stream, step] over windows that end with each step of [low, high) and do not begin before ``begin``."""
+
+    def __init__(self, figure: Array, begin: Codes, low: int, high: int) -> None:
+        # with a leading zero, up to ``high``
+        self.summed = np.zeros((*figure.shape[:-1], high + 1))
+        np.cumsum(figure[..., :high], axis=-1, out=self.summed[..., 1:])
+        self.end, self.floor = np.arange(low, high) + 1, begin[low:high]
+        self.low = low
+
+    def over(self, width: int) -> Array:
+        """Over the last ``width`` steps."""
+        sums: Array = self.summed[..., self.low + 1 :] - self.summed[..., np.maximum(self.end - width, self.floor)]
+        return sums
 
 
 def shortfall_exponent(observed: Array, mean: Array, doubt: Array) -> Array:
@@ -142,39 +168,46 @@ def _exponent(observed: Array, mean: Array, doubt: Array) -> Array:
 def _failure(counts: Counts, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
     best = np.zeros((len(counts.failed), high - low))
     window, rate = np.full(best.shape, FAILURE_WINDOWS[-1]), np.zeros(best.shape)
+    all_failed, all_attempts = (Trailing(figure, counts.begin, low, high) for figure in (counts.failed, counts.attempts))
     for width in reaching(FAILURE_WINDOWS, counts.step):
-        failed = trailing(counts.failed, width, counts.begin, low, high)
-        attempts = trailing(counts.attempts, width, counts.begin, low, high)
+        failed, attempts = all_failed.over(width), all_attempts.over(width)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
         usual, precision = known.rate[:, before], known.rate_precision[:, before]
         doubt = 1 / precision + strayed(RATE_DRIFT, width) + RATE_SPREAD
         alarming = (failed >= FEWEST_FAILURES) & (failed >= np.maximum(ALARMING_FAILURE_RATE, 2 * usual) * attempts)
-        found = np.where(alarming, excess_exponent(failed, usual * attempts, doubt), 0.0)
+        # hardly a cell is: exponents are reckoned where one is
+        found = np.zeros(best.shape)
+        found[alarming] = excess_exponent(failed[alarming], (usual * attempts)[alarming], doubt[alarming])
         better = found > best
         window, rate, best = np.where(better, width, window), np.where(better, usual, rate), np.where(better, found, best)
     return best, window, rate
 
 
-def _missing(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int) -> tuple[Array, Codes, Array]:
+def missing_in_parts(counts: Counts, drift: Drift, known: tuple[Array, Array], low: int, high: int) -> tuple[Array, Codes, Array]:
+    """How far beyond chance each stream lacks sales [stream, step - low], each held against what stream 0 lacks; the window in steps, the level before it.
+
+    ``known`` are the level of sales and its precision, as ``ordinary_level`` follows them.
+    """
+    levels, precision = known
+    beyond = np.broadcast_to(counts.beyond, (len(counts.approved), high - low))
     best = np.zeros((len(counts.approved), high - low))
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
-    straying = np.where(counts.part, drift.part, drift.nation)[:, None]
-    left = np.where(counts.part, PART_SHARE_LEFT, NATION_SHARE_LEFT)[:, None]
+    sold, expected = (Trailing(figure, counts.begin, low, high) for figure in (counts.approved, counts.expected))
     for width in reaching(MISSING_WINDOWS, counts.step):
-        observed = trailing(counts.approved, width, counts.begin, low, high)
+        observed = sold.over(width)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
-        then, precision = known.level[:, before], known.level_precision[:, before]
-        mean = trailing(counts.expected, width, counts.begin, low, high) * then
+        then = levels[:, before]
+        mean = expected.over(width) * then
         # what the rest of the nation lacks as well is no fault of a part
         few = 40 * drift.dispersion
-        rest = (observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few)
-        mean *= np.where(counts.part[:, None], np.clip(rest, 0.0, 1.0), 1.0)
-        doubt = 1 / precision + strayed(straying, width)
-        found = shortfall_exponent(observed / drift.dispersion, mean / drift.dispersion, doubt)
+        mean *= np.clip((observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few), 0.0, 1.0)
         # what has recovered opens nothing: the window's end must lack as much
         end = -(-width // 6)
-        lately, due = (trailing(figure, end, counts.begin, low, high) for figure in (counts.approved, counts.expected))
-        found = np.where((observed <= left * mean) & (lately <= left * due * then), found, 0.0)
+        lacks = (observed < PART_SHARE_LEFT * mean) & (sold.over(end) <= PART_SHARE_LEFT * expected.over(end) * then)
+        doubt = 1 / precision[:, before][lacks] + strayed(drift.part, width)
+        seen, wanted = observed[lacks] / drift.dispersion, mean[lacks] / drift.dispersion
+        found = np.zeros(best.shape)
+        found[lacks] = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > beyond[lacks], shortfall_exponent(seen, wanted, doubt), 0.0)
         better = found > best
         window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
     return best, window, level

@@ -1,6 +1,7 @@
 """What a day of a kind looks like in each place, from days like it: recent ones weigh more, small places lean on all together."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,11 @@ class Learner:
     shape: tuple[int, int]
     noise: float
     region: Codes
+    half_life: float = HALF_LIFE_DAYS
 
     @classmethod
-    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None) -> "Learner":
-        """From a panel, the kind of each day, what may be learnt from [day, slot], and the region of each place (None: all in one)."""
+    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None, half_life: float = HALF_LIFE_DAYS) -> "Learner":
+        """From a panel, the kind of each day, what may be learnt from [day, slot], the region of each place (None: all in one), and days after which a day counts half."""
         places, days, slots = panel.values.shape
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
         sums = np.ascontiguousarray((panel.values * known).transpose(1, 0, 2)).reshape(days, places * slots)
@@ -55,52 +57,75 @@ class Learner:
             (places, slots),
             _noise(sums, counts, kinds, usable, places),
             np.zeros(places, dtype=np.int64) if region is None else region,
+            half_life,
         )
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
         """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
 
-        A weighted mean of the same kind of day (half-life 7 days either way). Its level leans on all days' with the weight of one
+        A weighted mean of the same kind of day (``half_life`` either way). Its level leans on all days' with the weight of one
         day, its shape on its region's, a region's on all of its kind: shrinkage towards a pooled mean as in James and Stein (1961).
         """
         places, slots = self.shape
         age = np.abs(days[:, None] - np.arange(len(self.kinds)))
-        every = 0.5 ** (age / HALF_LIFE_DAYS) * (self.usable & ~left_out)
+        every = 0.5 ** (age / self.half_life) * (self.usable & ~left_out)
         same = every * (self.kinds[days][:, None] == self.kinds)
         both = np.concatenate([same, every])
         sums = (both @ self.sums).reshape(2, len(days), places, slots)
         counts = (both @ self.known).reshape(2, len(days), -1, slots)
-        of_all = np.divide(sums[1], counts[1], out=np.zeros_like(sums[1]), where=counts[1] > 0)
-        alike = np.where(counts[0] > 0, np.divide(sums[0], counts[0], out=np.zeros_like(sums[0]), where=counts[0] > 0), of_all)
+        of_all = sums[1] * _over(1.0, counts[1])
+        alike = sums[0] * _over(1.0, counts[0])
+        alike += of_all * (counts[0] <= 0)
         weight, squares = same.sum(axis=1), (same**2).sum(axis=1)
         days_alike = np.divide(weight**2, squares, out=np.zeros_like(weight), where=squares > 0)[:, None]
-        alike, more = self._with_other_kinds(alike, sums[1] - sums[0], counts[1] - counts[0], weight, every.sum(axis=1) - weight)
+        others = (sums[1] - sums[0]) * _over(1.0, counts[1] - counts[0])
+        alike, more = self._with_other_kinds(alike, others, weight, every.sum(axis=1) - weight)
         days_alike *= more[:, None]
-        ratio = _over(alike.sum(axis=(1, 2)), of_all.sum(axis=(1, 2)))[:, None]
-        level = (days_alike * alike.sum(axis=2) + of_all.sum(axis=2) * ratio) / (days_alike + 1)
-        pooled = alike.sum(axis=1)
-        pooled = _over(pooled, pooled.sum(axis=1, keepdims=True))[:, None, :]
-        own = _over(alike, alike.sum(axis=2, keepdims=True))
+        volumes, volumes_of_all = alike.sum(axis=2), of_all.sum(axis=2)
+        ratio = _over(volumes.sum(axis=1), volumes_of_all.sum(axis=1))[:, None]
+        level = (days_alike * volumes + volumes_of_all * ratio) / (days_alike + 1)
+        of_region = np.add.reduceat(alike[:, self._order], self._first, axis=1)
+        pooled = of_region.sum(axis=1, keepdims=True)
+        pooled = _over(pooled, pooled.sum(axis=2, keepdims=True))
         prior = PROFILE_NOISES * self.noise
-        if (self.region > 0).any():
-            of_region = np.eye(int(self.region.max()) + 1)[self.region].T @ alike
-            volume = of_region.sum(axis=2, keepdims=True) * np.maximum(days_alike, 1)[:, :, None]
-            pooled = _over(_over(of_region, of_region.sum(axis=2, keepdims=True)) * volume + prior * pooled, volume + prior)[:, self.region]
-        volume = (level * np.maximum(days_alike, 1))[:, :, None]
-        expected: Array = level[:, :, None] * _over(volume * own + prior * pooled, volume + prior)
-        return expected
+        if len(self._first) > 1:
+            total = of_region.sum(axis=2, keepdims=True)
+            volume = total * np.maximum(days_alike, 1)[:, :, None]
+            pooled = _over(_over(of_region, total) * volume + prior * pooled, volume + prior)
+        volume = level * np.maximum(days_alike, 1)
+        # level x (volume x own shape + prior x pooled shape) / (volume + prior)
+        alike *= _over(level * volume, (volume + prior) * volumes)[:, :, None]
+        alike += pooled[:, self._place] * _over(level * prior, volume + prior)[:, :, None]
+        return alike
 
-    def _with_other_kinds(self, alike: Array, sums: Array, counts: Array, weight: Array, other_weight: Array) -> tuple[Array, Array]:
-        """The mean of days alike, told a little by the place's other days too; and by how much that is more history.
+    @cached_property
+    def _order(self) -> Codes:
+        """The places, those of a region together."""
+        return np.argsort(self.region, kind="stable")
+
+    @cached_property
+    def _first(self) -> Codes:
+        """Where in that order each region begins."""
+        return np.unique(self.region[self._order], return_index=True)[1].astype(np.int64)
+
+    @cached_property
+    def _place(self) -> Codes:
+        """The number of each place's region, without gaps."""
+        return np.unique(self.region, return_inverse=True)[1].astype(np.int64)
+
+    def _with_other_kinds(self, alike: Array, others: Array, weight: Array, other_weight: Array) -> tuple[Array, Array]:
+        """The mean of days alike, told a little by the place's ``others``; and by how much that is more history.
 
         Place and kind of day multiply: a place's other days times what its region sells on this kind over the other, slot by slot.
         """
-        others = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-        one_hot = np.eye(int(self.region.max()) + 1)[self.region]
-        ratio = _over(one_hot.T @ alike, one_hot.T @ others)[:, self.region]
-        told = np.where((weight > 0)[:, None, None] & (ratio > 0), OTHER_KIND * other_weight[:, None, None], 0.0)
-        mixed = _over(weight[:, None, None] * alike + told * others * ratio, weight[:, None, None] + told, alike)
-        return mixed, 1 + _over(OTHER_KIND * other_weight, weight)
+        of_region = (np.add.reduceat(figure[:, self._order], self._first, axis=1) for figure in (alike, others))
+        ratio = _over(*of_region)
+        weights = weight[:, None, None]
+        told = np.where((weights > 0) & (ratio > 0), OTHER_KIND * other_weight[:, None, None], 0.0)
+        alike *= _over(weights, weights + told, 1.0)[:, self._place]
+        others *= _over(told * ratio, weights + told)[:, self._place]
+        alike += others
+        return alike, 1 + _over(OTHER_KIND * other_weight, weight)
 
 
 def levels(sold: Array, expected: Array, minutes_before: Array, region: Codes, noise: float) -> Array:
@@ -141,7 +166,7 @@ def _noise(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -
     return float(sums[usable].mean()) if usable.any() else 0.0
 
 
-def _over(top: Floats, bottom: Floats, otherwise: Array | float = 0.0) -> Array:
+def _over(top: Floats | float, bottom: Floats, otherwise: Array | float = 0.0) -> Array:
     """A quotient that is ``otherwise`` where nothing stands below."""
     top, bottom = np.broadcast_arrays(top, bottom)
     quotient: Array = np.divide(top, bottom, out=np.broadcast_to(np.asarray(otherwise, dtype=float), top.shape).copy(), where=bottom > 0)

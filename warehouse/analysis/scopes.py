@@ -10,7 +10,7 @@ from warehouse.analysis.budget import alarms_at
 from warehouse.analysis.changes import EPOCH, Open, minute_of_utc, naive
 from warehouse.analysis.counts import Cells
 from warehouse.analysis.errors import need_columns
-from warehouse.analysis.evidence import Counts
+from warehouse.analysis.evidence import BEYOND_WEATHER, Counts
 from warehouse.analysis.panel import Array, Codes, Mask
 
 PAID = ("attempts", "failed", "approved")
@@ -62,6 +62,7 @@ class Scopes:
         self.wanted.figures["expected"] = np.round(self.wanted.figures["expected"] * 2.0**20) / 2.0**20
         self.alarm = alarms_at(self.names, grid.step)
         self.part = np.array([scope not in ("nation", "service") for scope, _ in self.names])
+        self.beyond = np.array([[BEYOND_WEATHER if scope == "region" else 0.0] for scope, _ in self.names])
         self.ordinary = self.without([])
 
     def without(self, known: list[Open]) -> Counts:
@@ -98,7 +99,7 @@ class Scopes:
             for figure, value in zip(PAID, (tried, failed, np.zeros(length)), strict=True):
                 figures[figure] = np.concatenate([figures[figure], (value * shown)[None]])
             wanted = np.concatenate([wanted, np.zeros((1, length))])
-        return Counts(figures["attempts"], figures["failed"], figures["approved"], wanted, self.grid.begin, self.part, self.alarm, self.grid.step)
+        return Counts(figures["attempts"], figures["failed"], figures["approved"], wanted, self.grid.begin, self.part, self.alarm, self.grid.step, self.beyond)
 
     def index(self, incident: Open) -> int | None:
         """The stream of an incident, None where nothing was counted in it."""

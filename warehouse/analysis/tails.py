@@ -5,12 +5,16 @@ from dataclasses import replace
 import numpy as np
 
 from warehouse.analysis.budget import INDEPENDENT, SHARES, WEEK, Drift
-from warehouse.analysis.evidence import Counts, evidence, ordinary
+from warehouse.analysis.drops import drops
+from warehouse.analysis.evidence import Counts, missing_in_parts, ordinary_level
 from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.times import DAY
 
 FEWEST_DAYS = 7
 MOST_PARTS = 40
+UNJUDGED = 15.0
+"""By so much alarms are raised until so many days have been forecast: what is plain is found, and no first Saturday is held against one that was another."""
+
 INSIGNIFICANT = 1.0
 """So much of an excess is chance in the maxima of two weeks."""
 
@@ -24,19 +28,25 @@ def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int
     """
     days, slots = expected.shape[1:]
     if days < FEWEST_DAYS:
-        return drift
+        return replace(drift, nation_tail=UNJUDGED, part_tail=UNJUDGED)
+    of_nation = np.stack([figure.sum(axis=0) * seen for figure in (sold, expected)])
+    if not apart:
+        # each day after the one before it
+        of_nation = np.concatenate([np.concatenate([np.zeros((2, 1, slots)), of_nation[:, :-1]], axis=1), of_nation], axis=2)
+    maxima = drops(of_nation[0], of_nation[1], drift, step, 0 if apart else slots).strength.max(axis=1)
     large = np.sort(np.argsort(-expected.sum(axis=(1, 2)), kind="stable")[:MOST_PARTS])
     flat = [np.concatenate([f.sum(axis=0)[None], f[large]]).reshape(1 + len(large), -1) * seen.ravel() for f in (sold, expected)]
     begin: Codes = np.repeat(np.arange(days) * slots, slots) if apart else np.zeros(days * slots, dtype=np.int64)
     count = len(flat[0])
-    part = np.arange(count) > 0
     nothing = np.zeros(flat[0].shape)
-    counts = Counts(nothing, nothing, flat[0], flat[1], begin, part, np.ones(count), step)
-    found = evidence(counts, drift, ordinary(counts, drift), 0, days * slots).missing.reshape(count, days, slots).max(axis=2)
+    counts = Counts(nothing, nothing, flat[0], flat[1], begin, np.arange(count) > 0, np.ones(count), step)
     week = WEEK / DAY
-    nation = _excess(found[0], SHARES["nation"] / week, INDEPENDENT * DAY / step)
+    nation = _excess(maxima, SHARES["nation"] / week, INDEPENDENT * DAY / step)
     # the parts' shares are told from all of them together
-    parts = _excess(found[1:].ravel(), SHARES["region"] / week / max(len(large), 1), INDEPENDENT * DAY / step) if len(large) > 1 else nation
+    if len(large) < 2:
+        return replace(drift, nation_tail=nation, part_tail=nation)
+    found = missing_in_parts(counts, drift, ordinary_level(counts, drift), 0, days * slots)[0][1:].reshape(-1, days, slots).max(axis=2)
+    parts = _excess(found.ravel(), SHARES["region"] / week / len(large), INDEPENDENT * DAY / step)
     return replace(drift, nation_tail=nation, part_tail=parts)
 
 

@@ -1,19 +1,27 @@
 """What was to be expected in a window, asked the same way of the incident and of windows in the past."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
-from warehouse.analysis.profiles import LEVEL_REACH, MARKET_SPREAD, Learner, levels
+from warehouse.analysis.profiles import LEVEL_HALF_LIFE, LEVEL_REACH, MARKET_SPREAD, Learner, levels
 from warehouse.analysis.shocks import Cells, Shocks
 from warehouse.analysis.times import DAY
 
 JITTER = (-60, 0, 60)
+WEEK = 7
 PERSISTENCE = 0.5
 """How much of a day's deviation from the expected level is still there on the next day."""
 
 MOST_PAST_WINDOWS = 42
+WEEK_BEFORE = 0.5
+"""What the same hours a week before count from the second day of a window on, where no place can be a control: the level of the day before says little then.
+
+Two forecasts whose errors are not the same are better together; equal weights need not be learnt (Bates and Granger 1969).
+"""
+
 SHOCK_REACH = DAY
 """Minutes before a window in which shocks are looked for; as long as they last is learnt."""
 
@@ -132,38 +140,60 @@ class _View:
         self.sold = panel.values[:, low:high].reshape(len(expected), -1)
         self.seen = (situation.learn if past else panel.seen)[low:high].ravel()
         self.own_gaps = None if panel.own_gaps is None else panel.own_gaps[:, low:high].reshape(len(expected), -1)
-        self.starts = panel.starts[low * slots : high * slots]
+        self.starts, self.low = panel.starts[low * slots : high * slots], low
         self.lengths = np.tile(np.diff(panel.cuts), high - low)
+        # what is known of a place only: sums of groups leave its own gaps out
+        self.known_expected, self.known_sold = (figure if self.own_gaps is None else figure * ~self.own_gaps for figure in (self.expected, self.sold))
+        self._sums: dict[bytes, tuple[Array, Array]] = {}
+
+    def sums(self, group: Mask) -> tuple[Array, Array]:
+        """Expected and sold of some places together, in each cell."""
+        key = group.tobytes()
+        if key not in self._sums:
+            weight = group.astype(float)
+            self._sums[key] = weight @ self.known_expected, weight @ self.known_sold
+        return self._sums[key]
+
+    def between(self, start: int, end: int) -> slice:
+        """The cells that begin in [start, end)."""
+        low, high = np.searchsorted(self.starts, [start, end])
+        return slice(int(low), int(high))
 
     def window(self, start: int, end: int) -> Window | None:
         """The window from ``start`` to ``end``, or None where its past is not wholly known."""
-        inside = (self.starts >= start) & (self.starts < end)
-        if not inside.any() or self.starts[inside][0] != start or (self.past and not self.seen[inside].all()):
+        inside = self.between(start, end)
+        starts = self.starts[inside]
+        if not len(starts) or starts[0] != start or (self.past and not self.seen[inside].all()):
             return None
         hit, region, noise = self.situation.hit, self.situation.region, self.situation.learner.noise
         factor = self._level(start, region, noise)
-        fading = PERSISTENCE ** (self.starts[inside] // DAY - start // DAY)
-        known = np.ones((len(hit), int(inside.sum()))) if not self.past or self.own_gaps is None else ~self.own_gaps[:, inside]
-        plain = self.expected[:, inside] * known
-        expected = (plain * (1 + (factor - 1)[:, None] * fading)).sum(axis=1)
-        observed = (self.sold[:, inside] * known).sum(axis=1)
-        total = plain[hit].sum()
-        wanted, sold = plain[hit].sum(axis=0), (self.sold[:, inside] * known)[hit].sum(axis=0)
-        number = (self.starts[inside] - start) // DAY
+        fading = PERSISTENCE ** (starts // DAY - start // DAY)
+        # what is asked about is wanted whole, what is learnt from only where it is known
+        plain, sold = (self.known_expected[:, inside], self.known_sold[:, inside]) if self.past else (self.expected[:, inside], self.sold[:, inside])
+        expected = plain.sum(axis=1) + (factor - 1) * (plain @ fading)
+        observed = sold.sum(axis=1)
+        if self.past or self.own_gaps is None:
+            wanted, sold_by_hit = (figure[inside] for figure in self.sums(hit))
+        else:
+            wanted, sold_by_hit = plain[hit].sum(axis=0), sold[hit].sum(axis=0)
+        total = float(wanted.sum())
+        number = (starts - start) // DAY
         cells = wanted * self._ratios(start, inside, [hit])
         alone = _scaled(expected, hit, float(cells.sum()))
         level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
-            return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold)]))
+            cells = self._with_week_before(cells, inside, number)
+            alone = _scaled(alone, hit, float(cells.sum()))
+            return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)]))
         fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
         near = fair & np.isin(region, np.unique(region[hit]))
         together = expected * _controls(expected, observed, region, hit, fair, noise)
         groups = [hit, *(group for group in (near, fair & ~near) if group.any())]
         cells = wanted * self._ratios(start, inside, groups)
-        parts = np.array([np.bincount(number, cells), np.bincount(number, sold)])
+        parts = np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)])
         return Window(_scaled(together, hit, float(cells.sum())), observed, level, alone, parts)
 
-    def _ratios(self, start: int, inside: Mask, groups: list[Mask]) -> Array:
+    def _ratios(self, start: int, inside: slice, groups: list[Mask]) -> Array:
         """How much above its profile the first group is expected in each cell of the window, from the day before and what the others sell in it."""
         shocks, panel = self.situation.shocks, self.situation.panel
         slots = panel.values.shape[2]
@@ -171,23 +201,48 @@ class _View:
         if self.past:
             shocks = shocks.without(np.unique(self.starts[inside] // DAY - panel.first_day))
         cells = Cells(day, np.arange(len(day)) % slots, (self.starts - self.starts[0] + self.lengths / 2) / 60)
-        before = (self.starts >= start - SHOCK_REACH) & (self.starts < start) & self.seen
+        within = np.zeros(len(day), dtype=bool)
+        within[inside] = True
+        before = np.zeros(len(day), dtype=bool)
+        before[self.between(start - SHOCK_REACH, start)] = True
+        before &= self.seen
         known = []
         for number, group in enumerate(groups):
-            weight = group.astype(float)
-            known_cells = (self.expected, self.sold) if self.own_gaps is None else (self.expected * ~self.own_gaps, self.sold * ~self.own_gaps)
-            wanted, sold = weight @ known_cells[0], weight @ known_cells[1]
-            use = ((before | inside) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
+            wanted, sold = self.sums(group)
+            use = ((before | within) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
             known.append((cells.where(use), sold[use], wanted[use]))
-        return shocks.ratios(groups, self.expected.sum(axis=1), self.situation.region, known, cells.where(inside), PERSISTENCE)
+        return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), PERSISTENCE)
+
+    def _with_week_before(self, cells: Array, inside: slice, number: Codes) -> Array:
+        """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before."""
+        panel, factor = self.situation.panel, self.situation.factor
+        day, slot = np.divmod(np.arange(inside.start, inside.stop), panel.values.shape[2])
+        day += self.low
+        then, kinds = np.maximum(day - WEEK, 0), self.situation.learner.kinds
+        use = (number > 0) & (day >= WEEK) & self.situation.learn[then, slot] & (kinds[day] == kinds[then])
+        # a past window may not be told by days nearer than the history is to the one asked about
+        use &= number <= WEEK - self.situation.gap
+        if panel.own_gaps is not None or not use.any():
+            return cells
+        sold = panel.values[:, then, slot]
+        if factor is not None:
+            sold = sold * factor[:, day, slot] / factor[:, then, slot]
+        return np.where(use, (1 - WEEK_BEFORE) * cells + WEEK_BEFORE * sold[self.situation.hit].sum(axis=0), cells)
+
+    @cached_property
+    def total(self) -> Array:
+        """What is expected of each place in all cells."""
+        found: Array = self.expected.sum(axis=1)
+        return found
 
     def _level(self, start: int, region: Codes, noise: float) -> Array:
-        before = (self.starts >= start - LEVEL_REACH) & (self.starts < start) & self.seen
-        known = np.ones(1) if self.own_gaps is None else ~self.own_gaps[:, before]
-        sold, expected = self.sold[:, before] * known, self.expected[:, before] * known
-        ago = start - (self.starts + self.lengths)[before]
-        factor = levels(sold, expected, ago.astype(float), region, noise)
-        weight = expected.sum(axis=0) * 0.5 ** (ago / 90.0)
+        cells = self.between(start - LEVEL_REACH, start)
+        # an index for each cell copies what a slice only shows
+        before = cells if self.seen[cells].all() else np.arange(cells.start, cells.stop)[self.seen[cells]]
+        sold, expected = self.known_sold[:, before], self.known_expected[:, before]
+        ago = (start - (self.starts + self.lengths)[before]).astype(float)
+        factor = levels(sold, expected, ago, region, noise)
+        weight = expected.sum(axis=0) * 0.5 ** (ago / LEVEL_HALF_LIFE)
         same_day = self.starts[before] // DAY == start // DAY
         carried = float((weight * np.where(same_day, 1.0, PERSISTENCE)).sum() / weight.sum()) if weight.sum() > 0 else 0.0
         return 1 + (factor - 1) * carried
