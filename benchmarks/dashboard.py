@@ -8,9 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -25,6 +22,8 @@ import psutil
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
+
+from benchmarks._processes import dashboard
 
 SEOUL = ZoneInfo("Asia/Seoul")
 TODAY = datetime(2025, 3, 1, 14, 0, tzinfo=SEOUL)
@@ -168,25 +167,11 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         world = World(Path(temporary), given.days)
         world.publish()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {**os.environ, "ONNURI_PUBLISHED": temporary}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dashboard", "--port", str(port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
         viewers, memory = [Viewer() for _ in range(given.viewers)], []
-        try:
-            _wait_for(port, process)
+        with dashboard(Path(temporary)) as (address, process):
             server = psutil.Process(process.pid)
-            asyncio.run(_measure(f"http://127.0.0.1:{port}", world, viewers, given.seconds, memory, server))
+            asyncio.run(_measure(address, world, viewers, given.seconds, memory, server))
             used = server.cpu_times()
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
     times = sorted(took for viewer in viewers for took in viewer.refreshes)
     errors = sum(viewer.errors for viewer in viewers)
     cuts = quantiles(times, n=20) if len(times) > 1 else [0.0] * 19
@@ -210,15 +195,3 @@ def main(arguments: list[str]) -> int:
         )
     )
     return 1 if errors or not times else 0
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"The dashboard ended with exit code {process.returncode}.")
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError("The dashboard did not listen within a minute.")

@@ -1,13 +1,7 @@
 """Serving the dashboard as a process and opening it in the system's Chromium."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-REPOSITORY = Path(__file__).parents[1]
+from benchmarks._processes import dashboard
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
@@ -28,26 +22,10 @@ def missing_browser() -> str:
 
 
 @contextmanager
-def served(published: Path) -> Iterator[str]:
+def served(published: Path, environment: Mapping[str, str] | None = None, port: int = 0) -> Iterator[str]:
     """The dashboard over ``published``, as a process; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "ONNURI_PUBLISHED": str(published), "ONNURI_LANGUAGE": "ko"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dashboard", "--port", str(port)], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(address, process)
+    with dashboard(published, {"ONNURI_LANGUAGE": "ko", **(environment or {})}, port) as (address, _):
         yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
@@ -81,16 +59,3 @@ def browser(profile: Path, *, width: int, height: int = 1400) -> Iterator[webdri
 def severe(driver: webdriver.Chrome) -> list[str]:
     """What the browser's console has of errors since the last look, but for Streamlit's own probes."""
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(probe in entry["message"] for probe in PROBES)]
-
-
-def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise RuntimeError(f"The dashboard ended with exit code {process.returncode} before it answered at {address}.")
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"The dashboard did not answer at {address} within 30 seconds.")
