@@ -6,10 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks._processes import dashboard
+
+PATIENCE = 15
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
@@ -59,3 +65,42 @@ def browser(profile: Path, *, width: int, height: int = 1400) -> Iterator[webdri
 def severe(driver: webdriver.Chrome) -> list[str]:
     """What the browser's console has of errors since the last look, but for Streamlit's own probes."""
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(probe in entry["message"] for probe in PROBES)]
+
+
+def text_of(driver: webdriver.Chrome, figure: str) -> str:
+    """What a figure's card says."""
+    # In one step: a refresh may replace the element between finding and reading it.
+    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]")).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
+    """Wait until a figure's card holds a text."""
+    try:
+        WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure))
+    except TimeoutException:
+        raise AssertionError(f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}") from None
+
+
+def charts(driver: webdriver.Chrome) -> list[WebElement]:
+    """The charts that are drawn."""
+    return driver.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)")
+
+
+def fits(driver: webdriver.Chrome) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def click(driver: webdriver.Chrome, text: str) -> None:
+    """Click the button or option that has this text, once it is there."""
+    found = f"//*[self::button or @role='option' or @role='radio'][normalize-space(.)='{text}']"
+    WebDriverWait(driver, PATIENCE, ignored_exceptions=(StaleElementReferenceException, ElementClickInterceptedException)).until(
+        lambda d: [element.click() or True for element in d.find_elements(By.XPATH, found)[:1]], f"there was no {text!r} to click"
+    )
+
+
+def body(driver: webdriver.Chrome) -> str:
+    """All words of the page."""
+    return str(driver.find_element(By.TAG_NAME, "body").text)
