@@ -9,7 +9,7 @@ import polars as pl
 from dashboard.figures.asking import ask
 from dashboard.figures.concentration import Concentration, concentration_of
 from dashboard.figures.course import Rule, Step, course_of, rules_of
-from dashboard.figures.expected import AWARE, expected_between
+from dashboard.figures.expected import AWARE, expected_between, levelled
 from dashboard.figures.ladder import Ladder, Scenario, ladder_of
 from dashboard.figures.live import every_step
 from dashboard.figures.methods import Method, methods_of
@@ -246,9 +246,8 @@ def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, 
     expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
-    summed = float(joined.filter(inside)["expected"].sum())
-    if loss is not None and summed > 0:
-        joined = joined.with_columns(pl.col("expected", "low", "high") * (loss.expected / summed))
+    if loss is not None:
+        joined = levelled(joined, loss.expected, inside)
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
     return lost.with_columns(cumulative=pl.col("lost").cum_sum())
 
