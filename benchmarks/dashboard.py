@@ -28,6 +28,9 @@ from benchmarks._processes import dashboard
 SEOUL = ZoneInfo("Asia/Seoul")
 TODAY = datetime(2025, 3, 1, 14, 0, tzinfo=SEOUL)
 MARKETS = 1_400
+STAY = 500
+"""Refreshes after which a viewer leaves and comes again, as people do."""
+
 CELLS_A_DAY = 70_000
 """Market-minutes with payments on a day, as in the simulated country."""
 
@@ -39,6 +42,7 @@ class Viewer:
     refreshes: list[float] = field(default_factory=list)
     received: int = 0
     errors: int = 0
+    interval: float = 0.0
 
 
 class World:
@@ -109,20 +113,23 @@ class World:
         return f"{name}.parquet"
 
 
-async def view(address: str, viewer: Viewer, seconds: float) -> None:
-    """Keep the live page open and refresh it as it asks for, for ``seconds``."""
-    async with connect(
-        f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"], origin=address
-    ) as socket_:  # type: ignore[list-item]
-        fragment, interval, _ = await _run(socket_, viewer, "")
-        if not fragment:
-            raise RuntimeError("The live page asked for no refresh. Does it still show the benchmark's data?")
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            begun = time.monotonic()
-            _, _, took = await _run(socket_, viewer, fragment)
-            viewer.refreshes.append(took)
-            await asyncio.sleep(max(0.0, interval - (time.monotonic() - begun)))
+async def view(address: str, viewer: Viewer, seconds: float, pace: float) -> None:
+    """Keep the live page open and refresh it ``pace`` times as often as it asks for, for ``seconds``; leave and come again after ``STAY`` refreshes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        async with connect(
+            f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"], origin=address
+        ) as socket_:  # type: ignore[list-item]
+            fragment, viewer.interval, _ = await _run(socket_, viewer, "")
+            if not fragment:
+                raise RuntimeError("The live page asked for no refresh. Does it still show the benchmark's data?")
+            stay = 0
+            while time.monotonic() < end and stay < STAY:
+                begun = time.monotonic()
+                _, _, took = await _run(socket_, viewer, fragment)
+                viewer.refreshes.append(took)
+                stay += 1
+                await asyncio.sleep(max(0.0, viewer.interval / pace - (time.monotonic() - begun)))
 
 
 async def _run(socket_: object, viewer: Viewer, fragment: str) -> tuple[str, float, float]:
@@ -145,7 +152,7 @@ async def _run(socket_: object, viewer: Viewer, fragment: str) -> tuple[str, flo
             return refresh, interval, time.monotonic() - begun
 
 
-async def _measure(address: str, world: World, viewers: list[Viewer], seconds: float, memory: list[int], server: psutil.Process) -> None:
+async def _measure(address: str, world: World, viewers: list[Viewer], given: argparse.Namespace, memory: list[int], server: psutil.Process) -> None:
     async def publishing() -> None:
         while True:
             await asyncio.to_thread(world.publish)
@@ -153,8 +160,13 @@ async def _measure(address: str, world: World, viewers: list[Viewer], seconds: f
             await asyncio.sleep(1)
 
     publisher = asyncio.create_task(publishing())
-    await asyncio.gather(*(view(address, viewer, seconds) for viewer in viewers))
+    await asyncio.gather(*(view(address, viewer, given.seconds, given.pace) for viewer in viewers))
     publisher.cancel()
+
+
+def growth(memory: list[int]) -> float:
+    """Bytes that memory grows by from one sample to the next, by least squares."""
+    return float(np.polyfit(np.arange(len(memory)), memory, 1)[0]) if len(memory) > 2 else 0.0
 
 
 def main(arguments: list[str]) -> int:
@@ -163,6 +175,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--days", type=int, default=30, help="days of history (default: %(default)s)")
     options.add_argument("--viewers", type=int, default=10, help="pages that are open (default: %(default)s)")
     options.add_argument("--seconds", type=float, default=60, help="how long (default: %(default)s)")
+    options.add_argument("--pace", type=float, default=1, help="refreshes for each that the page asks for, to see hours in minutes (default: %(default)s)")
     given = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         world = World(Path(temporary), given.days)
@@ -170,7 +183,7 @@ def main(arguments: list[str]) -> int:
         viewers, memory = [Viewer() for _ in range(given.viewers)], []
         with dashboard(Path(temporary)) as (address, process):
             server = psutil.Process(process.pid)
-            asyncio.run(_measure(address, world, viewers, given.seconds, memory, server))
+            asyncio.run(_measure(address, world, viewers, given, memory, server))
             used = server.cpu_times()
     times = sorted(took for viewer in viewers for took in viewer.refreshes)
     errors = sum(viewer.errors for viewer in viewers)
@@ -188,8 +201,9 @@ def main(arguments: list[str]) -> int:
                 "p95_ms": round(cuts[18] * 1000),
                 "cpu_ms_a_refresh": round((used.user + used.system) * 1000 / max(len(times), 1)),
                 "kilobytes_a_refresh": round(sum(viewer.received for viewer in viewers) / max(len(times), 1) / 1024),
-                "memory_mb_half": round(memory[half] / 2**20),
-                "memory_mb_end": round(memory[-1] / 2**20),
+                "hours_of_the_page": round(len(times) / given.viewers * viewers[0].interval / 3600, 1),
+                "memory_mb_tenths": [round(memory[len(memory) * tenth // 10 - 1] / 2**20) for tenth in range(1, 11)],
+                "memory_mb_an_hour": round(growth(memory[half:]) * len(memory) / max(given.seconds, 1) * 3600 / 2**20, 1),
                 "load": round(os.getloadavg()[0], 1),
             }
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import access
+from dashboard import access, audit
 from dashboard.frame import chosen_texts, menu, top
 from dashboard.settings import DashboardSettings
 from dashboard.views import data, failures, incidents, live, markets, report
@@ -33,7 +33,8 @@ def main() -> None:
     current = st.navigation(list(pages.values()), position="hidden")
     menu(list(pages.values()))
     top(texts)
-    if access.admitted(texts):
+    if access.admitted(settings, texts):
+        audit.seen(settings, current.url_path or "live")
         current.run()
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
 from dashboard.api.serving import api
+from dashboard.media import SignedInMedia
 from dashboard.settings import DashboardSettings
 
 
@@ -16,4 +18,8 @@ def _first_page(request: Request) -> RedirectResponse:
     return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
 
 
-app = st.App(Path(__file__).with_name("app.py"), routes=[Route("/live", _first_page), Mount("/api/v1", app=api(DashboardSettings.read()))])
+app = st.App(
+    Path(__file__).with_name("app.py"),
+    routes=[Route("/live", _first_page), Mount("/api/v1", app=api(DashboardSettings.read()))],
+    middleware=[Middleware(SignedInMedia)],
+)
