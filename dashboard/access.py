@@ -47,6 +47,7 @@ def role_of(address: str, settings: DashboardSettings) -> Role | None:
     """Analysts may enter something, viewers see everything; nobody else sees anything. Entries are addresses, ``@`` and a domain, or ``*`` for all."""
     if not address:
         return None
+    address = address.lower()
     its = {address, f"@{address.rpartition('@')[2]}", "*"}
     if its & settings.analysts:
         return "analyst"

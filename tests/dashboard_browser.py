@@ -15,7 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks._processes import dashboard
 
-PATIENCE = 15
+PATIENCE = 60
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
@@ -94,8 +94,8 @@ def fits(driver: webdriver.Chrome) -> bool:
 
 
 def click(driver: webdriver.Chrome, text: str) -> None:
-    """Click the button or option that has this text, once it is there."""
-    found = f"//*[self::button or @role='option' or @role='radio'][normalize-space(.)='{text}']"
+    """Click the link, button or option that has this text, once it is there."""
+    found = f"//*[self::a or self::button or @role='option' or @role='radio'][normalize-space(.)='{text}']"
     WebDriverWait(driver, PATIENCE, ignored_exceptions=(StaleElementReferenceException, ElementClickInterceptedException)).until(
         lambda d: [element.click() or True for element in d.find_elements(By.XPATH, found)[:1]], f"there was no {text!r} to click"
     )

@@ -21,14 +21,14 @@ SEOUL = ZoneInfo("Asia/Seoul")
 UNTIL = datetime(2025, 3, 1, 20, 0, tzinfo=SEOUL)
 """In the evening, while nothing works yet."""
 
-SCALE = 0.05
+SCALE, HISTORY_DAYS = 0.1, 15
 RAW_DAYS = 3
 LATENESS = timedelta(minutes=1)
 
 
 def publish_simulated_day(folder: Path, *, until: datetime = UNTIL, scale: float = SCALE) -> tuple[Path, Tally]:
     """Publish what a worker would have published at ``until`` (aware); returns the published folder and what the simulator has sent by then."""
-    scenario = load_scenario("launch-day", scale=scale)
+    scenario = load_scenario("launch-day", scale=scale, history_days=HISTORY_DAYS)
     writer = Writer(folder / "w.duckdb", scenario.start)
     closing = Closing(writer, LATENESS, RAW_DAYS)
     publisher = Publisher(writer.connection, folder / "published")
