@@ -69,11 +69,12 @@ class Walk:
 
     def taken(self, button: str, suffix: str) -> bytes:
         """Click a button that gives a file, and take it away."""
-        known = set(self.files.iterdir())
+        for file in self.files.iterdir():
+            file.unlink()
         WebDriverWait(self.driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, f".st-key-{button} button"), f"there was no {button}")
         # Where a refresh moves the button away under the pointer, a click by the driver would miss it.
         self.driver.execute_script("arguments[0].click()", self.driver.find_element(By.CSS_SELECTOR, f".st-key-{button} button"))
-        new = lambda: [file for file in set(self.files.iterdir()) - known if file.suffix == suffix]  # noqa: E731 - asked twice
+        new = lambda: [file for file in self.files.iterdir() if file.suffix == suffix]  # noqa: E731 - asked twice
         WebDriverWait(self.driver, PATIENCE).until(lambda _: new(), f"{button} gave no {suffix}")
         return new()[0].read_bytes()
 
