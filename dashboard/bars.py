@@ -15,9 +15,6 @@ from dashboard.texts import Texts, texts_in
 
 GREEN = "#228738"
 _LADDER_KINDS = ("total", "less", "left", "range")
-SHORT_AMOUNT, LONG_AMOUNT = 120, 200
-"""Pixels beside the longest bar for an amount, or for both ends of a range."""
-
 _OUTCOMES = ("approved", "declined", "failed")
 
 
@@ -46,8 +43,9 @@ def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
         }
         for name, low, high, kind in steps
     ]
-    room = LONG_AMOUNT if any(kind == "range" and low > 0 for _, low, _, kind in steps) else SHORT_AMOUNT
-    return Drawing(json.loads(_ladder_spec(texts.language, room)), {"ladder": pl.DataFrame(rows)})
+    # Both ends of a range need more room than a phone has beside a bar.
+    above = any(kind == "range" and low > 0 for _, low, _, kind in steps)
+    return Drawing(json.loads(_ladder_spec(texts.language, above=above)), {"ladder": pl.DataFrame(rows)})
 
 
 def _range(name: str, found: Range) -> tuple[str, float, float, str]:
@@ -61,19 +59,23 @@ def _amount(low: float, high: float, kind: str, texts: Texts) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _ladder_spec(language: str, room: int) -> str:
+def _ladder_spec(language: str, *, above: bool) -> str:
     texts = texts_in(language)
     kinds = alt.Scale(domain=[texts(f"ladder_kind.{kind}") for kind in _LADDER_KINDS], range=[INK, "#b1b8be", RED, "#f4a18e"])
     legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=2)
     base = alt.Chart(alt.NamedData("ladder")).encode(y=_names("step"))
-    # The longest bar leaves room for its amount.
+    # The longest bar leaves room for its amount, unless that stands above it.
+    room = 16 if above else 120
     x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"max(width - {room}, 40)")], nice=False, domainMin=0))
     tips = [alt.Tooltip("step:N", title=None), alt.Tooltip("amount_text:N", title=texts("chart.amount"))]
+    amount = base.mark_text(align="left", dx=0 if above else 6, dy=-17 if above else 0, color=INK, fontSize=12.5)
     layers = [
-        base.mark_bar(height={"band": 0.62}, cornerRadius=1).encode(x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips),
-        base.mark_text(align="left", dx=6, color=INK, fontSize=12.5).encode(x=alt.X("to:Q"), text="amount_text:N"),
+        base.mark_bar(height={"band": 0.4 if above else 0.62}, cornerRadius=1).encode(
+            x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips
+        ),
+        amount.encode(x=alt.value(0) if above else alt.X("to:Q"), text="amount_text:N"),
     ]
-    return finished(layers, {"step": 34})
+    return finished(layers, {"step": 50 if above else 34})
 
 
 def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts) -> Drawing:
@@ -102,7 +104,7 @@ def _methods_spec(language: str) -> str:
     abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
-    legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1)
+    legend = alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1)
     base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [

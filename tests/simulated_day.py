@@ -40,7 +40,8 @@ def publish_simulated_day(folder: Path, *, until: datetime = UNTIL, scale: float
     # As a worker that reads a backlog: the watermark moves when all of it is there, and detection begins with the days whose single events are kept.
     closing.close((until - LATENESS).astimezone(UTC).replace(tzinfo=None))
     ends = {(topic, 0): offset for topic, offset in offsets.items()}
-    publisher.publish(until, datetime.now(UTC), ends, ends)
+    # In the future, so that the state is not called old while it is looked at.
+    publisher.publish(until, datetime.now(UTC) + timedelta(hours=1), ends, ends)
     writer.close()
     return folder / "published", tally
 
