@@ -68,7 +68,7 @@ def _ladder_spec(language: str, *, above: bool) -> str:
     room = 16 if above else 120
     x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"max(width - {room}, 40)")], nice=False, domainMin=0))
     tips = [alt.Tooltip("step:N", title=None), alt.Tooltip("amount_text:N", title=texts("chart.amount"))]
-    amount = base.mark_text(align="left", dx=0 if above else 6, dy=-17 if above else 0, color=INK, fontSize=12.5)
+    amount = base.mark_text(align="left", dx=0 if above else 6, dy=-17 if above else 0, color=INK, fontSize=11 if above else 12.5)
     layers = [
         base.mark_bar(height={"band": 0.4 if above else 0.62}, cornerRadius=1).encode(
             x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips
@@ -104,7 +104,7 @@ def _methods_spec(language: str) -> str:
     abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
-    legend = alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1)
+    legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 260 ? 1 : 2"), symbolOpacity=1)
     base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [

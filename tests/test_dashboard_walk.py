@@ -183,7 +183,8 @@ def test_failures_are_filtered_to_the_outage_and_are_those_that_sql_counts(walk:
     ((failed,),) = walk.sql("SELECT sum(failed) FROM market_minute WHERE minute_at >= $day AND minute_at < $now")
     wait_for(walk.driver, "failure", f"{failed:,}")
     walk.open("failures", language, f"&span={outage.incident.incident_id}")
-    ((within,),) = walk.sql(f"SELECT sum(failed) FROM market_minute WHERE minute_at >= {timestamp(outage.incident.onset_at)} AND minute_at < $now")
+    until = timestamp(outage.incident.ended_at) if outage.incident.ended_at else "$now"
+    ((within,),) = walk.sql(f"SELECT sum(failed) FROM market_minute WHERE minute_at >= {timestamp(outage.incident.onset_at)} AND minute_at < {until}")
     wait_for(walk.driver, "failure", f"{within:,}")
     walk.drawn(1)
     walk.ends_well("failures", language)
