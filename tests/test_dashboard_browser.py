@@ -76,7 +76,7 @@ def test_moving_to_the_incidents_keeps_the_language(address: str, published: Pat
     with browser(tmp_path, width=1280) as driver:
         driver.get(f"{address}/?lang=en")
         wait_for(driver, "sales", "KRW")
-        driver.find_element(By.LINK_TEXT, "Incidents").click()
+        click(driver, "Incidents")
         wait_for(driver, "lost", "90% interval")
         assert "lang=en" in driver.current_url
         assert severe(driver) == []
