@@ -103,4 +103,5 @@ def click(driver: webdriver.Chrome, text: str) -> None:
 
 def body(driver: webdriver.Chrome) -> str:
     """All words of the page."""
-    return str(driver.find_element(By.TAG_NAME, "body").text)
+    # In one step: on the way to another page the element would be gone between finding and reading it.
+    return str(driver.execute_script("return document.body?.innerText ?? ''"))
