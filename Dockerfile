@@ -8,7 +8,7 @@ COPY pyproject.toml constraints.txt LICENSE ./
 COPY streams streams
 COPY warehouse warehouse
 COPY dashboard dashboard
-RUN pip install --no-cache-dir --only-binary :all: --constraint constraints.txt .
+RUN pip install --no-cache-dir --only-binary :all: --constraint constraints.txt '.[signin]'
 
 USER onnuri
 WORKDIR /home/onnuri

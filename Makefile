@@ -9,7 +9,7 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults check bench bench-peers bench-accuracy lint types format clean
+.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy lint types format clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: $(VENV)/ready-to-test ## Run the tests but the long ones (ARGS: what pytes
 
 test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+test-walk: $(VENV)/ready-to-test ## Walk over every page in a browser; PUBLISHED=data/demo/published walks over what a demo left, PICTURES=folder keeps pictures
+	ONNURI_TEST_PUBLISHED='$(PUBLISHED)' ONNURI_TEST_PICTURES='$(PICTURES)' $(BIN)/python -m pytest tests/test_dashboard_walk.py $(ARGS)
 
 check: lint types test ## Lint, types, tests
 

@@ -8,9 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -26,9 +23,14 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 
+from benchmarks._processes import dashboard
+
 SEOUL = ZoneInfo("Asia/Seoul")
 TODAY = datetime(2025, 3, 1, 14, 0, tzinfo=SEOUL)
 MARKETS = 1_400
+STAY = 500
+"""Refreshes after which a viewer leaves and comes again, as people do."""
+
 CELLS_A_DAY = 70_000
 """Market-minutes with payments on a day, as in the simulated country."""
 
@@ -40,6 +42,7 @@ class Viewer:
     refreshes: list[float] = field(default_factory=list)
     received: int = 0
     errors: int = 0
+    interval: float = 0.0
 
 
 class World:
@@ -110,20 +113,23 @@ class World:
         return f"{name}.parquet"
 
 
-async def view(address: str, viewer: Viewer, seconds: float) -> None:
-    """Keep the live page open and refresh it as it asks for, for ``seconds``."""
-    async with connect(
-        f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"], origin=address
-    ) as socket_:  # type: ignore[list-item]
-        fragment, interval, _ = await _run(socket_, viewer, "")
-        if not fragment:
-            raise RuntimeError("The live page asked for no refresh. Does it still show the benchmark's data?")
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            begun = time.monotonic()
-            _, _, took = await _run(socket_, viewer, fragment)
-            viewer.refreshes.append(took)
-            await asyncio.sleep(max(0.0, interval - (time.monotonic() - begun)))
+async def view(address: str, viewer: Viewer, seconds: float, pace: float) -> None:
+    """Keep the live page open and refresh it ``pace`` times as often as it asks for, for ``seconds``; leave and come again after ``STAY`` refreshes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        async with connect(
+            f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"], origin=address
+        ) as socket_:  # type: ignore[list-item]
+            fragment, viewer.interval, _ = await _run(socket_, viewer, "")
+            if not fragment:
+                raise RuntimeError("The live page asked for no refresh. Does it still show the benchmark's data?")
+            stay = 0
+            while time.monotonic() < end and stay < STAY:
+                begun = time.monotonic()
+                _, _, took = await _run(socket_, viewer, fragment)
+                viewer.refreshes.append(took)
+                stay += 1
+                await asyncio.sleep(max(0.0, viewer.interval / pace - (time.monotonic() - begun)))
 
 
 async def _run(socket_: object, viewer: Viewer, fragment: str) -> tuple[str, float, float]:
@@ -146,7 +152,7 @@ async def _run(socket_: object, viewer: Viewer, fragment: str) -> tuple[str, flo
             return refresh, interval, time.monotonic() - begun
 
 
-async def _measure(address: str, world: World, viewers: list[Viewer], seconds: float, memory: list[int], server: psutil.Process) -> None:
+async def _measure(address: str, world: World, viewers: list[Viewer], given: argparse.Namespace, memory: list[int], server: psutil.Process) -> None:
     async def publishing() -> None:
         while True:
             await asyncio.to_thread(world.publish)
@@ -154,8 +160,13 @@ async def _measure(address: str, world: World, viewers: list[Viewer], seconds: f
             await asyncio.sleep(1)
 
     publisher = asyncio.create_task(publishing())
-    await asyncio.gather(*(view(address, viewer, seconds) for viewer in viewers))
+    await asyncio.gather(*(view(address, viewer, given.seconds, given.pace) for viewer in viewers))
     publisher.cancel()
+
+
+def growth(memory: list[int]) -> float:
+    """Bytes that memory grows by from one sample to the next, by least squares."""
+    return float(np.polyfit(np.arange(len(memory)), memory, 1)[0]) if len(memory) > 2 else 0.0
 
 
 def main(arguments: list[str]) -> int:
@@ -164,29 +175,16 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--days", type=int, default=30, help="days of history (default: %(default)s)")
     options.add_argument("--viewers", type=int, default=10, help="pages that are open (default: %(default)s)")
     options.add_argument("--seconds", type=float, default=60, help="how long (default: %(default)s)")
+    options.add_argument("--pace", type=float, default=1, help="refreshes for each that the page asks for, to see hours in minutes (default: %(default)s)")
     given = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         world = World(Path(temporary), given.days)
         world.publish()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {**os.environ, "ONNURI_PUBLISHED": temporary}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dashboard", "--port", str(port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
         viewers, memory = [Viewer() for _ in range(given.viewers)], []
-        try:
-            _wait_for(port, process)
+        with dashboard(Path(temporary)) as (address, process):
             server = psutil.Process(process.pid)
-            asyncio.run(_measure(f"http://127.0.0.1:{port}", world, viewers, given.seconds, memory, server))
+            asyncio.run(_measure(address, world, viewers, given, memory, server))
             used = server.cpu_times()
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
     times = sorted(took for viewer in viewers for took in viewer.refreshes)
     errors = sum(viewer.errors for viewer in viewers)
     cuts = quantiles(times, n=20) if len(times) > 1 else [0.0] * 19
@@ -203,22 +201,11 @@ def main(arguments: list[str]) -> int:
                 "p95_ms": round(cuts[18] * 1000),
                 "cpu_ms_a_refresh": round((used.user + used.system) * 1000 / max(len(times), 1)),
                 "kilobytes_a_refresh": round(sum(viewer.received for viewer in viewers) / max(len(times), 1) / 1024),
-                "memory_mb_half": round(memory[half] / 2**20),
-                "memory_mb_end": round(memory[-1] / 2**20),
+                "hours_of_the_page": round(len(times) / given.viewers * viewers[0].interval / 3600, 1),
+                "memory_mb_tenths": [round(memory[len(memory) * tenth // 10 - 1] / 2**20) for tenth in range(1, 11)],
+                "memory_mb_an_hour": round(growth(memory[half:]) * len(memory) / max(given.seconds, 1) * 3600 / 2**20, 1),
                 "load": round(os.getloadavg()[0], 1),
             }
         )
     )
     return 1 if errors or not times else 0
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"The dashboard ended with exit code {process.returncode}.")
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError("The dashboard did not listen within a minute.")

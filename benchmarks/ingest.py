@@ -32,6 +32,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from kafka.partitioner.default import murmur2
 
+from benchmarks._processes import running
 from streams.broker import EmbeddedBroker
 from streams.demo import environment
 from streams.events import Payment
@@ -145,20 +146,10 @@ def work(settings: Settings, filled: Filled, folder: Path) -> tuple[float, float
     """
     settings = settings.model_copy(update={"warehouse": folder / "onnuri.duckdb", "published": folder / "published", "web_port": free_port()})
     log = folder / "worker.log"
-    with log.open("wb") as output:
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "streams.cli", "worker"]
-        process = subprocess.Popen(command, env={**os.environ, **environment(settings)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            answered = _until_published(settings, filled, process, log)
-            ended = time.perf_counter()
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    began = time.perf_counter()
+    with log.open("wb") as output, running([sys.executable, "-m", "streams.cli", "worker"], environment(settings), output) as process:
+        answered = _until_published(settings, filled, process, log)
+        ended = time.perf_counter()
     _check(settings.published_folder, filled)
     return ended - answered, ended - began
 

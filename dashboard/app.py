@@ -5,8 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import access
-from dashboard.frame import chosen_texts, top
+from dashboard import access, audit
+from dashboard.frame import chosen_texts, menu, top
 from dashboard.settings import DashboardSettings
 from dashboard.views import data, failures, incidents, live, markets, report
 
@@ -29,9 +29,12 @@ def main() -> None:
     texts = chosen_texts(settings)
     st.set_page_config(page_title=texts("app.name"), page_icon=str(_ICON), layout="wide", initial_sidebar_state="collapsed")
     pages = {path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()}
-    current = st.navigation(list(pages.values()), position="top")
+    # Streamlit's own menu lies over the page on a phone, and stays there after a choice and on every page opened later.
+    current = st.navigation(list(pages.values()), position="hidden")
+    menu(list(pages.values()))
     top(texts)
-    if access.admitted(texts):
+    if access.admitted(settings, texts):
+        audit.seen(settings, current.url_path or "live")
         current.run()
 
 

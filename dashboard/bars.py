@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished, texted
-from dashboard.figures.ladder import Ladder
+from dashboard.figures.ladder import Ladder, Range
 from dashboard.figures.methods import Method
 from dashboard.formatting import count, percent, won
 from dashboard.texts import Texts, texts_in
@@ -20,12 +20,17 @@ _OUTCOMES = ("approved", "declined", "failed")
 
 def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
     """From expected sales down to what merchants lost: each bar begins where the one above it ended. What is not known has no bar, a range ends at its ends."""
-    gross = ladder.gross.value or 0.0
-    steps = [("expected", 0.0, ladder.expected, "total"), ("observed", gross, ladder.expected, "less"), ("gross", 0.0, gross, "left")]
+    expected, gross = ladder.expected, ladder.gross
+    if expected.value is None or gross.value is None:
+        steps = [("expected", expected.low, expected.high, "range"), ("observed", 0.0, ladder.observed, "less"), _range("gross", gross)]
+        if ladder.back is not None:
+            steps.append(_range("net", ladder.net))
+    else:
+        steps = [("expected", 0.0, expected.value, "total"), ("observed", gross.value, expected.value, "less"), ("gross", 0.0, gross.value, "left")]
     if ladder.net.value is not None:
-        steps += [("made_up", ladder.net.value, gross, "less"), ("net", 0.0, ladder.net.value, "left")]
+        steps += [("made_up", ladder.net.value, gross.value or 0.0, "less"), ("net", 0.0, ladder.net.value, "left")]
     if ladder.net.value is None or ladder.merchants.value is None:
-        steps += [("merchants", max(ladder.merchants.low, 0.0), max(ladder.merchants.high, 0.0), "range")]
+        steps += [_range("merchants", ladder.merchants)]
     else:
         steps += [("substituted", ladder.merchants.value, ladder.net.value, "less"), ("merchants", 0.0, ladder.merchants.value, "left")]
     rows = [
@@ -34,29 +39,43 @@ def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
             "kind": texts(f"ladder_kind.{kind}"),
             "from": low,
             "to": high,
-            "amount_text": texts("ladder.up_to", amount=won(high, texts.language))
-            if kind == "range"
-            else ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language),
+            "amount_text": _amount(low, high, kind, texts),
         }
         for name, low, high, kind in steps
     ]
-    return Drawing(json.loads(_ladder_spec(texts.language)), {"ladder": pl.DataFrame(rows)})
+    # Both ends of a range need more room than a phone has beside a bar.
+    above = any(kind == "range" and low > 0 for _, low, _, kind in steps)
+    return Drawing(json.loads(_ladder_spec(texts.language, above=above)), {"ladder": pl.DataFrame(rows)})
+
+
+def _range(name: str, found: Range) -> tuple[str, float, float, str]:
+    return name, max(found.low, 0.0), max(found.high, 0.0), "range"
+
+
+def _amount(low: float, high: float, kind: str, texts: Texts) -> str:
+    if kind == "range":
+        return f"{won(low, texts.language)} ~ {won(high, texts.language)}" if low > 0 else texts("ladder.up_to", amount=won(high, texts.language))
+    return ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _ladder_spec(language: str) -> str:
+def _ladder_spec(language: str, *, above: bool) -> str:
     texts = texts_in(language)
     kinds = alt.Scale(domain=[texts(f"ladder_kind.{kind}") for kind in _LADDER_KINDS], range=[INK, "#b1b8be", RED, "#f4a18e"])
     legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=2)
     base = alt.Chart(alt.NamedData("ladder")).encode(y=_names("step"))
-    # The longest bar leaves room for its amount.
-    x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef("max(width - 120, 40)")], nice=False, domainMin=0))
+    # The longest bar leaves room for its amount, unless that stands above it.
+    room = 16 if above else 120
+    x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"max(width - {room}, 40)")], nice=False, domainMin=0))
     tips = [alt.Tooltip("step:N", title=None), alt.Tooltip("amount_text:N", title=texts("chart.amount"))]
+    amount = base.mark_text(align="left", dx=0 if above else 6, dy=-17 if above else 0, color=INK, fontSize=11 if above else 12.5)
     layers = [
-        base.mark_bar(height={"band": 0.62}, cornerRadius=1).encode(x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips),
-        base.mark_text(align="left", dx=6, color=INK, fontSize=12.5).encode(x=alt.X("to:Q"), text="amount_text:N"),
+        base.mark_bar(height={"band": 0.4 if above else 0.62}, cornerRadius=1).encode(
+            x=x, x2="to:Q", color=alt.Color("kind:N", scale=kinds, legend=legend), tooltip=tips
+        ),
+        amount.encode(x=alt.value(0) if above else alt.X("to:Q"), text="amount_text:N"),
     ]
-    return finished(layers, {"step": 34})
+    return finished(layers, {"step": 50 if above else 34})
 
 
 def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts) -> Drawing:
@@ -85,7 +104,7 @@ def _methods_spec(language: str) -> str:
     abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
-    legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1)
+    legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 260 ? 1 : 2"), symbolOpacity=1)
     base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [
@@ -94,7 +113,7 @@ def _methods_spec(language: str) -> str:
     ]
     kind = {"color": alt.Color("about:N", scale=colours, legend=legend), "tooltip": tips}
     layers = [
-        base.mark_rule(strokeWidth=5, opacity=0.35).encode(x=alt.X("low:Q", axis=money, scale=alt.Scale(domainMin=0)), x2="high:Q", **kind),
+        base.mark_rule(strokeWidth=5, opacity=0.35).encode(x=alt.X("low:Q", axis=money, scale=alt.Scale(zero=True)), x2="high:Q", **kind),
         base.mark_point(filled=True, size=110, opacity=1).encode(x="value:Q", shape=alt.Shape("about:N", scale=shapes, legend=legend), **kind),
     ]
     return finished(layers, {"step": 36})

@@ -25,8 +25,8 @@ REMEMBERED = 32
 _AXIS_TEXT = "#58616a"
 _FONT = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
 WON_AXIS = {
-    "ko": "datum.value >= 1e8 ? format(datum.value / 1e8, ',.2~f') + '억' : datum.value >= 1e4 ? format(datum.value / 1e4, ',.1~f') + '만' : format(datum.value, ',')",
-    "en": "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, ',.2~f') + 'M' : datum.value >= 1e3 ? format(datum.value / 1e3, ',.1~f') + 'K' : format(datum.value, ',')",
+    "ko": "abs(datum.value) >= 1e8 ? format(datum.value / 1e8, ',.2~f') + '억' : abs(datum.value) >= 1e4 ? format(datum.value / 1e4, ',.1~f') + '만' : format(datum.value, ',')",
+    "en": "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, ',.2~f') + 'M' : abs(datum.value) >= 1e3 ? format(datum.value / 1e3, ',.1~f') + 'K' : format(datum.value, ',')",
 }
 
 

@@ -1,10 +1,11 @@
 """What every page has around it: language, freshness, banners, and the states in which there is nothing to show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from dashboard import cards
 from dashboard.charts import Drawing
@@ -31,9 +32,16 @@ def chosen_texts(settings: DashboardSettings) -> Texts:
     return texts_in(language)
 
 
-def top(texts: Texts) -> None:
-    """Style, the service's name and the switch of language."""
+def menu(pages: Sequence[StreamlitPage]) -> None:
+    """Style, and links to all pages in a row that wraps where it is too long."""
     st.html(_STYLE)
+    with st.container(key="menu", horizontal=True, gap="small"):
+        for page in pages:
+            st.page_link(page, width="content")
+
+
+def top(texts: Texts) -> None:
+    """The service's name and the switch of language."""
     with st.container(key="top", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<div class="on-brand"><strong>{texts("app.name")}</strong><span>{texts("app.subtitle")}</span></div>', width="content")
         st.session_state["language_switch"] = texts.language

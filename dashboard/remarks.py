@@ -6,12 +6,21 @@ from typing import Any
 
 from dashboard.formatting import SEOUL, count, day_name, moment, percent, won
 from dashboard.texts import Texts
-from warehouse.analysis import Remark
+from warehouse.analysis import LaunchScenario, LossEstimate, Remark
 
 
 def sentence(remark: Remark, texts: Texts) -> str:
     """The text of the remark's code, its values as people read them."""
     return texts(f"remark.{remark.code}", **{name: _WRITTEN[name](value, texts) for name, value in remark.values.items()})
+
+
+def sales_sentence(loss: LossEstimate, launch: LaunchScenario | None, texts: Texts) -> str:
+    """What the chart of expected and observed sales says; on a launch, that its expectation is one of many."""
+    amounts = {name: _won(getattr(loss, name), texts) for name in ("lost", "expected", "observed")}
+    if launch is None:
+        return texts("incidents.sales_sentence", **amounts)
+    ends = {"low": _won(launch.low, texts), "high": _won(launch.high, texts), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
+    return texts("incidents.sales_sentence_launch", **amounts, **ends)
 
 
 def _moment(local: datetime, texts: Texts) -> str:

@@ -3,9 +3,23 @@
 from pathlib import Path
 
 import streamlit as st
-from starlette.routing import Mount
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
 
 from dashboard.api.serving import api
+from dashboard.media import SignedInMedia
 from dashboard.settings import DashboardSettings
 
-app = st.App(Path(__file__).with_name("app.py"), routes=[Mount("/api/v1", app=api(DashboardSettings.read()))])
+
+def _first_page(request: Request) -> RedirectResponse:
+    """Streamlit has its first page at ``/`` alone, and calls the path that the page would have by its name unknown."""
+    return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
+
+
+app = st.App(
+    Path(__file__).with_name("app.py"),
+    routes=[Route("/live", _first_page), Mount("/api/v1", app=api(DashboardSettings.read()))],
+    middleware=[Middleware(SignedInMedia)],
+)

@@ -11,7 +11,8 @@ class DashboardSettings:
     """Where the published states are, the language that a page starts in, and the Kafka that takes what people say.
 
     ``api_hosts`` are the names by which programs reach the API besides localhost and the address that it listens on.
-    Without ``kafka`` pages only show. Where people sign in, those in ``analysts`` may say something; everybody else only sees.
+    Without ``kafka`` pages only show. Where people sign in, those in ``analysts`` may say something and those in
+    ``viewers`` only see; nobody else sees anything. ``audit_log``: the file that keeps who saw what.
     """
 
     published: Path
@@ -19,6 +20,8 @@ class DashboardSettings:
     kafka: str = ""
     topic_prefix: str = ""
     analysts: frozenset[str] = frozenset()
+    viewers: frozenset[str] = frozenset()
+    audit_log: Path | None = None
     report_files: Path | None = None
     api_token: str = ""
     api_hosts: frozenset[str] = frozenset()
@@ -38,6 +41,8 @@ class DashboardSettings:
             kafka=environment.get("ONNURI_KAFKA", ""),
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
             analysts=_listed(environment.get("ONNURI_ANALYSTS", "")),
+            viewers=_listed(environment.get("ONNURI_VIEWERS", "")),
+            audit_log=Path(environment["ONNURI_AUDIT_LOG"]) if environment.get("ONNURI_AUDIT_LOG") else None,
         )
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ import streamlit as st
 
 from dashboard import saying
 from dashboard.figures.asking import ask
-from dashboard.figures.expected import expected_day, known_until
+from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.failures import Failures, failures_in, span_of
 from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.figures.incidents import Incident, IncidentFigures, incident_figures, known_incidents, window_of
@@ -21,6 +22,7 @@ from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, liv
 from dashboard.figures.markets import MarketFigures, market_figures
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
+from warehouse.analysis import LossEstimate
 from warehouse.reading import Manifest, Snapshot, open_snapshot
 
 Made = TypeVar("Made")
@@ -197,12 +199,26 @@ def _live(published: Path, warehouse_id: str) -> Live:
     with open_snapshot(published) as snapshot:
         start = day_start_of(snapshot.manifest)
         as_of = known_until(incidents_of_the_day(snapshot, start), start)
-        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot))
+        level = _level(str(published), warehouse_id, start, as_of, _snapshot=snapshot)
+        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot, _level=level))
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
-def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:  # noqa: ARG001
-    return expected_day(_snapshot, day_start, as_of)
+def _level(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> LossEstimate | None:  # noqa: ARG001
+    return day_level(_snapshot, day_start, as_of)
+
+
+@st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
+def _band(
+    published: str,  # noqa: ARG001
+    warehouse_id: str,  # noqa: ARG001
+    day_start: datetime,
+    as_of: datetime,
+    *,
+    _snapshot: Snapshot,
+    _level: LossEstimate | None,
+) -> pl.DataFrame:
+    return expected_day(_snapshot, day_start, as_of, _level)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -239,7 +255,13 @@ def _markets(published: str, warehouse_id: str, files: tuple[str, ...]) -> pl.Da
 @st.cache_data(max_entries=64, ttl=10, refresh_mode="background", show_spinner=False)
 def _market(published: str, warehouse_id: str, market_id: str, day_start: datetime, *, _market_row: dict[str, Any]) -> MarketFigures:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
-        return market_figures(snapshot, _market_row, day_start)
+        level = partial(_level_of_day, published, warehouse_id)
+        return market_figures(snapshot, _market_row, day_start, level)
+
+
+def _level_of_day(published: str, warehouse_id: str, snapshot: Snapshot, day_start: datetime, as_of: datetime) -> LossEstimate | None:
+    """The same for all markets, and for the live page."""
+    return _level(published, warehouse_id, day_start, as_of, _snapshot=snapshot)
 
 
 @st.cache_data(max_entries=16, ttl="10m", show_spinner=False)

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     dashboard_host: str = Field("127.0.0.1", description="Address of the dashboard.")
     dashboard_port: int = Field(8501, ge=0, le=65535, description="Port of the dashboard.")
     analysts: str = Field("", description="Where people sign in to the dashboard: addresses of those who may enter something, with commas between.")
+    viewers: str = Field("", description="Addresses of those who may only look, likewise; @ and a domain for all of it, * for all who sign in.")
+    audit_log: Path | None = Field(None, description="File in which the dashboard keeps who saw or took away what, a line of JSON each. Default: none.")
     report_files: Path | None = Field(None, description="Folder of what the author of reports keeps: causes, measures, moments, rules for compensation.")
     api_hosts: str = Field("", description="Names by which programs reach the dashboard's API besides localhost and its address, a comma between them.")
     api_token: SecretStr | None = Field(

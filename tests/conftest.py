@@ -14,7 +14,7 @@ from streams.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
 
-FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_DATA"}
+FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_TEST_PUBLISHED", "ONNURI_TEST_PICTURES", "ONNURI_DATA"}
 
 
 @pytest.fixture(autouse=True)

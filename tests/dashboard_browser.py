@@ -1,21 +1,21 @@
 """Serving the dashboard as a process and opening it in the system's Chromium."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
-REPOSITORY = Path(__file__).parents[1]
+from benchmarks._processes import dashboard
+
+PATIENCE = 60
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
@@ -28,26 +28,10 @@ def missing_browser() -> str:
 
 
 @contextmanager
-def served(published: Path) -> Iterator[str]:
+def served(published: Path, environment: Mapping[str, str] | None = None, port: int = 0) -> Iterator[str]:
     """The dashboard over ``published``, as a process; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "ONNURI_PUBLISHED": str(published), "ONNURI_LANGUAGE": "ko"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dashboard", "--port", str(port)], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(address, process)
+    with dashboard(published, {"ONNURI_LANGUAGE": "ko", **(environment or {})}, port) as (address, _):
         yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
@@ -83,14 +67,41 @@ def severe(driver: webdriver.Chrome) -> list[str]:
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(probe in entry["message"] for probe in PROBES)]
 
 
-def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise RuntimeError(f"The dashboard ended with exit code {process.returncode} before it answered at {address}.")
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"The dashboard did not answer at {address} within 30 seconds.")
+def text_of(driver: webdriver.Chrome, figure: str) -> str:
+    """What a figure's card says."""
+    # In one step: a refresh may replace the element between finding and reading it.
+    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]")).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
+    """Wait until a figure's card holds a text."""
+    try:
+        WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure))
+    except TimeoutException:
+        raise AssertionError(f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}") from None
+
+
+def charts(driver: webdriver.Chrome) -> list[WebElement]:
+    """The charts that are drawn."""
+    return driver.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)")
+
+
+def fits(driver: webdriver.Chrome) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def click(driver: webdriver.Chrome, text: str) -> None:
+    """Click the link, button or option that has this text, once it is there."""
+    found = f"//*[self::a or self::button or @role='option' or @role='radio'][normalize-space(.)='{text}']"
+    WebDriverWait(driver, PATIENCE, ignored_exceptions=(StaleElementReferenceException, ElementClickInterceptedException)).until(
+        lambda d: [element.click() or True for element in d.find_elements(By.XPATH, found)[:1]], f"there was no {text!r} to click"
+    )
+
+
+def body(driver: webdriver.Chrome) -> str:
+    """All words of the page."""
+    # In one step: on the way to another page the element would be gone between finding and reading it.
+    return str(driver.execute_script("return document.body?.innerText ?? ''"))

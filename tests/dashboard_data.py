@@ -92,6 +92,13 @@ def publish_launch_day(
     return folder
 
 
+def replace_table(folder: Path, table: str, frame: pl.DataFrame) -> None:
+    """Publish ``frame``, with some or all of the table's columns, in place of what there was of a table."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"][table] = [_write(folder, f"{table}-replaced", frame, table)]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
 def _markets() -> pl.DataFrame:
     rows = [
         (

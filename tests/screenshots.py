@@ -119,6 +119,11 @@ def _picture(driver: webdriver.Chrome, address: str, name: str, language: str, f
     drawn = "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)"
     WebDriverWait(driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, shown))
     WebDriverWait(driver, PATIENCE).until(lambda d: len(d.find_elements(By.CSS_SELECTOR, drawn)) >= charts)
+    return photograph(driver, file, width)
+
+
+def photograph(driver: webdriver.Chrome, file: Path, width: int) -> Path:
+    """A picture of the whole page as it stands."""
     height = _settled_height(driver)
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import access
+from dashboard import access, audit
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from tests.dashboard_data import publish_launch_day
@@ -41,3 +41,35 @@ def test_nobody_sees_a_page_before_signing_in(tmp_path: Path, monkeypatch: pytes
     assert "로그인이 필요합니다" in words(app)
     assert "오늘 결제액" not in words(app)
     assert [button.label for button in app.button] == ["로그인"]
+
+
+@pytest.mark.parametrize(
+    ("address", "role"),
+    [("analyst@example.org", "analyst"), ("any@viewers.org", "viewer"), ("one@example.com", "viewer"), ("viewers.org@example.net", None), ("", None)],
+)
+def test_a_role_is_an_address_s_or_its_domain_s_and_nobody_has_one_by_default(address: str, role: str | None) -> None:
+    settings = DashboardSettings.read({"ONNURI_ANALYSTS": "Analyst@example.org", "ONNURI_VIEWERS": "@viewers.org, one@example.com"})
+    assert access.role_of(address, settings) == role
+    assert access.role_of(address, DashboardSettings.read({})) is None
+    assert access.role_of("any@where.net", DashboardSettings.read({"ONNURI_VIEWERS": "*"})) == "viewer"
+
+
+def test_the_audit_log_rolls_over_is_for_its_owner_alone_and_gives_the_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = DashboardSettings.read({"ONNURI_AUDIT_LOG": str(tmp_path / "logs" / "audit.jsonl"), "ONNURI_VIEWERS": "one@example.com,@example.org"})
+    monkeypatch.setattr(audit, "BYTES", 400)
+    audit._file.cache_clear()
+    for number in range(9):
+        audit.keep(settings, "asked", {"sql": "x" * 1_000, "number": number}, audit.mark("one@example.com"))
+    file = settings.audit_log
+    assert file is not None
+    newest = audit.newest(settings, 5)
+    assert [(line["who"], line["number"], len(line["sql"])) for line in newest] == [("one@example.com", "8", audit.LONGEST)]
+    assert len(list(file.parent.iterdir())) > 2
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "example" not in file.read_text(encoding="utf-8")
+
+
+def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+    settings = DashboardSettings.read({})
+    audit.keep(settings, "seen", {"page": "live"}, "")
+    assert audit.newest(settings, 5) == []

@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import exact_won, won
-from tests.dashboard_browser import browser, missing_browser, served, severe
+from tests.dashboard_browser import PATIENCE, body, browser, charts, click, fits, missing_browser, served, severe, text_of, wait_for
 from tests.dashboard_data import SEOUL, publish_launch_day
 from warehouse.reading import open_snapshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]
-
-PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +34,6 @@ def address(published: Path) -> Iterator[str]:
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     with browser(tmp_path_factory.mktemp("profile"), width=request.param) as driver:
         yield driver
-
-
-def text_of(driver: webdriver.Chrome, figure: str) -> str:
-    # In one step: a refresh may replace the element between finding and reading it.
-    return str(driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", f"[data-figure={figure}]")).replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
-
-
-def wait_for(driver: webdriver.Chrome, figure: str, text: str) -> None:
-    try:
-        WebDriverWait(driver, PATIENCE).until(lambda d: text in text_of(d, figure))
-    except TimeoutException:
-        pytest.fail(f"{figure} never showed {text}; it shows {text_of(driver, figure)!r}")
-
-
-def charts(driver: webdriver.Chrome) -> list[webdriver.remote.webelement.WebElement]:
-    return driver.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] :is(svg.marks, canvas.marks)")
-
-
-def fits(driver: webdriver.Chrome) -> bool:
-    return bool(driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def sales_by_sql(published: Path) -> int:
@@ -101,7 +76,7 @@ def test_moving_to_the_incidents_keeps_the_language(address: str, published: Pat
     with browser(tmp_path, width=1280) as driver:
         driver.get(f"{address}/?lang=en")
         wait_for(driver, "sales", "KRW")
-        driver.find_element(By.LINK_TEXT, "Incidents").click()
+        click(driver, "Incidents")
         wait_for(driver, "lost", "90% interval")
         assert "lang=en" in driver.current_url
         assert severe(driver) == []
@@ -135,18 +110,6 @@ def test_the_estimate_of_an_open_incident_follows_new_states(address: str, publi
         publish_launch_day(published, sequence=5, clock=datetime(2025, 3, 1, 16, 0, tzinfo=SEOUL))
         wait_for(driver, "lost", "3월 1일 15:50까지")
         assert severe(driver) == []
-
-
-def click(driver: webdriver.Chrome, text: str) -> None:
-    """Click the button or option that has this text, once it is there."""
-    found = f"//*[self::button or @role='option' or @role='radio'][normalize-space(.)='{text}']"
-    WebDriverWait(driver, PATIENCE, ignored_exceptions=(StaleElementReferenceException, ElementClickInterceptedException)).until(
-        lambda d: [element.click() or True for element in d.find_elements(By.XPATH, found)[:1]], f"there was no {text!r} to click"
-    )
-
-
-def body(driver: webdriver.Chrome) -> str:
-    return str(driver.find_element(By.TAG_NAME, "body").text)
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

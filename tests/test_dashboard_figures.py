@@ -10,12 +10,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from dashboard import charts
-from dashboard.figures.expected import expected_day, known_until
+from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import market_figures
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
 from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
@@ -41,7 +41,8 @@ def outage(snapshot: Snapshot) -> IncidentFigures:
 
 def band_of(snapshot: Snapshot) -> pl.DataFrame:
     start = day_start_of(snapshot.manifest)
-    return expected_day(snapshot, start, known_until(incidents_of_the_day(snapshot, start), start))
+    as_of = known_until(incidents_of_the_day(snapshot, start), start)
+    return expected_day(snapshot, start, as_of, day_level(snapshot, start, as_of))
 
 
 def answer(snapshot: Snapshot, sql: str) -> int:
@@ -224,3 +225,40 @@ def test_a_market_s_days_with_an_incident_are_those_that_reached_it(snapshot: Sn
     elsewhere = markets.filter(pl.col("region") != earlier.scope_name).row(0, named=True)
     assert hit(within) == (True, [EARLIER])
     assert hit(elsewhere) == (False, [])
+
+
+def test_a_market_s_band_adds_up_to_what_the_estimate_of_all_markets_gives_it(snapshot: Snapshot) -> None:
+    day = day_start_of(snapshot.manifest)
+    level = day_level(snapshot, day, known_until(incidents_of_the_day(snapshot, day), day))
+    market = snapshot.query("market_list").row(5, named=True)
+    band = market_figures(snapshot, market, day).band
+    assert level is not None
+    assert level.start == datetime(2025, 3, 1, 10, 0)
+    of_market = level.by_market.filter(market_id=market["market_id"])["expected"].item()
+    assert band.filter(pl.col("at") >= datetime(2025, 3, 1, 10, 0, tzinfo=SEOUL))["expected"].sum() == pytest.approx(of_market)
+
+
+@pytest.fixture(scope="module")
+def cycles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    """Four weeks up to 11 February of markets that sell ten thousand an hour, and three times as much on days that end in 2 and 7."""
+    folder = publish_launch_day(tmp_path_factory.mktemp("cycles"), history=False)
+    markets = pl.DataFrame({"market_id": [f"M{number}" for number in range(8)], "name": "시장", "region": "경기도", "district": "중구", "cycle": "2,7"})
+    first = datetime(2025, 1, 13, 15)
+    hours = pl.DataFrame({"minute_at": pl.datetime_range(first, datetime(2025, 2, 11, 14), "1h", eager=True)})
+    local = pl.col("minute_at").dt.offset_by("9h").dt
+    sold = hours.filter(local.hour().is_between(8, 19)).with_columns(approved_amount=10_000 * pl.when((local.day() % 5) == 2).then(3).otherwise(1))
+    minutes = markets.select("market_id").join(sold, how="cross").with_columns(channel=pl.lit("card"), approved=1)
+    for table, frame in (("market", markets), ("market_minute", minutes)):
+        replace_table(folder, table, frame)
+    with open_snapshot(folder) as opened:
+        yield opened
+
+
+def test_the_band_of_a_market_day_is_higher_before_anything_is_sold_on_it(cycles: Snapshot) -> None:
+    day = datetime(2025, 2, 12, tzinfo=SEOUL)
+    level = day_level(cycles, day, day)
+    assert expected_day(cycles, day, day, level)["expected"].sum() == pytest.approx(8 * 12 * 30_000, rel=0.1)
+    # A course that knows the nation alone takes the day for any Wednesday.
+    assert expected_day(cycles, day, day, None)["expected"].sum() < 8 * 12 * 20_000
+    market = cycles.query("market_list").row(0, named=True)
+    assert market_figures(cycles, market, day).band["expected"].sum() == pytest.approx(12 * 30_000, rel=0.1)

@@ -11,7 +11,7 @@ from dashboard.figures.course import course_of, rules_of
 from dashboard.figures.incidents import Incident
 from dashboard.figures.ladder import Scenario, ladder_of
 from dashboard.figures.markets import digits_of, next_market_day
-from dashboard.figures.methods import methods_of
+from dashboard.figures.methods import disagreements_of, methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
 from dashboard.texts import texts_in
@@ -106,7 +106,7 @@ def test_the_ladder_draws_no_bar_for_what_is_not_known_and_ranges_to_their_ends(
 
 def test_twice_the_demand_doubles_what_was_expected_and_not_what_was_paid() -> None:
     ladder = ladder_of(account(), Scenario(demand=2.0))
-    assert ladder.expected == 4_000
+    assert ladder.expected.value == 4_000
     assert ladder.gross.value == 4_000 - 800
     assert ladder.gross.high - ladder.gross.value == pytest.approx(2 * 400)
 
@@ -205,13 +205,49 @@ def test_market_days_follow_the_last_digits_of_the_day() -> None:
     assert next_market_day(None, NOON.date()) is None
 
 
-def test_a_launch_stands_beside_the_estimate_as_a_range_without_a_figure() -> None:
-    launch = LaunchScenario(
-        1_000, 800, pl.DataFrame(), -300, 3_200, 0.5, 4.0, None, Remark("launch", {"days": 14}), [Remark("launch_few_days", {"days": 4})], 0.9, 0.1
-    )
-    found = next(method for method in methods_of(account(launch=launch), None) if method.name == "launch")
-    assert (found.value, found.low, found.high) == (None, -300, 3_200)
-    assert found.remarks == launch.warnings
+LAUNCHED = LaunchScenario(
+    1_000, 800, pl.DataFrame(), 400, 3_200, 0.5, 4.0, None, Remark("launch", {"days": 14}), [Remark("launch_few_days", {"days": 4})], 0.9, 0.1
+)
+
+
+def test_a_launch_comes_first_as_a_range_without_a_figure() -> None:
+    first, second, *_ = methods_of(account(launch=LAUNCHED), None)
+    assert (first.name, first.value, first.low, first.high) == ("launch", None, 400, 3_200)
+    assert first.remarks == LAUNCHED.warnings
+    assert (second.name, second.value) == ("as_before", 1_200)
+
+
+def test_on_a_launch_every_step_follows_from_the_range_and_has_no_value() -> None:
+    known = account(back=0.25, survey=SURVEY, launch=LAUNCHED)
+    ladder = ladder_of(known, Scenario())
+    assert (ladder.expected.value, ladder.expected.low, ladder.expected.high) == (None, 400 + 800, 3_200 + 800)
+    assert (ladder.gross.value, ladder.gross.low, ladder.gross.high) == (None, 400, 3_200)
+    assert (ladder.net.value, ladder.net.low, ladder.net.high) == (None, 400 * 0.75, 3_200 * 0.75)
+    assert (ladder.merchants.value, ladder.merchants.low, ladder.merchants.high) == (None, 400 * 0.75 * 0.5, 3_200 * 0.75 * 0.9)
+    beside = {method.name: (method.value, method.low, method.high) for method in methods_of(known, None)}
+    assert beside["net"] == (None, ladder.net.low, ladder.net.high)
+    assert beside["merchants_loss"] == (None, ladder.merchants.low, ladder.merchants.high)
+
+
+def test_a_demand_that_is_assumed_of_a_launch_is_over_an_ordinary_day_s_and_gives_a_figure() -> None:
+    ladder = ladder_of(account(launch=LAUNCHED), Scenario(demand=2.0))
+    assert (ladder.gross.value, ladder.gross.low, ladder.gross.high) == LAUNCHED.at(2.0)
+    assert ladder.expected.value == 2_000
+
+
+def test_a_claim_about_a_launch_is_held_against_the_range() -> None:
+    known = account(claims=pl.DataFrame({"source": ["안", "위"], "amount": [3_000, 4_000]}), launch=LAUNCHED)
+    assert [(method.source, method.within) for method in methods_of(known, None) if method.about == "claim"] == [("안", True), ("위", False)]
+    assert [(remark.code, remark.values["source"]) for remark in disagreements_of(known)] == [("claim_above", "위")]
+
+
+@pytest.mark.parametrize("back", [None, 0.25])
+def test_the_ladder_of_a_launch_draws_ranges_to_their_ends(back: float | None) -> None:
+    texts, ladder = texts_in("ko"), ladder_of(account(back=back, launch=LAUNCHED), Scenario())
+    drawn = {row["step"]: (row["from"], row["to"]) for row in ladder_chart(ladder, texts).data["ladder"].iter_rows(named=True)}
+    assert drawn[texts("ladder.gross")] == (400, 3_200)
+    assert (texts("ladder.net") in drawn) == (back is not None)
+    assert drawn[texts("ladder.merchants")] == (0, ladder.merchants.high)
 
 
 @pytest.mark.parametrize(("scope", "known"), [("nation", True), ("market", True), ("issuer", False), ("service", False)])

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from datetime import datetime
 from html import unescape
 from pathlib import Path
@@ -146,7 +147,13 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
     people, loss, ladder = report.figures.people, report.figures.loss, report.figures.ladder()
     assert loss is not None
     assert ladder is not None
-    assert paid("gross", 0.5)[0] == round(loss.lost * 0.5)
+    # The service has just launched: a rate on a range is a range.
+    assert paid("gross", 0.5) == [None, "구간만 산출"]
+    assert replace(report.figures, account=replace(report.figures.account, launch=None)).shortfall.value == loss.lost
+    usual = replace(report, figures=replace(report.figures, account=replace(report.figures.account, launch=None)))
+    rules = AuthorFiles(rules=[Rule("rule", "merchants", "gross", 0.5, "source", None)])
+    table = next(table for table in compose(replace(usual, author=rules), "ko").tables if table.name == "compensation")
+    assert table.rows[0][4].value == round(loss.lost * 0.5)
     assert paid("given_up", 3_000)[0] == people.given_up * 3_000
     assert paid("given_up", 3_000, 5_000_000)[0] == 5_000_000
     # Nobody knows the buyers of the test's data, so nothing is known of what they made up later.
@@ -212,7 +219,9 @@ def test_an_unknown_incident_is_told_with_those_that_are_known(published):
 def test_what_was_issued_can_be_said_and_applied(written):
     found = Written(Report(**{**written["ko"].report.__dict__, "stage": "first"}), "ko", written["ko"].files)
     payload = parse("report_issued", json.dumps(issued(found, "첫 보고")))
-    assert (payload.lost, payload.inputs, payload.note) == (round(found.report.figures.loss.lost), found.report.provenance.inputs, "첫 보고")
+    launch = found.report.figures.launch
+    assert (payload.lost, payload.low, payload.high) == (None, round(launch.low), round(launch.high))
+    assert (payload.inputs, payload.note) == (found.report.provenance.inputs, "첫 보고")
 
 
 # What the author keeps

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -12,9 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.report.author import AuthorFiles
 from dashboard.report.writing import write_report
+from dashboard.saying import say
+from dashboard.settings import DashboardSettings
+from dashboard.texts import texts_in
 from streams import cli
 from tests.dashboard_data import LAUNCH, publish_launch_day
 from tests.events_data import NOON, chunk, ms
+from tests.line_process import WorkerProcess
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
 
@@ -123,6 +127,32 @@ def test_the_page_shows_the_report_offers_three_files_and_keeps_its_state_in_the
     assert (made.report.stage, made.language) == ("first", "ko")
     app.run()
     assert app.session_state["report"][1] is made
+
+
+def test_a_report_issued_on_the_page_goes_through_kafka_and_worker_into_the_page_s_revision_log(line, monkeypatch):
+    told = DashboardSettings(line.published_folder, "ko", line.kafka, line.topic_prefix)
+    onset = datetime.now(UTC) - timedelta(hours=3)
+    span = {"onset_at": onset.isoformat(), "ended_at": (onset + timedelta(hours=1)).isoformat()}
+    with WorkerProcess(line) as worker:
+        declared = say(told, "관제", "incident_declared", {"scope": "nation", "scope_name": "", **span})
+        worker.wait(lambda: worker.manifest().get("files", {}).get("incident"))
+        for name, value in {"PUBLISHED": line.published_folder, "KAFKA": line.kafka, "TOPIC_PREFIX": line.topic_prefix}.items():
+            monkeypatch.setenv(f"ONNURI_{name}", str(value))
+        app = AppTest.from_function(script, default_timeout=180)
+        app.query_params["lang"], app.query_params["stage"] = "ko", "first"
+        app.run()
+        app.text_input(key="issue_actor").set_value("보고 담당")
+        app.text_input(key="issue_note").set_value("첫 보고를 냄")
+        next(button for button in app.button if button.label == texts_in("ko")("report_page.confirm")).click()
+        app.run()
+        assert not app.exception
+        issued_as = app.session_state["report"][1]
+        worker.wait(lambda: worker.manifest()["files"].get("report_edition"))
+        app.button(key="make_again").click().run()
+    editions = app.session_state["report"][1].report.editions
+    assert editions.select("stage", "issued_by", "note", "document").rows() == [("first", "보고 담당", "첫 보고를 냄", issued_as.document)]
+    preview = unescape(app.session_state["report"][1].files["html"].decode())
+    assert "첫 보고를 냄" in preview and declared in preview
 
 
 def test_a_wrong_file_of_the_author_is_told_on_the_page_and_left_out(published, monkeypatch, tmp_path):

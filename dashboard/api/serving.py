@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import audit
 from dashboard.api.answers import JSON, NotAcceptableError, accepted, as_json, failure, page
 from dashboard.api.endpoints import ENDPOINTS, Endpoint
 from dashboard.api.hosts import known_host
@@ -50,6 +51,7 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
             form = accepted(request.headers.get("accept"))
             asked = read_parameters((*endpoint.parameters, *PAGING), request.query_params.multi_items())
             limit, offset = asked.pop("limit"), asked.pop("offset")
+            audit.keep(settings, "taken", {"api": endpoint.path, **request.query_params}, who="api")
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
         except (KeyError, IndexError):

@@ -5,11 +5,16 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from dashboard.figures.asking import ask
+from dashboard.formatting import SEOUL
+from warehouse.analysis import AnalysisError, LossEstimate
 from warehouse.analysis.baseline import expected_sales
-from warehouse.losses import HISTORY, exclusions
+from warehouse.losses import HISTORY, exclusions, loss_between
 from warehouse.reading import Snapshot
 
 BAND_STEP = timedelta(minutes=5)
+LEVEL_STEP = timedelta(minutes=30)
+"""Whole steps of every band: from where an estimate of the rest of a day begins."""
+
 AWARE = pl.Datetime("us", "Asia/Seoul")
 """The type of times in frames."""
 
@@ -29,9 +34,32 @@ def known_until(incidents: pl.DataFrame, day_start: datetime) -> datetime:
     return day_start + (first - day_start) // BAND_STEP * BAND_STEP
 
 
-def expected_day(snapshot: Snapshot, day_start: datetime, as_of: datetime) -> pl.DataFrame:
+def day_level(snapshot: Snapshot, day_start: datetime, as_of: datetime) -> LossEstimate | None:
+    """What the rest of the day from the half-hour of ``as_of`` would sell by the estimate that losses are made with, market by market.
+
+    It knows market days and promotions. None where it cannot be told.
+    """
+    try:
+        return loss_between(snapshot, day_start + (as_of - day_start) // LEVEL_STEP * LEVEL_STEP, day_start + timedelta(days=1))
+    except AnalysisError:
+        return None
+
+
+def expected_day(snapshot: Snapshot, day_start: datetime, as_of: datetime, level: LossEstimate | None) -> pl.DataFrame:
     """Expected sales of the whole day from what was known ``as_of``: at, expected, low, high (KRW a step of five minutes)."""
-    return expected_between(snapshot, day_start, day_start + timedelta(days=1), as_of=as_of, step=BAND_STEP)
+    band = expected_between(snapshot, day_start, day_start + timedelta(days=1), as_of=as_of, step=BAND_STEP)
+    return levelled(band, level.expected, rest_of_day(level)) if level else band
+
+
+def rest_of_day(level: LossEstimate) -> pl.Expr:
+    """The steps that ``day_level`` is about."""
+    return pl.col("at") >= level.start.replace(tzinfo=SEOUL)
+
+
+def levelled(course: pl.DataFrame, expected: float, within: pl.Expr) -> pl.DataFrame:
+    """``course`` brought to the level at which its steps ``within`` a span add up to ``expected``."""
+    summed = float(course.filter(within)["expected"].sum())
+    return course.with_columns(pl.col("expected", "low", "high") * (expected / summed)) if summed > 0 else course
 
 
 def expected_between(

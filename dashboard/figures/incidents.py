@@ -9,10 +9,10 @@ import polars as pl
 from dashboard.figures.asking import ask
 from dashboard.figures.concentration import Concentration, concentration_of
 from dashboard.figures.course import Rule, Step, course_of, rules_of
-from dashboard.figures.expected import AWARE, expected_between
-from dashboard.figures.ladder import Ladder, Scenario, ladder_of
+from dashboard.figures.expected import AWARE, expected_between, levelled
+from dashboard.figures.ladder import Ladder, Range, Scenario, ladder_of
 from dashboard.figures.live import every_step
-from dashboard.figures.methods import Method, methods_of
+from dashboard.figures.methods import Method, disagreements_of, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
@@ -120,6 +120,12 @@ class IncidentFigures:
         return ladder_of(self.account, scenario or Scenario()) if self.account else None
 
     @property
+    def shortfall(self) -> Range | None:
+        """The gross shortfall as it is said everywhere, on a launch as a range without a value; None where there is no estimate."""
+        ladder = self.ladder()
+        return ladder.gross if ladder else None
+
+    @property
     def methods(self) -> list[Method]:
         """Every figure for the loss side by side; empty where there is no estimate."""
         return methods_of(self.account, self.padded) if self.account else []
@@ -127,7 +133,7 @@ class IncidentFigures:
     @property
     def disagreements(self) -> list[Remark]:
         """Where methods and claims disagree beyond their intervals."""
-        return self.account.reconciliation.disagreements if self.account else []
+        return disagreements_of(self.account) if self.account else []
 
     @property
     def spans(self) -> pl.DataFrame:
@@ -246,9 +252,8 @@ def _steps(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, 
     expected = expected_between(snapshot, first, end, as_of=start, step=STEP, **scope)
     inside = pl.col("at").is_between(start, end, closed="left")
     joined = with_rates(observed, at_least=MIN_ATTEMPTS).join(expected, on="at", how="left", maintain_order="left").with_columns(inside=inside)
-    summed = float(joined.filter(inside)["expected"].sum())
-    if loss is not None and summed > 0:
-        joined = joined.with_columns(pl.col("expected", "low", "high") * (loss.expected / summed))
+    if loss is not None:
+        joined = levelled(joined, loss.expected, inside)
     lost = joined.with_columns(lost=pl.when(pl.col("inside")).then(pl.col("expected") - pl.col("sales")))
     return lost.with_columns(cumulative=pl.col("lost").cum_sum())
 

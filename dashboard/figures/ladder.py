@@ -20,16 +20,16 @@ class Range:
 class Ladder:
     """The steps in KRW: ``expected`` − ``observed`` = ``gross``; − ``made_up`` = ``net``; − ``substituted`` = ``merchants``.
 
-    ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
+    On a launch nobody knows the demand: unless a scenario says it, every step but ``observed`` is a range without a value. ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
     came back; None where it is not known, and then ``made_up`` is None, ``net`` and ``merchants`` are ranges up to the gross's high end without a value.
     ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
     """
 
-    expected: float
+    expected: Range
     observed: float
     gross: Range
     made_up: float | None
-    unseen: float
+    unseen: float | None
     back: float | None
     net: Range
     substitution: Share | None
@@ -55,10 +55,11 @@ class Ladder:
 class Scenario:
     """What the data do not tell: demand over what was expected, the share of the net that was paid by other means, the share of the unseen that came back.
 
-    None is what the account says: the survey's share, and of the unseen as many as of those who tried. The default changes nothing.
+    On a launch the demand is over that of an ordinary day. None is what the account says: the demand that was expected, on a launch all that are possible;
+    the survey's share; and of the unseen as many as of those who tried. The default changes nothing.
     """
 
-    demand: float = 1.0
+    demand: float | None = None
     substitution: float | None = None
     unseen_back: float | None = None
 
@@ -75,40 +76,59 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
 
     A demand of x times the expected one moves expected sales and both ends of their interval by x; what is more than failed purchases explain is unseen.
     """
-    loss = account.gross
-    gross = Range(*((figure + loss.observed) * scenario.demand - loss.observed for figure in (loss.lost, loss.low, loss.high)))
-    lost = max(gross.value or 0.0, 0.0)
-    seen = min(account.attempts.lost, lost)
-    made_up = _made_up(account, scenario, seen, lost - seen)
-    net = Range(*net_shortfall(lost, gross.low, gross.high, made_up)) if lost else gross
+    observed, gross = account.gross.observed, _gross(account, scenario)
+    if gross.value is None:
+        net, made_up, unseen = _net_of_range(account, scenario, gross), None, None
+    else:
+        lost = max(gross.value, 0.0)
+        share = _made_up(account, scenario, lost)
+        net = Range(*net_shortfall(lost, gross.low, gross.high, share)) if lost else gross
+        made_up, unseen = share.share * lost, lost - min(account.attempts.lost, lost)
     if account.net is None:
-        net = Range(None, min(gross.low, 0.0), net.high)
-    share = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
+        net, made_up = Range(None, min(gross.low, 0.0), net.high), None
+    substitution = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
     # A survey is about the net, as in ``reconcile``: where there is none it takes nothing off.
-    taken = share if account.net or scenario.substitution is not None else None
+    taken = substitution if account.net or scenario.substitution is not None else None
     return Ladder(
-        expected=loss.expected * scenario.demand,
-        observed=loss.observed,
+        expected=Range(None if gross.value is None else gross.value + observed, gross.low + observed, gross.high + observed),
+        observed=observed,
         gross=gross,
-        made_up=made_up.share * lost if account.net else None,
-        unseen=lost - seen,
+        made_up=made_up,
+        unseen=unseen,
         back=account.net.made_up.share if account.net else None,
         net=net,
-        substitution=share,
+        substitution=substitution,
         merchants=_merchants(net, taken),
     )
 
 
-def _made_up(account: LossAccount, scenario: Scenario, seen: float, unseen: float) -> Share:
+def _gross(account: LossAccount, scenario: Scenario) -> Range:
+    loss, launch = account.gross, account.launch
+    if launch is not None:
+        return Range(None, launch.low, launch.high) if scenario.demand is None else Range(*launch.at(scenario.demand))
+    demand = 1.0 if scenario.demand is None else scenario.demand
+    return Range(*((figure + loss.observed) * demand - loss.observed for figure in (loss.lost, loss.low, loss.high)))
+
+
+def _net_of_range(account: LossAccount, scenario: Scenario, gross: Range) -> Range:
+    """What is left of either end of a range: of the lower if most came back, of the upper if least did."""
+    low = gross.low * (1 - _made_up(account, scenario, gross.low).high) if gross.low > 0 else gross.low
+    return Range(None, low, gross.high * (1 - _made_up(account, scenario, gross.high).low) if gross.high > 0 else gross.high)
+
+
+def _made_up(account: LossAccount, scenario: Scenario, lost: float) -> Share:
     """As a share of the whole gross, of those who tried at least none where nobody knows. A share of the unseen that the scenario gives has no interval."""
     known = account.net.made_up if account.net else Share(0.0, 0.0, 0.0)
-    if scenario.unseen_back is None or seen + unseen <= 0:
+    if scenario.unseen_back is None or lost <= 0:
         return known
-    return Share(*((share * seen + scenario.unseen_back * unseen) / (seen + unseen) for share in (known.share, known.low, known.high)))
+    seen = min(account.attempts.lost, lost)
+    return Share(*((share * seen + scenario.unseen_back * (lost - seen)) / lost for share in (known.share, known.low, known.high)))
 
 
 def _merchants(net: Range, share: Share | None) -> Range:
-    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey or a net, from nothing to the whole net."""
-    if share is None or net.value is None:
-        return Range(None, min(net.low, 0.0), net.high * (1 - share.low) if share else net.high)
+    """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey, from nothing to the whole net."""
+    if share is None:
+        return Range(None, min(net.low, 0.0), net.high)
+    if net.value is None:
+        return Range(None, min(net.low, net.low * (1 - share.high)), net.high * (1 - share.low))
     return Range(*net_shortfall(net.value, net.low, net.high, share))

@@ -1,6 +1,6 @@
 """One market: a day against its expected day, its market days, what past incidents cost it, its merchants."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -8,11 +8,14 @@ from typing import Any
 import polars as pl
 
 from dashboard.figures.asking import ask
-from dashboard.figures.expected import expected_between, known_until
+from dashboard.figures.expected import day_level, expected_between, known_until, levelled, rest_of_day
 from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.figures.live import closed_until, day_start_of, every_step, incidents_of_the_day
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from warehouse.analysis import LossEstimate
 from warehouse.reading import Snapshot
+
+Level = Callable[[Snapshot, datetime, datetime], LossEstimate | None]
 
 COARSE = timedelta(minutes=30)
 """A market sells little: five minutes of it say nothing."""
@@ -98,8 +101,8 @@ def next_market_day(cycle: str | None, after: date) -> date | None:
     return next((day for day in (after + timedelta(days=ahead) for ahead in range(32)) if day.day % 10 in digits), None)
 
 
-def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: datetime) -> MarketFigures:
-    """One market, a row of ``market_list``, on the day that begins at ``day_start``."""
+def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: datetime, level: Level = day_level) -> MarketFigures:
+    """One market, a row of ``market_list``, on the day that begins at ``day_start``. ``level`` gives what all markets would sell, as ``day_level`` does."""
     today = day_start_of(snapshot.manifest)
     end = day_start + timedelta(days=1)
     closed = day_start + (closed_until(snapshot.manifest) - day_start) // COARSE * COARSE if day_start >= today else end
@@ -108,7 +111,12 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     counted = ask(snapshot, "sales_by_step", start=day_start, end=closed, minutes=COARSE // timedelta(minutes=1), **within)
     steps = with_rates(every_step(counted, day_start, closed, COARSE), at_least=MIN_ATTEMPTS)
     incidents = reaching(incidents_of_the_day(snapshot, day_start), market)
-    band = expected_between(snapshot, day_start, end, as_of=known_until(incidents, day_start), step=COARSE, **within)
+    as_of = known_until(incidents, day_start)
+    band = expected_between(snapshot, day_start, end, as_of=as_of, step=COARSE, **within)
+    estimate = level(snapshot, day_start, as_of)
+    if estimate is not None and name in estimate.by_market["market_id"]:
+        expected = float(estimate.by_market.row(by_predicate=pl.col("market_id") == name, named=True)["expected"])
+        band = levelled(band, expected, rest_of_day(estimate))
     so_far = band.filter(pl.col("at") < closed)
     digits = digits_of(market["cycle"])
     days = ask(snapshot, "days_of_market", market_id=name, start=end - timedelta(days=DAYS), end=end)

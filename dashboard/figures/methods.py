@@ -1,9 +1,10 @@
 """Several ways to the same loss, side by side: where they agree, and where claims from outside lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from dashboard.figures.ladder import Ladder, Scenario, ladder_of
 from warehouse.analysis import Figure, LossEstimate, Remark
 from warehouse.losses import LossAccount
 
@@ -37,16 +38,52 @@ class Method:
 
 
 def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
-    """The account's figures from above to below, with the window padded, then what others say."""
+    """The account's figures from above to below, with the window padded, then what others say.
+
+    On a launch the range over the demand that nobody knows comes first, and what is worked out from the gross is a range too.
+    """
     figures = account.reconciliation.figures
     merchants = next(figure for figure in figures if figure.method == "merchants_loss")
     found = [_method(figure, merchants) for figure in figures]
     if padded is not None:
         found.insert(1, Method("padded", "gross", padded.lost, padded.low, padded.high))
-    if account.launch is not None:
-        # Demand on a launch is not known, so there is no one figure.
-        found.insert(1, Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings)))
-    return found
+    if account.launch is None:
+        return found
+    ladder = ladder_of(account, Scenario())
+    launch = Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings))
+    return [launch, *(_on_launch(method, account, ladder) for method in found)]
+
+
+def disagreements_of(account: LossAccount) -> list[Remark]:
+    """Where methods and claims disagree beyond their intervals; on a launch, claims beyond the range."""
+    if account.launch is None:
+        return account.reconciliation.disagreements
+    merchants = ladder_of(account, Scenario()).merchants
+    claims = [(method.source, method.value) for method in methods_of(account, None) if method.about == "claim" and not method.within]
+    return [
+        Remark("claim_above", {"source": source, "amount": value, "high": merchants.high})
+        if value is not None and value > merchants.high
+        else Remark("claim_below", {"source": source, "amount": value, "low": merchants.low})
+        for source, value in claims
+    ]
+
+
+def _on_launch(method: Method, account: LossAccount, ladder: Ladder) -> Method:
+    merchants = ladder.merchants
+    match method.name:
+        case "counterfactual":
+            return replace(method, name="as_before")
+        case "net" if account.net is not None:
+            return replace(method, value=None, low=ladder.net.low, high=ladder.net.high)
+        case "merchants_loss":
+            return replace(method, value=merchants.value, low=merchants.low, high=merchants.high)
+        case "unseen":
+            seen = account.attempts
+            low, high = (max(ladder.gross.low - (seen.high or seen.lost), 0.0), max(ladder.gross.high - seen.low, 0.0))
+            return replace(method, value=None, low=low, high=high)
+        case "claim" if method.value is not None:
+            return replace(method, within=merchants.low <= method.value <= merchants.high)
+    return method
 
 
 def _method(figure: Figure, merchants: Figure) -> Method:

@@ -1,14 +1,15 @@
 """자료: the published tables with a dictionary, a box for SQL, files to take away, and how the figures are made."""
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from dashboard import cards
+from dashboard import access, audit, cards
 from dashboard.figures.tables import Table, first_statement
 from dashboard.files import TYPES, written
-from dashboard.formatting import count
+from dashboard.formatting import count, moment
 from dashboard.frame import banners, freshness_line, with_states
 from dashboard.link import choice, keep, linked, switch
 from dashboard.settings import DashboardSettings
@@ -18,6 +19,9 @@ from warehouse.questions import Answer, QuestionError, answered
 from warehouse.spreadsheets import neutralised
 
 PARTS = ("tables", "sql", "method")
+AUDITED = 200
+"""Lines of the audit log that are shown; the file has all."""
+
 ROWS = 10_000
 SHOWN = 1_000
 SECONDS = 10.0
@@ -28,9 +32,14 @@ _DOCUMENTS = Path(__file__).parents[2] / "docs"
 def page(settings: DashboardSettings, texts: Texts) -> None:
     """One of three parts, which the link says."""
     st.html(cards.heading(texts("data.title"), texts("data.note")))
-    part = switch(texts("data.part"), "part", PARTS, lambda name: texts(f"data.{name}"))
+    # Where people sign in, who looked at what is for analysts.
+    parts = (*PARTS, "audit") if settings.audit_log and access.configured() and access.may_say(settings) else PARTS
+    part = switch(texts("data.part"), "part", parts, lambda name: texts(f"data.{name}"))
     if part == "method":
         _method(texts)
+        return
+    if part == "audit":
+        _audit(settings, texts)
         return
     with with_states(texts, settings):
         freshness, tables = table_list(settings.published)
@@ -76,6 +85,7 @@ def _sql(settings: DashboardSettings, texts: Texts) -> None:
 def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool) -> None:
     known = st.session_state.get("answer")
     if anew or known is None or known[0] != text:
+        audit.keep(settings, "asked", {"sql": text})
         try:
             with st.spinner(texts("data.running")):
                 answer: Answer | str = answered(settings.published, text, rows=ROWS, seconds=SECONDS)
@@ -98,12 +108,27 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
         for form, kind in TYPES.items():
             st.download_button(
                 texts("data.download", form=form.upper()),
-                partial(written, answer.frame, form),
+                audit.taken(settings, {"form": form, "rows": len(answer.frame), "sql": text}, partial(written, answer.frame, form)),
                 f"onnuri.{form}",
                 kind,
                 key=f"download_{form}",
                 on_click="ignore",
             )
+
+
+def _audit(settings: DashboardSettings, texts: Texts) -> None:
+    with st.container(border=True, key="audit_card"):
+        st.html(cards.section(texts("data.audit"), texts("data.audit_note", number=count(AUDITED), file=settings.audit_log)))
+        rows = [
+            [
+                moment(datetime.fromisoformat(entry.pop("at")), texts.language),
+                entry.pop("who") or texts("app.unknown"),
+                texts(f"audit.{entry.pop('did')}"),
+                " · ".join(f"{name}={value}" for name, value in entry.items()),
+            ]
+            for entry in audit.newest(settings, AUDITED)
+        ]
+        st.html(cards.table([texts(key) for key in ("table.when", "table.who", "table.did", "table.what")], rows, numbers=set()))
 
 
 def _method(texts: Texts) -> None:

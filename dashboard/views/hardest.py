@@ -17,7 +17,7 @@ def hit(shown: IncidentFigures, texts: Texts) -> None:
     for column, frame, name in zip(st.columns(2), (shown.regions, shown.markets), ("regions", "markets"), strict=True):
         if not frame.is_empty():
             with column, st.container(border=True, key=f"hardest_{name}_card", height="stretch"):
-                _places(frame, name, texts)
+                _places(frame, name, f" {texts('incidents.holds_as_before')}" if shown.launch else "", texts)
     with st.container(border=True, key="concentration_card"):
         st.html(cards.section(texts("hardest.merchants"), texts("hardest.merchants_note")))
         found = shown.concentration
@@ -27,8 +27,8 @@ def hit(shown: IncidentFigures, texts: Texts) -> None:
         _merchants(shown.merchants, texts)
 
 
-def _places(frame: pl.DataFrame, name: str, texts: Texts) -> None:
-    st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note")))
+def _places(frame: pl.DataFrame, name: str, note: str, texts: Texts) -> None:
+    st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note") + note))
     sentence = texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language))
     chart(charts.hardest_chart(frame, texts), f"hardest_{name}", texts(f"incidents.{name}"), sentence)
     rows = [

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cards, charts
+from dashboard import cards, charts, remarks
 from dashboard.cards import Figure
 from dashboard.figures.course import Rule, Step
 from dashboard.figures.incidents import Incident, IncidentFigures
@@ -130,6 +130,11 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     return Figure(texts("incidents.lost"), ends, (factors, as_before, status), "danger", "lost")
 
 
+def as_before(shown: IncidentFigures, texts: Texts) -> str:
+    """What a note adds where a figure holds only if demand had gone on as in the hours before."""
+    return f" {texts('incidents.holds_as_before')}" if shown.launch else ""
+
+
 def _course(shown: IncidentFigures, texts: Texts) -> None:
     lasted = shown.incident.lasted(shown.incident.last_seen_at or shown.end)
     ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(lasted, texts.language))
@@ -160,18 +165,17 @@ def _charts(shown: IncidentFigures, texts: Texts) -> None:
         st.html(cards.state(texts("incidents.no_estimate"), [texts(f"incidents.{shown.why_no_loss}"), texts(f"incidents.{shown.why_no_loss}_next")]))
         return
     span = (shown.steps["at"][0], shown.end)
-    lost = {"lost": won(loss.lost, language), "expected": won(loss.expected, language), "observed": won(loss.observed, language)}
     with st.container(border=True, key="loss_card"):
         st.html(cards.section(texts("incidents.sales_chart"), texts("incidents.sales_chart_note")))
         chart(
             charts.sales_chart(shown.steps, shown.steps, shown.spans, *span, texts, loss=True),
             "loss_chart",
             texts("incidents.sales_chart"),
-            texts("incidents.sales_sentence", **lost),
+            remarks.sales_sentence(loss, shown.launch, texts),
         )
     left, right = st.columns(2)
     with left, st.container(border=True, key="cumulative_card", height="stretch"):
-        st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note")))
+        st.html(cards.section(texts("incidents.cumulative_chart"), texts("incidents.cumulative_note") + as_before(shown, texts)))
         sentence = texts(
             "incidents.cumulative_sentence", start=moment(shown.start, language), end=moment(shown.end, language), lost=won(shown.cumulative, language)
         )

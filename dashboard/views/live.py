@@ -200,7 +200,7 @@ def _markets(shown: Drawn, texts: Texts) -> None:
             alt=title,
             column_config={
                 "market": column.TextColumn(texts("table.market"), pinned=True, width=140),
-                "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=115),
+                "sales": column.NumberColumn(texts("table.sales_today"), format="%,d", width=135),
                 "rhythm": column.AreaChartColumn(texts("table.rhythm"), width=130),
                 "failure_percent": column.NumberColumn(texts("table.failure_rate"), format="%.1f%%", width=75),
                 "attempts": column.NumberColumn(texts("table.attempts"), format="%,d", width=80),

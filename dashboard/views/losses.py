@@ -15,25 +15,34 @@ from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_page
 from dashboard.texts import Texts
 
+DEMANDS = (0.5, 4.0)
+"""Ends of the slider of demand."""
+
 
 def steps(shown: IncidentFigures, texts: Texts) -> None:
     """From expected sales to merchants' loss as far as data tell, and every method's figure beside it."""
     ladder = shown.ladder()
     if ladder is None:
         return
-    left, right = st.columns(2)
-    with left, st.container(border=True, key="ladder_card", height="stretch"):
+    with st.container(border=True, key="ladder_card"):
         st.html(cards.section(texts("ladder.title"), texts("ladder.note")))
-        chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
-        st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts)]))
-    with right, st.container(border=True, key="methods_card", height="stretch"):
+        left, right = st.columns([3, 2])
+        with left:
+            chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
+        with right:
+            st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts)]))
+    with st.container(border=True, key="methods_card"):
         st.html(cards.section(texts("methods.title"), texts("methods.note")))
         names = [_name(method, texts) for method in shown.methods]
-        chart(bars.methods_chart(shown.methods, names, texts), "methods_chart", texts("methods.title"), _claims_sentence(shown.methods, texts))
-        rows = [
-            [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)] for name, method in zip(names, shown.methods, strict=True)
-        ]
-        st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
+        left, right = st.columns(2)
+        with left:
+            chart(bars.methods_chart(shown.methods, names, texts), "methods_chart", texts("methods.title"), _claims_sentence(shown.methods, texts))
+        with right:
+            rows = [
+                [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)]
+                for name, method in zip(names, shown.methods, strict=True)
+            ]
+            st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
         for disagreement in shown.disagreements:
             st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
         st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))
@@ -50,7 +59,7 @@ def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, in
             st.html(cards.section(texts("scenario.title"), texts("scenario.note")))
             columns = st.columns(3)
             with columns[0]:
-                demand = number(texts("scenario.demand"), "demand", (0.5, 4.0, 0.1), 1.0, form="%.1f×", help_text=texts("scenario.demand_help"))
+                demand = _demand(shown, texts)
             with columns[1]:
                 sigma = number(
                     texts("scenario.sigma"), "sigma", (0.0, 100.0, 1.0), float(known.substitution_percent), form="%d%%", help_text=texts("scenario.sigma_help")
@@ -62,6 +71,16 @@ def scenario(settings: DashboardSettings, texts: Texts, listed: IncidentList, in
             ladder = shown.ladder(Scenario.moved(demand, sigma, back, known))
             if ladder is not None:
                 _assumed(ladder, texts)
+
+
+def _demand(shown: IncidentFigures, texts: Texts) -> float:
+    """Over what was expected; on a launch over an ordinary day's, at first as in the hours before."""
+    least, most = DEMANDS
+    if shown.launch is None:
+        return number(texts("scenario.demand"), "demand", (least, most, 0.1), 1.0, form="%.1f×", help_text=texts("scenario.demand_help"))
+    usual = round(min(max(shown.launch.morning[0] if shown.launch.morning else 1.0, least), most), 1)
+    label, told = texts("scenario.launch_demand"), texts("scenario.launch_demand_help")
+    return number(label, "demand", (least, most, 0.1), usual, form="%.1f×", help_text=told)
 
 
 def method(shown: IncidentFigures, texts: Texts) -> None:
@@ -79,33 +98,46 @@ def method(shown: IncidentFigures, texts: Texts) -> None:
 
 def _assumed(ladder: Ladder, texts: Texts) -> None:
     figures = [
-        Figure(texts("ladder.gross"), won(ladder.gross.value, texts.language), (_between(ladder.gross, texts),), "plain", "scenario_gross"),
-        Figure(texts("ladder.net"), _known(ladder.net, texts), (_between(ladder.net, texts),), "plain", "scenario_net"),
-        Figure(texts("ladder.merchants"), _known(ladder.merchants, texts), (_between(ladder.merchants, texts),), "danger", "scenario_merchants"),
+        Figure(texts("ladder.gross"), *_known(ladder.gross, texts), "plain", "scenario_gross"),
+        Figure(texts("ladder.net"), *_known(ladder.net, texts), "plain", "scenario_net"),
+        Figure(texts("ladder.merchants"), *_known(ladder.merchants, texts), "danger", "scenario_merchants"),
     ]
     st.html(cards.figures(figures))
     chart(bars.ladder_chart(ladder, texts), "scenario_chart", texts("scenario.title"), texts("scenario.sentence"))
 
 
-def _known(found: Range, texts: Texts) -> str:
-    return texts("app.not_available") if found.value is None else won(found.value, texts.language)
+def _known(found: Range, texts: Texts) -> tuple[str, tuple[str]]:
+    """The value with its interval; where only that is known, the interval."""
+    if found.value is None:
+        return said(found, texts), (texts("ladder.range_only"),)
+    return won(found.value, texts.language), (texts("incidents.interval", low=_won(found.low, texts), high=_won(found.high, texts)),)
+
+
+def said(found: Range, texts: Texts) -> str:
+    """The value, or both ends where there is none."""
+    return f"{_won(found.low, texts)} ~ {_won(found.high, texts)}" if found.value is None else _won(found.value, texts)
+
+
+def _won(amount: float, texts: Texts) -> str:
+    return unbroken(won(amount, texts.language))
 
 
 def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
-    language = texts.language
-    amounts = {"expected": won(ladder.expected, language), "gross": won(ladder.gross.value, language), "net": won(ladder.net.value, language)}
-    if ladder.net.value is None:
-        return texts("ladder.sentence_no_net", **amounts, low=won(ladder.merchants.low, language), high=won(ladder.merchants.high, language))
-    if ladder.merchants.value is None:
+    amounts = {name: said(found, texts) for name, found in (("expected", ladder.expected), ("gross", ladder.gross), ("net", ladder.net))}
+    if ladder.back is None:
+        return texts("ladder.sentence_no_net", **amounts, low=_won(ladder.merchants.low, texts), high=_won(ladder.merchants.high, texts))
+    if ladder.substitution is None:
         return texts("ladder.sentence_unknown", **amounts)
-    return texts("ladder.sentence", **amounts, merchants=won(ladder.merchants.value, language))
+    return texts("ladder.sentence", **amounts, merchants=said(ladder.merchants, texts))
 
 
 def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if shown.incident.open:
         return texts("ladder.made_up_open")
-    if ladder.back is None or ladder.made_up is None:
+    if ladder.back is None:
         return texts("ladder.made_up_unknown")
+    if ladder.made_up is None or ladder.unseen is None:
+        return texts("ladder.made_up_range", share=percent(ladder.back))
     unseen = won(ladder.unseen, texts.language)
     return texts("ladder.made_up_measured", amount=won(ladder.made_up, texts.language), share=percent(ladder.back), unseen=unseen)
 
@@ -114,7 +146,7 @@ def _substitution(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
     if ladder.substitution is None or shown.survey is None:
         return texts("ladder.no_survey")
     share = ladder.substitution
-    key = "ladder.survey" if ladder.net.value is not None else "ladder.survey_waits"
+    key = "ladder.survey" if ladder.back is not None else "ladder.survey_waits"
     return texts(key, label=shown.survey["label"], share=percent(share.share, 0), low=percent(share.low, 0), high=percent(share.high, 0))
 
 
@@ -124,7 +156,7 @@ def _name(found: Method, texts: Texts) -> str:
 
 def _value(found: Method, texts: Texts) -> str:
     if found.value is None:
-        return texts("app.not_available")
+        return texts("app.not_available") if found.low is None else texts("methods.range_only")
     return texts("methods.at_least", amount=won(found.value, texts.language)) if found.about == "bound" else won(found.value, texts.language)
 
 
@@ -133,11 +165,7 @@ def _interval(found: Method, texts: Texts) -> str:
         return texts("methods.within" if found.within else "methods.outside")
     if found.low is None or found.high is None:
         return MISSING
-    return f"{unbroken(won(found.low, texts.language))} ~ {unbroken(won(found.high, texts.language))}"
-
-
-def _between(found: Range, texts: Texts) -> str:
-    return texts("incidents.interval", low=unbroken(won(found.low, texts.language)), high=unbroken(won(found.high, texts.language)))
+    return f"{_won(found.low, texts)} ~ {_won(found.high, texts)}"
 
 
 def _claims_sentence(methods: list[Method], texts: Texts) -> str:

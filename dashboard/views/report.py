@@ -1,10 +1,11 @@
 """손실 보고서: preview, download, issue. What is shown stays as it was made until the reader asks for another."""
 
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
-from dashboard import access, cards
+from dashboard import access, audit, cards
 from dashboard.figures.incidents import Incident
 from dashboard.formatting import SEOUL, moment
 from dashboard.frame import banners, freshness_line, with_states
@@ -35,7 +36,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
         incident, stage = _chosen(listed, texts)
         author = _author(settings, texts)
         written = _made(settings, texts, incident, stage, author)
-        _downloads(written, texts)
+        _downloads(settings, written, texts)
         if stage != "draft":
             _issuing(settings, texts, written)
         with st.container(border=True, key="report_card"):
@@ -82,12 +83,12 @@ def _made(settings: DashboardSettings, texts: Texts, incident: Incident, stage: 
     return written
 
 
-def _downloads(written: Written, texts: Texts) -> None:
+def _downloads(settings: DashboardSettings, written: Written, texts: Texts) -> None:
     with st.container(horizontal=True, key="report_downloads"):
         for form, content in written.files.items():
             st.download_button(
                 texts(f"report_page.{form}"),
-                content,
+                audit.taken(settings, {"report": written.name, "form": form}, partial(bytes, content)),
                 f"{written.name}.{form}",
                 MIMES[form],
                 key=f"report_{form}",

@@ -41,7 +41,7 @@ def revisions(report: Report, words: Wording) -> Section:
             plain(words(f"report_stage.{row['stage']}")),
             words.time(row["issued_at"]),
             plain(row["issued_by"]),
-            words.money(row["lost"]),
+            plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
             plain(words.interval(row["low"], row["high"])),
             plain(row["inputs"][:12]),
             plain(row["note"]),

@@ -4,18 +4,19 @@ from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.figures.ladder import Range, Scenario
 from dashboard.formatting import SEOUL, percent
-from dashboard.remarks import sentence
+from dashboard.remarks import sales_sentence, sentence
 from dashboard.report.document import Block, Cell, Notice, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
 
 FACTORS = (1.0, 1.5, 2.0, 3.0)
-"""Demand over that of an ordinary day, in the table of a launch."""
+"""Demand over that of an ordinary day, in the tables of a launch."""
+
+DEMANDS = (("demand_low", Scenario(demand=0.8)), ("demand_high", Scenario(demand=1.2)))
+"""Over what was expected, where that is known."""
 
 SCENARIOS = (
-    ("demand_low", Scenario(demand=0.8)),
-    ("demand_high", Scenario(demand=1.2)),
     ("unseen_half", Scenario(unseen_back=0.5)),
     ("substituted_third", Scenario(substitution=0.3)),
     ("substituted_most", Scenario(substitution=0.6)),
@@ -31,28 +32,26 @@ def waterfall(report: Report, words: Wording) -> Section:
         return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
     made_up = None if ladder.made_up is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
     steps = [
-        ("expected", Range(ladder.expected, ladder.observed + ladder.gross.low, ladder.observed + ladder.gross.high)),
+        ("expected", ladder.expected),
         ("observed", Range(ladder.observed, ladder.observed, ladder.observed)),
         ("gross", ladder.gross),
         ("made_up", made_up),
-        ("net", None if ladder.net.value is None else ladder.net),
+        ("net", None if ladder.back is None else ladder.net),
         ("substituted", None if ladder.substituted is None else Range(ladder.substituted, ladder.substituted, ladder.substituted)),
         ("merchants", ladder.merchants),
     ]
     rows = [[plain(words(f"report_waterfall.{name}")), *_ranged(found, words), plain(words(f"report_waterfall.{name}_how"))] for name, found in steps]
     span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
-    told = words(
-        "incidents.sales_sentence", lost=words.won(figures.loss.lost), expected=words.won(figures.loss.expected), observed=words.won(figures.loss.observed)
-    )
+    told = sales_sentence(figures.loss, figures.launch, words.texts)
     blocks: list[Block] = [
         picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), told),
         picture(
             bars.ladder_chart(ladder, words.texts),
             words("report_table.waterfall"),
             words(
-                "report_waterfall.chart_sentence" if made_up else "report_waterfall.chart_sentence_open",
-                gross=words.won(ladder.gross.value),
-                net=words.won(ladder.net.value),
+                "report_waterfall.chart_sentence_open" if ladder.back is None else "report_waterfall.chart_sentence",
+                gross=_said(ladder.gross, words),
+                net=_said(ladder.net, words),
                 merchants=_said(ladder.merchants, words),
             ),
         ),
@@ -72,7 +71,7 @@ def methods(report: Report, words: Wording) -> Section:
         [
             plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
             plain(words(f"report_methods.about_{method.about}")),
-            words.money(method.value),
+            plain(words("report_waterfall.interval_only")) if method.value is None and method.low is not None else words.money(method.value),
             plain(words.interval(method.low, method.high)),
             plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
         ]
@@ -88,7 +87,7 @@ def methods(report: Report, words: Wording) -> Section:
     if not len(figures.claims):
         blocks.append(words.paragraph("report_methods.no_claims"))
     blocks += [
-        words.table("sensitivity", ["assumption", "gross", "net", "merchants"], _sensitivities(figures, words), widths=[0.37, 0.18, 0.18, 0.27]),
+        words.table("sensitivity", ["assumption", "gross", "net", "merchants"], _sensitivities(figures, words), widths=[0.31, 0.23, 0.23, 0.23]),
         words.paragraph("report_methods.sensitivity_note"),
         *_launch(figures, words),
     ]
@@ -111,26 +110,30 @@ def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
 
 def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]:
     rows = []
-    for name, scenario in (("plain", Scenario()), *SCENARIOS):
+    on_launch = [("demand_launch", Scenario(demand=factor)) for factor in (*FACTORS, *(() if figures.launch is None else (figures.launch.factor_high,)))]
+    for name, scenario in (("plain", Scenario()), *(DEMANDS if figures.launch is None else on_launch), *SCENARIOS):
         ladder = figures.ladder(scenario)
         assert ladder is not None
-        value = ladder.merchants
-        merchants = words.money(value.value) if value.value is not None else plain(words.interval(value.low, value.high))
         rows.append(
             [
                 plain(
                     words(
                         f"report_methods.assume_{name}",
                         demand=percent(scenario.demand, 0),
+                        factor=f"{scenario.demand or 1:g}",
                         share=percent(scenario.substitution or scenario.unseen_back, 0),
                     )
                 ),
-                words.money(ladder.gross.value),
-                words.money(ladder.net.value),
-                merchants,
+                _cell(ladder.gross, words),
+                words.money(None) if ladder.back is None else _cell(ladder.net, words),
+                _cell(ladder.merchants, words),
             ]
         )
     return rows
+
+
+def _cell(found: Range, words: Wording) -> Cell:
+    return plain(words.interval(found.low, found.high)) if found.value is None else words.money(found.value)
 
 
 def _said(found: Range, words: Wording) -> str:

@@ -113,7 +113,7 @@ def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
 def _base(rule: Rule, report: Report) -> Range | None:
     """What the rate is applied to; None where it is not known."""
     people, ladder = report.figures.people, report.figures.ladder()
-    net = None if ladder is None or ladder.net.value is None else ladder.net
+    net = None if ladder is None or ladder.back is None else ladder.net
     money = {"gross": ladder.gross, "net": net, "merchants_loss": ladder.merchants} if ladder else {}
     counted = {
         "failed_amount": people.lost_amount,

@@ -18,6 +18,8 @@ def places(report: Report, words: Wording) -> Section:
     figures = report.figures
     blocks: list[Block] = []
     if figures.loss is not None:
+        if figures.launch is not None:
+            blocks.append(words.paragraph("incidents.holds_as_before"))
         spread = figures.concentration
         if spread:
             largest = {"hit": count(spread.hit), "half": count(spread.half), "share": percent(spread.half / spread.hit), "largest": percent(spread.largest)}

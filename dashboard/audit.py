@@ -1,0 +1,83 @@
+"""Who saw or took away what: a line of JSON each in the file that ``ONNURI_AUDIT_LOG`` names; nothing where it names none.
+
+People stand there as an HMAC of their address, cut to 64 bits, under the provider's cookie secret: the file alone tells nobody's name, and whoever may look
+finds those that the settings name. What a grid's own toolbar saves is made in the reader's browser and cannot be seen here.
+"""
+
+import hmac
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TypeVar
+
+import streamlit as st
+
+from dashboard import access
+from dashboard.settings import DashboardSettings
+
+Made = TypeVar("Made")
+BYTES, FILES = 5_000_000, 9
+LONGEST = 500
+"""Characters of one value: a statement of SQL may be long."""
+
+
+def seen(settings: DashboardSettings, page: str) -> None:
+    """Keep that a page is shown, once for each choice that its link has."""
+    shown = {"page": page, **{name: value for name, value in st.query_params.items() if name != "lang"}}
+    if st.session_state.get("audited") != shown:
+        st.session_state["audited"] = shown
+        keep(settings, "seen", shown)
+
+
+def taken(settings: DashboardSettings, what: Mapping[str, object], make: Callable[[], Made]) -> Callable[[], Made]:
+    """``make``, keeping that somebody took away what it makes. Called by a button for downloads, outside of the page's run: who it is, is asked here."""
+    who = _who()
+
+    def made() -> Made:
+        _write(settings, "taken", who, what)
+        return make()
+
+    return made
+
+
+def keep(settings: DashboardSettings, did: str, what: Mapping[str, object], who: str | None = None) -> None:
+    """Keep that who looks at the page, or ``who``, did something."""
+    _write(settings, did, _who() if who is None else who, what)
+
+
+def newest(settings: DashboardSettings, lines: int) -> list[dict[str, str]]:
+    """The newest lines, the newest first; the names of those whom the settings name in place of their marks."""
+    if settings.audit_log is None or not settings.audit_log.is_file():
+        return []
+    names = {mark(name): name for name in settings.analysts | settings.viewers if not name.startswith(("@", "*"))}
+    with settings.audit_log.open(encoding="utf-8") as file:
+        found = [json.loads(line) for line in file.readlines()[-lines:]]
+    return [{**entry, "who": names.get(entry["who"], entry["who"])} for entry in reversed(found)]
+
+
+def mark(address: str) -> str:
+    """What stands for an address; empty for nobody."""
+    secret = str(st.secrets["auth"].get("cookie_secret", "")) if access.configured() else ""
+    return hmac.digest(secret.encode(), address.encode(), "sha256")[:8].hex() if address else ""
+
+
+def _who() -> str:
+    return mark(access.name())
+
+
+def _write(settings: DashboardSettings, did: str, who: str, what: Mapping[str, object]) -> None:
+    if settings.audit_log is not None:
+        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "who": who, "did": did, **{name: str(value)[:LONGEST] for name, value in what.items()}}
+        _file(settings.audit_log).handle(logging.makeLogRecord({"msg": json.dumps(entry, ensure_ascii=False)}))
+        settings.audit_log.chmod(0o600)
+
+
+@lru_cache(maxsize=4)
+def _file(path: Path) -> RotatingFileHandler:
+    """Raises OSError where the file cannot be written: a page that shall be watched is not shown unwatched."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return RotatingFileHandler(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")
