@@ -1,0 +1,104 @@
+"""From regions to markets: shares of a region's demand by hour, market days, and how much more a small market strays. Gross and Sohl (1990), top-down."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+
+from warehouse.analysis.effects import market_day_factor, market_days
+from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows
+from warehouse.analysis.special_days import SpecialDays
+
+SHARE_HALF_LIFE = 28.0
+PRIOR_NOISES = 40.0
+"""A market's own hours count as much as its whole day once an hour holds so many times the noise of a sale."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of each market: its region, share [market, hour] of it, market days ``held`` [market, day ahead], what those multiply by hour; ``noise`` (variance over mean) and ``own``
+    (relative standard deviation beyond it) of a day."""
+
+    names: list[str]
+    region: Codes
+    share: Array
+    held: Mask
+    factor: Array
+    noise: float
+    own: float
+
+    def hours(self, regions: Array, levels: tuple[float, ...], today: int) -> Array:
+        """Quantiles [market, day, hour, level] from those of the regions."""
+        middle, spread = self._middle(regions, levels)
+        return _gamma(middle, np.sqrt(spread**2 + self.own**2 + self.noise / np.maximum(middle, 1e-9)), levels)
+
+    def days(self, regions: Array, of_days: Array, levels: tuple[float, ...], today: int) -> Array:
+        """Quantiles [market, day, level]."""
+        middle, _ = self._middle(regions, levels)
+        total = middle.sum(axis=2)
+        spread = _spread(of_days, levels)[self.region]
+        return _gamma(total, np.sqrt(spread**2 + self.own**2 + self.noise / np.maximum(total, 1e-9)), levels)
+
+    def _middle(self, regions: Array, levels: tuple[float, ...]) -> tuple[Array, Array]:
+        half = regions[..., int(np.argmin(np.abs(np.array(levels) - 0.5)))]
+        weight = self.share[:, None, :] * np.where(self.held[:, :, None], self.factor, 1.0)
+        whole = np.zeros((len(regions), *weight.shape[1:]))
+        np.add.at(whole, self.region, weight)
+        part = weight / np.maximum(whole[self.region], 1e-12)
+        return part * half[self.region], _spread(regions, levels)[self.region]
+
+
+def market_shares(rows: Rows, panel: Panel, region: Codes, cycles: pl.DataFrame | None, special: SpecialDays) -> Shares:
+    """Learn from the days of the panel; the days ahead are those that ``special`` has beyond them."""
+    names = rows.names["market_id"]
+    past, every = panel.values.shape[1], len(special.kinds)
+    days = list(range(panel.first_day, panel.first_day + every))
+    held = market_days(cycles, names, days) if cycles is not None else np.zeros((len(names), every), dtype=bool)
+    factor = market_day_factor(panel, special.kinds[:past], panel.seen, held[:, :past]) if held.any() else None
+    of = np.ones(24) if factor is None else factor
+    weight = 0.5 ** (np.arange(past)[::-1] / SHARE_HALF_LIFE)[:, None] * panel.seen
+    nation = np.zeros((int(region.max()) + 1, past, 24))
+    np.add.at(nation, region, panel.values)
+    ordinary = np.einsum("rds,ds->rs", nation, weight)[region]
+    lifted = np.einsum("mds,ds,md->ms", nation[region], weight, held[:, :past].astype(float)) * (of - 1)
+    base = ordinary + lifted
+    sold = np.einsum("mds,ds->ms", panel.values, weight)
+    share = sold.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-9)
+    noise, own = _strays(panel, weight, share, nation[region].sum(axis=2), held[:, :past], of)
+    prior = PRIOR_NOISES * noise
+    shrunk = (sold + prior * (share > 0)[:, None]) / (base + prior / np.maximum(share, 1e-12)[:, None])
+    return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), held[:, past:], of, noise, own)
+
+
+def _strays(panel: Panel, weight: Array, share: Array, of_region: Array, held: Mask, factor: Array) -> tuple[float, float]:
+    """Variance over mean of small markets' days, and the relative standard deviation that larger ones have beyond it."""
+    whole = panel.seen.all(axis=1)
+    sold = panel.values.sum(axis=2)[:, whole]
+    due = (share[:, None] * of_region * np.where(held, factor.mean(), 1.0))[:, whole]
+    squares = (sold - due) ** 2
+    size = due.mean(axis=1)
+    if sold.size == 0 or not (size > 0).any():
+        return 1.0, 0.2
+    small, large = size <= np.quantile(size[size > 0], 0.3), size >= np.quantile(size[size > 0], 0.7)
+    noise = float(squares[small].sum() / max(due[small].sum(), 1e-9))
+    own = float((squares[large].sum() - noise * due[large].sum()) / max((due[large] ** 2).sum(), 1e-9))
+    noise = max(noise - max(own, 0.0) * float((due[small] ** 2).sum() / max(due[small].sum(), 1e-9)), noise / 4)
+    return noise, float(np.sqrt(max(own, 0.01)))
+
+
+def _spread(quantiles: Array, levels: tuple[float, ...]) -> Array:
+    """The relative standard deviation that the quantiles of a region speak of."""
+    half, high = int(np.argmin(np.abs(np.array(levels) - 0.5))), len(levels) - 1
+    if high == half:
+        return np.full(quantiles.shape[:-1], 0.1)
+    z = NormalDist().inv_cdf(levels[high]) - NormalDist().inv_cdf(levels[half])
+    ratio = np.log(np.maximum(quantiles[..., high], 1e-9) / np.maximum(quantiles[..., half], 1e-9)) / z
+    return np.clip(ratio, 0.0, 1.5)
+
+
+def _gamma(mean: Array, variation: Array, levels: tuple[float, ...]) -> Array:
+    """Quantiles of a gamma distribution of this mean and relative standard deviation, by Wilson and Hilferty (1931)."""
+    square = variation**2
+    found = [mean * np.maximum(1 - square / 9 + NormalDist().inv_cdf(level) * variation / 3, 0.0) ** 3 for level in levels]
+    return np.stack(found, axis=-1)
