@@ -82,7 +82,8 @@ def taxi(file: Path) -> Series:
     with file.open(encoding="ascii") as lines:
         values = np.array([float(row[1]) for row in list(csv.reader(lines))[1:]]).reshape(-1, 24, 2).sum(axis=2)
     first = date(2014, 7, 1)
-    free = holidays.country_holidays("US", years=(2014, 2015), subdiv="NY")
+    # days on which most offices are shut; on Columbus and Veterans Day they are not
+    free = holidays.financial_holidays("NYSE", years=(2014, 2015))
     days = [first + timedelta(days=n) for n in range(-3, len(values) + 3)]
     kinds = ["sunday_or_holiday" if d.weekday() == 6 or d in free else "saturday" if d.weekday() == 5 else "workday" for d in days]
     return Series("Taxi rides", first, values, _near(first, len(values), free), pl.DataFrame({"date": days, "day_type": kinds}), None, 56, 108)

@@ -1,6 +1,6 @@
 """How far off forecasts are, beside others in the same run: pinball loss, WAPE and coverage on weeks that were held back.
 
-Each method forecasts 14 days by hour from midnight, anew every ``--every`` days, from the same history; rivals get its last 26 weeks, with hours that were not measured filled by the week before.
+Each method forecasts 14 days by hour from midnight, anew every ``--every`` days (never a week: each weekday is forecast from near and from far), from the same history; rivals get its last 26 weeks, with hours that were not measured filled by the week before.
 The first half of each series is what constants were chosen on (``--half first``); the second is reported. Data as in benchmarks/_series.py; rivals need the extra ``bench``.
 
     make bench-forecast DATA=folder
@@ -21,6 +21,9 @@ from benchmarks._series import Series, all_series
 from warehouse.analysis.forecast import LEVELS, forecast
 
 DAYS = 14
+SHORT, SHORT_EVERY = 100, 3
+"""Series of so few days are forecast anew every three days."""
+
 RIVAL_DAYS = 182
 HORIZONS = {"1": (1, 1), "2-7": (2, 7), "8-14": (8, 14)}
 Quantiles = np.ndarray
@@ -74,7 +77,7 @@ def pinball(values: np.ndarray, quantiles: Quantiles) -> np.ndarray:
 def measured(series: Series, method: Callable[[Series, int], Quantiles], every: int, half: str) -> Iterator[dict[str, object]]:
     """One row a forecast hour."""
     first, last = (series.since, series.reported) if half == "first" else (series.reported, len(series.values))
-    for origin in range(first, last - 1, every):
+    for origin in range(first, last - 1, every if len(series.values) > SHORT else SHORT_EVERY):
         quantiles = method(series, origin)
         days = min(DAYS, last - origin)
         values = series.values[origin : origin + days].ravel()
@@ -108,7 +111,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks forecast", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder that holds seoul_bike, freshretail and nab; without it only simulated years")
     parser.add_argument("--half", choices=("first", "second"), default="second")
-    parser.add_argument("--every", type=int, default=5, help="days from one forecast to the next")
+    parser.add_argument("--every", type=int, default=8, help="days from one forecast to the next")
     parser.add_argument("--seeds", type=int, default=2, help="simulated countries")
     parser.add_argument("--only", default="", help="only series whose name begins so")
     parser.add_argument("--rivals", default="seasonal naive,MSTL,AutoETS", help="which, comma between them; none for none")

@@ -24,6 +24,9 @@ FLOOR = 0.02
 FEWEST = 12.0
 """Errors that a quantile of four fifths needs; farther out, ten beyond it."""
 
+BELIEVED = 4.0
+"""Errors of forecasts that overlap are few, however many there are: the model's own spread counts as so many that do not."""
+
 _NORMAL = {0.05: -1.645, 0.2: -0.842, 0.5: 0.0, 0.8: 0.842, 0.95: 1.645, 0.99: 2.326}
 
 
@@ -65,20 +68,24 @@ def past_errors(model: Filtered, rhythm: Array, logs: Array, values: Array, seen
     for number in range(len(HORIZONS)):
         # a class of which nothing is known yet takes the one before
         inside = classes == min(number, classes.max()) if len(origins) else np.zeros(0, dtype=bool)
+        spans = len(origins) / HORIZONS[min(number, int(classes.max()))]
         for place in range(places):
             stray = strays[:, inside, place] if len(origins) else np.empty((0, 0))
             weight = weights[:, inside] if len(origins) else np.empty((0, 0))
-            of_days[number, place] = quantiles(off_days[:, inside, place] / stray if len(origins) else stray, weight, levels)
+            of_days[number, place] = quantiles(off_days[:, inside, place] / stray if len(origins) else stray, weight, levels, spans)
             for slot in range(slots):
                 near = [(slot + shift) % slots for shift in (-1, 0, 1)] if slots >= 12 else [slot]
                 each = [off_slots[:, inside, place, one] / np.sqrt(stray**2 + chance[place, one] ** 2) for one in near] if len(origins) else [stray]
                 of_each = [weight * w for w in (SLOT_WEIGHTS if len(near) == 3 else (1.0,))] if len(origins) else [weight]
-                of_slots[number, place, slot] = quantiles(np.concatenate(each), np.concatenate(of_each), levels)
+                of_slots[number, place, slot] = quantiles(np.concatenate(each), np.concatenate(of_each), levels, spans)
     return Errors(levels, of_days, of_slots, chance, len(origins))
 
 
-def quantiles(values: Array, weights: Array, levels: tuple[float, ...]) -> Array:
-    """Weighted quantiles; where too few errors lie beyond one, those of a normal distribution scaled to the ones that are known."""
+def quantiles(values: Array, weights: Array, levels: tuple[float, ...], spans: float = 1e9) -> Array:
+    """Weighted quantiles; where too few errors lie beyond one, those of a normal distribution scaled to the ones that are known.
+
+    ``spans``: of how many forecasts that do not overlap the errors are; they lean on a standard normal distribution, which counts as ``BELIEVED`` of them.
+    """
     known = ~np.isnan(values)
     value, weight = values[known], weights[known]
     size = float(weight.sum() ** 2 / (weight**2).sum()) if len(value) else 0.0
@@ -96,6 +103,7 @@ def quantiles(values: Array, weights: Array, levels: tuple[float, ...]) -> Array
         trust = min(beyond / 10, 1.0)
         side = 1 if level >= 0.5 else -1
         found[index] = trust * found[index] + (1 - trust) * (middle + prior[index] * spread[side])
+    found = (spans * found + BELIEVED * prior) / (spans + BELIEVED)
     return np.maximum.accumulate(found)
 
 
