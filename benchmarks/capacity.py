@@ -50,7 +50,15 @@ def knee(seed: int) -> dict[str, float | int | bool]:
     days = [last - timedelta(days=back) for back in range(24, -1, -1)]
     found = capacity_of(pl.concat(minutes(scenario, markets, day) for day in days))
     low, high = found.low or np.nan, found.high or np.nan
-    return {"seed": seed, "true": limit, "knee": found.knee or np.nan, "low": low, "high": high, "onsets": found.evidence, "covered": bool(low <= limit <= high)}
+    return {
+        "seed": seed,
+        "true": limit,
+        "knee": found.knee or np.nan,
+        "low": low,
+        "high": high,
+        "onsets": found.evidence,
+        "covered": bool(low <= limit <= high),
+    }
 
 
 def rush(seed: int) -> dict[str, float | int | str]:
@@ -95,7 +103,9 @@ def main(arguments: list[str]) -> int:
         rows = [_told(knee(seed)) for seed in seeds]
         covered = sum(bool(row["covered"]) for row in rows)
         width = float(np.nanmedian([(row["high"] - row["low"]) / row["knee"] for row in rows]))
-        print(f"knee: {covered} of {len(rows)} intervals of 90 % cover the capacity; their median width is {width:.0%} of the knee; {time.perf_counter() - begun:.0f} s")
+        print(
+            f"knee: {covered} of {len(rows)} intervals of 90 % cover the capacity; their median width is {width:.0%} of the knee; {time.perf_counter() - begun:.0f} s"
+        )
         good &= covered >= 0.85 * len(rows)
     if asked.only in (None, "rush"):
         leads = [_told(rush(seed))["lead"] for seed in seeds]

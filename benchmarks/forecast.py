@@ -85,7 +85,15 @@ def measured(series: Series, method: Callable[[Series, int], Quantiles], every: 
         for hour in np.flatnonzero(~np.isnan(values)):
             day = origin + hour // 24
             of = quantiles[hour]
-            yield {"day": day, "horizon": hour // 24 + 1, "near": bool(series.near[day]), "value": values[hour], "loss": loss[hour], "off": abs(values[hour] - of[0]), **{f"in{level * 100:g}": bool(values[hour] <= of[n]) for n, level in enumerate(LEVELS)}}
+            yield {
+                "day": day,
+                "horizon": hour // 24 + 1,
+                "near": bool(series.near[day]),
+                "value": values[hour],
+                "loss": loss[hour],
+                "off": abs(values[hour] - of[0]),
+                **{f"in{level * 100:g}": bool(values[hour] <= of[n]) for n, level in enumerate(LEVELS)},
+            }
 
 
 def summed(rows: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +101,9 @@ def summed(rows: pl.DataFrame) -> pl.DataFrame:
     classes = [pl.when(pl.col("horizon").is_between(*bounds)).then(pl.lit(name)) for name, bounds in HORIZONS.items()]
     rows = rows.with_columns(horizon=pl.coalesce(classes), days=pl.when("near").then(pl.lit("holidays and around")).otherwise(pl.lit("other days")))
     parts = [rows, rows.with_columns(horizon=pl.lit("all"))]
-    by_day = pl.concat(parts).group_by("series", "days", "horizon", "method", "day").agg(pl.col("value", "loss", "off").sum(), pl.col("^in.*$").mean(), pl.len())
+    by_day = (
+        pl.concat(parts).group_by("series", "days", "horizon", "method", "day").agg(pl.col("value", "loss", "off").sum(), pl.col("^in.*$").mean(), pl.len())
+    )
     inside = [(pl.col(f"in{level * 100:g}").mean() * 100).round(1).alias(f"cov{level * 100:g}") for level in LEVELS if level > 0.5]
     spread = [(pl.col(f"in{level * 100:g}").std() / pl.len().sqrt() * 100).round(1).alias(f"±{level * 100:g}") for level in LEVELS if level > 0.5]
     found = by_day.group_by("series", "days", "horizon", "method", maintain_order=True).agg(
@@ -134,6 +144,14 @@ def main(arguments: list[str]) -> int:
             print(f"{series.name}: {name}, {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
             every.append(rows.with_columns(series=pl.lit(series.name), method=pl.lit(name)))
     found = summed(pl.concat(every))
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, tbl_hide_dataframe_shape=True, tbl_formatting="MARKDOWN", tbl_hide_column_data_types=True, fmt_str_lengths=40):
+    with pl.Config(
+        tbl_rows=-1,
+        tbl_cols=-1,
+        tbl_width_chars=160,
+        tbl_hide_dataframe_shape=True,
+        tbl_formatting="MARKDOWN",
+        tbl_hide_column_data_types=True,
+        fmt_str_lengths=40,
+    ):
         print(found)
     return 0

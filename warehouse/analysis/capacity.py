@@ -190,8 +190,8 @@ def _median(thresholds: list[_Threshold], carried: list[float], level: float) ->
     grid = np.linspace(min(below.min(), above.min()) - 0.3, above.max() + 0.3, 600)
     total = np.full((len(SPREADS), len(grid)), 0.0)
     for index, spread in enumerate(SPREADS):
-        inside = _normal((above[:, None] - grid) / spread) - _normal((below[:, None] - grid) / spread)
-        outlived = 1 - _normal((borne[:, None] - grid) / spread)
+        inside = normal_distribution((above[:, None] - grid) / spread) - normal_distribution((below[:, None] - grid) / spread)
+        outlived = 1 - normal_distribution((borne[:, None] - grid) / spread)
         total[index] = np.log(np.maximum(inside, 1e-12)).sum(axis=0) + np.log(np.maximum(outlived, 1e-12)).sum(axis=0)
     weight = np.exp(total - total.max()).sum(axis=0)
     step = grid[1] - grid[0]
@@ -202,7 +202,7 @@ def _median(thresholds: list[_Threshold], carried: list[float], level: float) ->
     return float(np.exp(middle)), float(np.exp(low)), float(np.exp(high))
 
 
-def _normal(z: Array) -> Array:
+def normal_distribution(z: Array) -> Array:
     """The normal distribution function, by Abramowitz and Stegun (1964), 26.2.17."""
     t = 1 / (1 + 0.2316419 * np.abs(z))
     tail = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))

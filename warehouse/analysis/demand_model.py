@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.panel import Array, Mask
 from warehouse.analysis.special_days import SpecialDays
 
 LASTS = 0.7
@@ -100,7 +100,7 @@ def fitted(logs: Array, share: Array, special: SpecialDays) -> Filtered:
     return filtered(logs, share, special, best.noise)
 
 
-def rhythms(values: Array, seen: Array, special: SpecialDays) -> Array:
+def rhythms(values: Array, seen: Mask, special: SpecialDays) -> Array:
     """Shares of a day by slot [day, weekday 0-7, place, slot] as known after each day; ``values`` [place, day, slot], ``seen`` [day, slot].
 
     A place's weekday leans on its kind of day, a kind on all days; recent days weigh more. A holiday has its kind's rhythm.
@@ -131,12 +131,12 @@ def rhythms(values: Array, seen: Array, special: SpecialDays) -> Array:
     return found
 
 
-def totals(values: Array, seen: Array, special: SpecialDays) -> tuple[Array, Array]:
+def totals(values: Array, seen: Mask, special: SpecialDays) -> tuple[Array, Array]:
     """Logarithms of the days' totals [place, day], those of days of which hours are missing repaired by the rhythm of like days; and the share seen [day].
 
     A day of which less than half is seen says nothing.
     """
-    whole = seen.all(axis=1)
+    whole: Mask = np.asarray(seen.all(axis=1))
     rhythm = rhythms(values * whole[:, None], np.broadcast_to(whole[:, None], seen.shape), special)[-1]
     of_day = rhythm[special.weekdays[: len(seen)]].transpose(1, 0, 2)
     part = (of_day * seen).sum(axis=2)
@@ -149,8 +149,3 @@ def totals(values: Array, seen: Array, special: SpecialDays) -> tuple[Array, Arr
 def _mean(sums: Array, counts: Array, prior: Array, weight: float) -> Array:
     found: Array = (sums + weight * prior) / (counts + weight)
     return found
-
-
-def kinds_known(special: SpecialDays, days: int) -> Codes:
-    """How many days of each kind were seen."""
-    return np.bincount(special.kinds[:days], minlength=3)

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.calendar import types_of
+from warehouse.analysis.capacity import normal_distribution
 from warehouse.analysis.errors import AnalysisError, HistoryError, need_columns
-from warehouse.analysis.panel import Array
-from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of
+from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of, moment_of
 
 NEAREST, FARTHEST = 10, 60
 """Minutes ahead."""
@@ -94,7 +95,7 @@ def notices(load: pl.DataFrame, known: Course, capacity: float, *, until: dateti
     day = int(minute.min()) // DAY
     if int(minute.max()) // DAY != day:
         raise AnalysisError("load: expected minutes of one day, got several. Ask day by day.")
-    values = np.bincount(minute - day * DAY, load["attempts"].to_numpy().astype(float), DAY)
+    values = np.bincount(minute - day * DAY, load["attempts"].to_numpy().astype(float), DAY).astype(np.float64)
     last = min(int(minute.max()) - day * DAY + 1, minute_of(until, "until") - day * DAY if until else DAY)
     found: list[Notice] = []
     quiet_until = 0
@@ -102,11 +103,13 @@ def notices(load: pl.DataFrame, known: Course, capacity: float, *, until: dateti
         if now < quiet_until or values[now - LATELY : now].sum() < LATELY:
             continue
         mean, spread = known.ahead(values, now)
-        chance = 1 - _normal((np.log(capacity) - mean) / spread)
+        chance = 1 - normal_distribution((np.log(capacity) - mean) / spread)
         most = int(np.argmax(chance))
         if chance[most] >= SURE:
             at = day * DAY + now
-            found.append(Notice(_moment(at), _moment(at + int(np.argmax(chance >= SURE)) * SLOT + NEAREST), float(np.exp(mean.max())), capacity, float(chance[most])))
+            found.append(
+                Notice(moment_of(at), moment_of(at + int(np.argmax(chance >= SURE)) * SLOT + NEAREST), float(np.exp(mean.max())), capacity, float(chance[most]))
+            )
             quiet_until = now + KEPT
     return found
 
@@ -120,7 +123,12 @@ def _strays(days: Array, shape: Array) -> Array:
         return found * np.sqrt(1 + np.arange(ahead))
     for far in range(1, ahead + 1):
         errors = [
-            np.log(np.maximum(days[:, slot], 1e-9) / np.maximum(days[:, slot - far - back + 1 : slot - far + 1].mean(axis=1) * shape[slot] / shape[slot - far - back + 1 : slot - far + 1].mean(), 1e-9))
+            np.log(
+                np.maximum(days[:, slot], 1e-9)
+                / np.maximum(
+                    days[:, slot - far - back + 1 : slot - far + 1].mean(axis=1) * shape[slot] / shape[slot - far - back + 1 : slot - far + 1].mean(), 1e-9
+                )
+            )
             for slot in busy
             if slot - far - back + 1 >= 0
         ]
@@ -129,19 +137,7 @@ def _strays(days: Array, shape: Array) -> Array:
     return found
 
 
-def _at(shape: Array, minutes: np.ndarray) -> Array:
+def _at(shape: Array, minutes: Codes) -> Array:
     """The shape at minutes of the day, straight between the middles of its slots."""
     found: Array = np.interp(minutes, np.arange(len(shape)) * SLOT + SLOT / 2, shape)
     return found
-
-
-def _normal(z: Array) -> Array:
-    from warehouse.analysis.capacity import _normal as normal  # noqa: PLC0415
-
-    return normal(z)
-
-
-def _moment(minute: int) -> datetime:
-    from warehouse.analysis.times import moment_of  # noqa: PLC0415
-
-    return moment_of(minute)

@@ -1,15 +1,16 @@
 """Demand ahead by hour and day, with quantiles: what holidays, market days, promotions and growth make of it. docs/forecast.md has the method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.demand_model import Filtered, fitted, rhythms, totals
+from warehouse.analysis.demand_model import Filtered, filtered, fitted, rhythms, totals
 from warehouse.analysis.errors import AnalysisError, HistoryError
 from warehouse.analysis.forecast_errors import FLOOR, HORIZONS, Errors, past_errors
-from warehouse.analysis.forecast_markets import Shares, market_shares
+from warehouse.analysis.forecast_markets import market_shares
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.promoted import Promoted, promoted
 from warehouse.analysis.remarks import Remark
@@ -46,7 +47,6 @@ def forecast(
     promotions: pl.DataFrame | None = None,
     exclusions: pl.DataFrame | None = None,
     cycles: pl.DataFrame | None = None,
-    levels: tuple[float, ...] = LEVELS,
 ) -> Forecast:
     """Forecast ``days`` whole days from the one of ``as_of`` on, learnt from the whole days before it.
 
@@ -57,14 +57,13 @@ def forecast(
     Raises:
         FrameError: a column is missing or holds what it may not.
         HistoryError: fewer than eight days are known.
-        AnalysisError: the horizon, ``by`` or a level cannot be used.
+        AnalysisError: the horizon, or ``by`` cannot be used.
     """
     if by not in ("nation", "region", "market"):
         raise AnalysisError(f"by: expected nation, region or market, got {by!r}.")
     if not 1 <= days <= MOST_DAYS:
         raise AnalysisError(f"days: expected 1 to {MOST_DAYS}, got {days}.")
-    if not levels or any(not 0 < level < 1 for level in levels) or list(levels) != sorted(levels):
-        raise AnalysisError(f"levels: expected shares between 0 and 1 in rising order, got {levels}.")
+    levels = LEVELS
     groups = {"nation": (), "region": ("region",), "market": ("region", "market_id")}[by]
     today = minute_of(as_of, "as_of") // DAY
     rows = rows_of(history, "history", groups).until(today * DAY)
@@ -78,7 +77,7 @@ def forecast(
     gaps = [(low, high, None) for low, high, market in spans_of(exclusions, "exclusions") if market is None]
     panel = panel_of(rows, regular_cuts(60), *_places(rows), (first, today), today * DAY, gaps)
     nation = _Model.of(panel.values.sum(axis=0, keepdims=True), panel.seen, special, said, levels)
-    warnings = _warnings(nation, special, today - first, days, panel, said)
+    warnings = _warnings(special, today - first, days, panel, said)
     if by == "nation":
         hours, of_days = nation.ahead(days)
         return Forecast(_frame(hours, [()], (), today, levels), _days_frame(of_days, [()], (), today, special, levels), by, warnings)
@@ -86,13 +85,13 @@ def forecast(
     regions = _Model.of(np.stack([panel.values[region_of == code].sum(axis=0) for code in range(len(names))]), panel.seen, special, said, levels, nation)
     hours, of_days = regions.ahead(days)
     if by == "region":
-        labels = [(name,) for name in names]
+        labels: list[tuple[str, ...]] = [(name,) for name in names]
         return Forecast(_frame(hours, labels, groups, today, levels), _days_frame(of_days, labels, groups, today, special, levels), by, warnings)
     shares = market_shares(rows, panel, region_of, cycles, special)
-    labels = list(zip((names[code] for code in region_of), shares.names, strict=True))
+    markets = list(zip((names[code] for code in region_of), shares.names, strict=True))
     return Forecast(
-        _frame(shares.hours(hours, levels, today), labels, groups, today, levels),
-        _days_frame(shares.days(hours, of_days, levels, today), labels, groups, today, special, levels),
+        _frame(shares.hours(hours, levels), markets, groups, today, levels),
+        _days_frame(shares.days(hours, of_days, levels), markets, groups, today, special, levels),
         by,
         warnings,
     )
@@ -117,12 +116,7 @@ class _Model:
         if not seen.any():
             raise HistoryError("history: expected days outside exclusions and promotions of unknown factor, got none.")
         logs, share = totals(values, seen, special)
-        if wider is None:
-            found = fitted(logs, share, special)
-        else:
-            from warehouse.analysis.demand_model import filtered  # noqa: PLC0415
-
-            found = filtered(logs, share, special, wider.fitted.noise)
+        found = fitted(logs, share, special) if wider is None else filtered(logs, share, special, wider.fitted.noise)
         rhythm = rhythms(values, seen, special)
         return cls(found, rhythm, past_errors(found, rhythm, logs, values, seen, special, levels), special, said, values, seen)
 
@@ -131,7 +125,7 @@ class _Model:
         past = len(self.seen)
         ahead = np.arange(past, past + days)
         mean, spread = self.fitted.ahead(past - 1, self.special.design[ahead])
-        factors, unsure = self.said.ahead(self, past, days)
+        factors, unsure = self.said.ahead(self.fitted, self.special, self.values, days)
         spread = np.sqrt(spread**2 + unsure.max(axis=1) ** 2)
         classes = np.minimum(np.searchsorted(HORIZONS, np.arange(1, days + 1)), len(HORIZONS) - 1)
         rhythm = self.rhythm[-1][self.special.weekdays[ahead]].transpose(1, 0, 2)
@@ -160,14 +154,16 @@ def _regions(rows: Rows, panel: Panel) -> tuple[Codes, list[str]]:
     return np.searchsorted(used, region), [names[code] for code in used]
 
 
-def _frame(hours: Array, labels: list[tuple[str, ...]], groups: tuple[str, ...], today: int, levels: tuple[float, ...]) -> pl.DataFrame:
+def _frame(hours: Array, labels: Sequence[tuple[str, ...]], groups: tuple[str, ...], today: int, levels: tuple[float, ...]) -> pl.DataFrame:
     places, days, slots, _ = hours.shape
     start = moment_of(today * DAY)
     at = pl.datetime_range(start, start + timedelta(hours=days * slots), "1h", closed="left", eager=True)
     return _labelled(hours.reshape(-1, len(levels)), labels, groups, pl.concat([at] * places).alias("at"), days * slots, levels)
 
 
-def _days_frame(of_days: Array, labels: list[tuple[str, ...]], groups: tuple[str, ...], today: int, special: SpecialDays, levels: tuple[float, ...]) -> pl.DataFrame:
+def _days_frame(
+    of_days: Array, labels: Sequence[tuple[str, ...]], groups: tuple[str, ...], today: int, special: SpecialDays, levels: tuple[float, ...]
+) -> pl.DataFrame:
     places, days, _ = of_days.shape
     dates = pl.Series("date", [date_of(today + n) for n in range(days)] * places, dtype=pl.Date)
     found = _labelled(of_days.reshape(-1, len(levels)), labels, groups, dates, days, levels)
@@ -175,8 +171,12 @@ def _days_frame(of_days: Array, labels: list[tuple[str, ...]], groups: tuple[str
     return found.insert_column(len(groups) + 1, names)
 
 
-def _labelled(figures: Array, labels: list[tuple[str, ...]], groups: tuple[str, ...], times: pl.Series, each: int, levels: tuple[float, ...]) -> pl.DataFrame:
-    columns = [pl.Series(group, [label[n] for label in labels], dtype=pl.String).gather(np.repeat(np.arange(len(labels)), each)) for n, group in enumerate(groups)]
+def _labelled(
+    figures: Array, labels: Sequence[tuple[str, ...]], groups: tuple[str, ...], times: pl.Series, each: int, levels: tuple[float, ...]
+) -> pl.DataFrame:
+    columns = [
+        pl.Series(group, [label[n] for label in labels], dtype=pl.String).gather(np.repeat(np.arange(len(labels)), each)) for n, group in enumerate(groups)
+    ]
     return pl.DataFrame([*columns, times, *(pl.Series(quantile_name(level), figures[:, n]) for n, level in enumerate(levels))])
 
 
@@ -185,7 +185,7 @@ def quantile_name(level: float) -> str:
     return f"q{level * 100:g}"
 
 
-def _warnings(model: _Model, special: SpecialDays, history: int, days: int, panel: Panel, said: Promoted) -> list[Remark]:
+def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, said: Promoted) -> list[Remark]:
     found = []
     known, ahead = special.feast[:history] & panel.seen.any(axis=1), special.feast[history:]
     if ahead.any() and not known.any():

@@ -1,6 +1,7 @@
 """How far off forecasts of the past were, and the quantiles that follow: the model's own idea of its spread is scaled by what happened."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -27,8 +28,6 @@ FEWEST = 12.0
 BELIEVED = 4.0
 """Errors of forecasts that overlap are few, however many there are: the model's own spread counts as so many that do not."""
 
-_NORMAL = {0.05: -1.645, 0.2: -0.842, 0.5: 0.0, 0.8: 0.842, 0.95: 1.645, 0.99: 2.326}
-
 
 @dataclass(frozen=True)
 class Errors:
@@ -46,7 +45,7 @@ def past_errors(model: Filtered, rhythm: Array, logs: Array, values: Array, seen
     places, days, slots = values.shape
     floor = FLOOR * values.mean(axis=(1, 2))[:, None]
     origins = list(range(max(LEARN_DAYS - 1, days - 1 - ORIGINS), days - 1))
-    whole = seen.all(axis=1)
+    whole: Mask = np.asarray(seen.all(axis=1))
     far = min(FARTHEST, max(days - 1 - LEARN_DAYS, 1))
     shape = (len(origins), far, places)
     strays, off_days, off_slots = np.full(shape, np.nan), np.full(shape, np.nan), np.full((*shape, slots), np.nan)
@@ -67,16 +66,16 @@ def past_errors(model: Filtered, rhythm: Array, logs: Array, values: Array, seen
     of_slots = np.empty((len(HORIZONS), places, slots, len(levels)))
     for number in range(len(HORIZONS)):
         # a class of which nothing is known yet takes the one before
-        inside = classes == min(number, classes.max()) if len(origins) else np.zeros(0, dtype=bool)
+        inside = classes == min(number, classes.max()) if origins else np.zeros(0, dtype=bool)
         spans = len(origins) / HORIZONS[min(number, int(classes.max()))]
         for place in range(places):
-            stray = strays[:, inside, place] if len(origins) else np.empty((0, 0))
-            weight = weights[:, inside] if len(origins) else np.empty((0, 0))
-            of_days[number, place] = quantiles(off_days[:, inside, place] / stray if len(origins) else stray, weight, levels, spans)
+            stray = strays[:, inside, place] if origins else np.empty((0, 0))
+            weight = weights[:, inside] if origins else np.empty((0, 0))
+            of_days[number, place] = quantiles(off_days[:, inside, place] / stray if origins else stray, weight, levels, spans)
             for slot in range(slots):
                 near = [(slot + shift) % slots for shift in (-1, 0, 1)] if slots >= 12 else [slot]
-                each = [off_slots[:, inside, place, one] / np.sqrt(stray**2 + chance[place, one] ** 2) for one in near] if len(origins) else [stray]
-                of_each = [weight * w for w in (SLOT_WEIGHTS if len(near) == 3 else (1.0,))] if len(origins) else [weight]
+                each = [off_slots[:, inside, place, one] / np.sqrt(stray**2 + chance[place, one] ** 2) for one in near] if origins else [stray]
+                of_each = [weight * w for w in (SLOT_WEIGHTS if len(near) == 3 else (1.0,))] if origins else [weight]
                 of_slots[number, place, slot] = quantiles(np.concatenate(each), np.concatenate(of_each), levels, spans)
     return Errors(levels, of_days, of_slots, chance, len(origins))
 
@@ -89,7 +88,7 @@ def quantiles(values: Array, weights: Array, levels: tuple[float, ...], spans: f
     known = ~np.isnan(values)
     value, weight = values[known], weights[known]
     size = float(weight.sum() ** 2 / (weight**2).sum()) if len(value) else 0.0
-    prior = np.array([_NORMAL.get(level, _normal(level)) for level in levels])
+    prior = np.array([NormalDist().inv_cdf(level) for level in levels])
     if size < FEWEST:
         scale = max(1.0, float(np.sqrt((value**2).mean()))) if len(value) else 1.0
         return prior * scale
@@ -119,9 +118,3 @@ def _beyond(off: Array, strays: Array, places: int, slots: int) -> Array:
                 extra = ((high - low) / 2.563) ** 2 - float(np.median(strays[:, :, place][known])) ** 2
                 chance[place, slot] = np.sqrt(max(extra, 0.02**2))
     return chance
-
-
-def _normal(level: float) -> float:
-    from statistics import NormalDist  # noqa: PLC0415 - rarely another level
-
-    return NormalDist().inv_cdf(level)

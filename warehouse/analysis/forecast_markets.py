@@ -17,8 +17,10 @@ PRIOR_NOISES = 40.0
 
 @dataclass(frozen=True)
 class Shares:
-    """Of each market: its region, share [market, hour] of it, market days ``held`` [market, day ahead], what those multiply by hour; ``noise`` (variance over mean) and ``own``
-    (relative standard deviation beyond it) of a day."""
+    """Of each market its region, its share [market, hour] of it, and its market days ``held`` [market, day ahead].
+
+    ``factor`` [hour] is what market days multiply, ``noise`` the variance over the mean of small markets' days, ``own`` the relative standard deviation that larger ones have beyond it.
+    """
 
     names: list[str]
     region: Codes
@@ -28,12 +30,12 @@ class Shares:
     noise: float
     own: float
 
-    def hours(self, regions: Array, levels: tuple[float, ...], today: int) -> Array:
+    def hours(self, regions: Array, levels: tuple[float, ...]) -> Array:
         """Quantiles [market, day, hour, level] from those of the regions."""
         middle, spread = self._middle(regions, levels)
         return _gamma(middle, np.sqrt(spread**2 + self.own**2 + self.noise / np.maximum(middle, 1e-9)), levels)
 
-    def days(self, regions: Array, of_days: Array, levels: tuple[float, ...], today: int) -> Array:
+    def days(self, regions: Array, of_days: Array, levels: tuple[float, ...]) -> Array:
         """Quantiles [market, day, level]."""
         middle, _ = self._middle(regions, levels)
         total = middle.sum(axis=2)
@@ -65,13 +67,13 @@ def market_shares(rows: Rows, panel: Panel, region: Codes, cycles: pl.DataFrame 
     base = ordinary + lifted
     sold = np.einsum("mds,ds->ms", panel.values, weight)
     share = sold.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-9)
-    noise, own = _strays(panel, weight, share, nation[region].sum(axis=2), held[:, :past], of)
+    noise, own = _strays(panel, share, nation[region].sum(axis=2), held[:, :past], of)
     prior = PRIOR_NOISES * noise
     shrunk = (sold + prior * (share > 0)[:, None]) / (base + prior / np.maximum(share, 1e-12)[:, None])
     return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), held[:, past:], of, noise, own)
 
 
-def _strays(panel: Panel, weight: Array, share: Array, of_region: Array, held: Mask, factor: Array) -> tuple[float, float]:
+def _strays(panel: Panel, share: Array, of_region: Array, held: Mask, factor: Array) -> tuple[float, float]:
     """Variance over mean of small markets' days, and the relative standard deviation that larger ones have beyond it."""
     whole = panel.seen.all(axis=1)
     sold = panel.values.sum(axis=2)[:, whole]

@@ -1,18 +1,16 @@
 """What promotions and launches multiply, hour by hour, with how sure that is."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from warehouse.analysis.demand_model import Filtered
 from warehouse.analysis.effects import promotions_of
 from warehouse.analysis.errors import FrameError
 from warehouse.analysis.panel import Array, Mask
+from warehouse.analysis.special_days import SpecialDays
 from warehouse.analysis.times import DAY, spans_of
-
-if TYPE_CHECKING:
-    from warehouse.analysis.forecast import _Model
 
 UNSEEN = (2.5, 0.55)
 """A promotion of which nothing is known: its factor, and the standard deviation of its logarithm. From 1 to 6 within 90 %; an assumption."""
@@ -26,26 +24,27 @@ class Promoted:
     unsure: Array
     unknown: Mask
 
-    def ahead(self, model: "_Model", past: int, days: int) -> tuple[Array, Array]:
-        """Factors [day, hour] of the days ahead and their uncertainty; unknown ones as those that went before."""
+    def ahead(self, fitted: Filtered, special: SpecialDays, values: Array, days: int) -> tuple[Array, Array]:
+        """Factors [day, hour] of the days ahead and their uncertainty; unknown ones as those that went before in ``values`` [place, day, hour]."""
+        past = values.shape[1]
         factors, unsure = self.factors[past : past + days].copy(), self.unsure[past : past + days].copy()
         unknown = self.unknown[past : past + days]
         if unknown.any():
-            factor, spread = self._learnt(model, past)
+            factor, spread = self._learnt(fitted, special, values)
             factors[unknown] *= factor
             unsure[unknown] = np.hypot(unsure[unknown], spread)
         return factors, unsure
 
-    def _learnt(self, model: "_Model", past: int) -> tuple[float, float]:
-        inside = np.flatnonzero(self.unknown[:past].all(axis=1) & (model.values.sum(axis=(0, 2)) > 0))
+    def _learnt(self, fitted: Filtered, special: SpecialDays, values: Array) -> tuple[float, float]:
+        inside = np.flatnonzero(self.unknown[: values.shape[1]].all(axis=1) & (values.sum(axis=(0, 2)) > 0))
         if not len(inside):
             return UNSEEN
         ratios = []
         for day in inside:
             origin = max(int(day) - 1, 0)
-            mean, _ = model.fitted.ahead(origin, model.special.design[day : day + 1])
-            ratios.append(float(np.log(model.values[:, day].sum() / np.exp(mean).sum())))
-        return float(np.exp(np.median(ratios))), float(max(np.std(ratios), 0.2))
+            mean, _ = fitted.ahead(origin, special.design[day : day + 1])
+            ratios.append(float(np.log(values[:, day].sum() / np.exp(mean).sum())))
+        return float(np.exp(np.median(ratios))), max(float(np.std(ratios)), 0.2)
 
 
 def promoted(promotions: pl.DataFrame | None, first: int, last: int) -> Promoted:
