@@ -67,7 +67,7 @@ def demand_ahead(snapshot: Snapshot, *, days: int = 60, by: str = "nation", what
     rows = _aware(snapshot.query("demand_by_hour", start=now - HISTORY, end=now, by=by))
     known = exclusions(snapshot)
     return forecast(
-        rows.rename({what: "sales"}) if what != "sales" else rows,
+        rows.select("at", "region", "market_id", sales=pl.col(what)),
         as_of=now,
         days=days,
         by=by,
@@ -124,7 +124,7 @@ def warning_now(snapshot: Snapshot, service: str = "payment", test: pl.DataFrame
     if not proven.proven:
         return proven, []
     load = _aware(snapshot.query("load_by_minute", start=now - WARNED_BY, end=now)).filter(pl.col("service") == service)
-    midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL)
+    midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL).astimezone(UTC)
     before = _ordinary(load.filter(pl.col("minute_at") < midnight), exclusions(snapshot))
     return proven, notices(load.filter(pl.col("minute_at") >= midnight), course(before, midnight), proven.proven)
 
@@ -147,14 +147,16 @@ def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: 
 
 
 def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
-    """Who ran the platform when, as far as it is known, aware; the newest word on a start holds."""
+    """Who ran the platform when, within what was counted, aware; the newest word on a start holds."""
     now = as_of(snapshot)
+    counted = snapshot.query("first_minute").item()
+    first = counted.replace(tzinfo=UTC) if counted else now
     rows = snapshot.query("operator_periods").unique("starts_at", keep="last", maintain_order=True).sort("starts_at")
-    return [
-        (row["name"], row["starts_at"].replace(tzinfo=UTC), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
+    spans = [
+        (row["name"], max(row["starts_at"].replace(tzinfo=UTC), first), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
         for row in rows.iter_rows(named=True)
-        if row["starts_at"].replace(tzinfo=UTC) < now
     ]
+    return [(name, start, end) for name, start, end in spans if start < end]
 
 
 def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> pl.DataFrame:
@@ -219,7 +221,7 @@ def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime
             found = forecast(rows, as_of=low, days=days, promotions=promotions(snapshot, low), exclusions=known if len(known) else None)
         except AnalysisError:
             return None
-        hours = found.hours.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul"))
+        hours = found.hours.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC"))
         wanted = float(hours.filter(pl.col("at") >= low, pl.col("at") < high)["q50"].sum())
         sold = float(_aware(snapshot.query("demand_by_hour", start=low, end=high, by="nation"))["sales"].sum())
         total += max(wanted - sold, 0.0)

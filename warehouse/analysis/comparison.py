@@ -9,7 +9,7 @@ import polars as pl
 from warehouse.analysis.availability import availability
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.errors import AnalysisError, need_columns
-from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of
 
 RESAMPLED = 1_000
@@ -87,7 +87,8 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
         raise AnalysisError(f"Spans: expected two that do not overlap, got {first.name} to {first.end} and {second.name} from {second.start}.")
     rng = np.random.default_rng(seed)
     cells, covered = _alike(first, second, calendar)
-    drawn = [_measures(span, cells[n], rng) for n, span in enumerate((first, second))]
+    usual = _usual([_laid_out(span) for span in (first, second)])
+    drawn = [_measures(span, cells[n], usual, rng) for n, span in enumerate((first, second))]
     rows = []
     for name, unit in MEASURES.items():
         (one, draws_one), (two, draws_two) = drawn[0][name], drawn[1][name]
@@ -118,10 +119,10 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
 Drawn = tuple[Measure, Array]
 
 
-def _measures(span: Span, cells: tuple[Array, Array, Array], rng: np.random.Generator) -> dict[str, Drawn]:
+def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:
     """Each measure with its draws."""
     known = availability(span.incidents, span.maintenance, span.start, span.end)
-    days = _days(span)
+    days = _days(_laid_out(span), usual)
     nothing: Drawn = (Measure(None, why="no_data"), np.empty(0))
     picks = (
         rng.multinomial(len(days.attempts), np.full(len(days.attempts), 1 / max(len(days.attempts), 1)), RESAMPLED)
@@ -163,7 +164,7 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], rng: np.random.Gene
 class _Days:
     """Of each day of a span with attempts, by its number since 1970: counts; ``demand`` as its kind of hour usually wants, and of it what fell into incidents."""
 
-    number: Array
+    number: Codes
     attempts: Array
     failed: Array
     open: Array
@@ -172,42 +173,61 @@ class _Days:
     demand_away: Array
 
 
-def _days(span: Span) -> _Days:
+@dataclass(frozen=True)
+class _Minutes:
+    """A span's minutes by the local clock from the midnight of day ``low`` on [day, minute]: counts, and whether it was up, or in an incident outside of maintenance."""
+
+    low: int
+    attempts: Array
+    failed: Array
+    up: Mask
+    gone: Mask
+
+
+def _laid_out(span: Span) -> _Minutes:
     first, last = _local(span.start), _local(span.end)
     minute = _utc_minutes(span.minutes)
     inside = (minute >= first) & (minute < last)
     low, high = first // DAY, -(-last // DAY)
     size = (high - low) * DAY
     attempts, failed = (
-        np.bincount(minute[inside] - low * DAY, span.minutes[name].to_numpy()[inside].astype(float), size).reshape(-1, DAY) for name in ("attempts", "failed")
+        np.bincount(minute[inside] - low * DAY, span.minutes[name].to_numpy()[inside].astype(float), size).reshape(-1, DAY).astype(np.float64)
+        for name in ("attempts", "failed")
     )
-    away, planned = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    away, planned, of_span = np.zeros((3, size), dtype=bool)
+
+    def mark(where: Mask, start: datetime, end: datetime | None) -> None:
+        where[_clip(_local_utc(start) - low * DAY, size) : _clip(_local_utc(end) - low * DAY if end else size, size)] = True
+
     for row in span.incidents.filter(pl.col("scope") == "nation").iter_rows(named=True):
-        away[_clip(_local_utc(row["onset_at"]) - low * DAY, size) : _clip(_local_utc(row["ended_at"]) - low * DAY if row["ended_at"] else size, size)] = True
+        mark(away, row["onset_at"], row["ended_at"])
     for row in span.maintenance.iter_rows(named=True):
         if row["announced_at"] < row["starts_at"]:
-            planned[_clip(_local_utc(row["starts_at"]) - low * DAY, size) : _clip(_local_utc(row["ends_at"]) - low * DAY if row["ends_at"] else size, size)] = (
-                True
-            )
-    of_span = np.zeros(size, dtype=bool)
+            mark(planned, row["starts_at"], row["ends_at"])
     of_span[first - low * DAY : last - low * DAY] = True
-    up, gone_by = (of_span & ~away & ~planned).reshape(-1, DAY), (away & ~planned & of_span).reshape(-1, DAY)
-    hours = attempts.reshape(-1, 24, 60)
-    free = up.reshape(-1, 24, 60)
-    # what an hour of the day wants, from the minutes without an incident
-    usual = np.divide((hours * free).sum(axis=(0, 2)), free.sum(axis=(0, 2)), out=np.zeros(24), where=free.sum(axis=(0, 2)) > 0)
-    open_hours = (up | gone_by).reshape(-1, 24, 60).sum(axis=2)
-    demand, gone = (open_hours * usual).sum(axis=1), (gone_by.reshape(-1, 24, 60).sum(axis=2) * usual).sum(axis=1)
-    known = attempts.sum(axis=1) > 0
-    return _Days(
-        np.arange(low, high)[known],
-        attempts.sum(axis=1)[known],
-        failed.sum(axis=1)[known],
-        (up | gone_by).sum(axis=1)[known].astype(float),
-        up.sum(axis=1)[known].astype(float),
-        demand[known],
-        gone[known],
-    )
+    return _Minutes(low, attempts, failed, (of_span & ~away & ~planned).reshape(-1, DAY), (of_span & away & ~planned).reshape(-1, DAY))
+
+
+def _usual(spans: list[_Minutes]) -> Array:
+    """What a minute of each hour of the day wants, from the minutes of both spans that were up; where none was, from all."""
+    sums, counts, every, minutes = np.zeros(24), np.zeros(24), np.zeros(24), np.zeros(24)
+    for span in spans:
+        sums += (span.attempts * span.up).reshape(-1, 24, 60).sum(axis=(0, 2))
+        counts += span.up.reshape(-1, 24, 60).sum(axis=(0, 2))
+        every += span.attempts.reshape(-1, 24, 60).sum(axis=(0, 2))
+        minutes += (span.up | span.gone).reshape(-1, 24, 60).sum(axis=(0, 2))
+    otherwise = np.divide(every, minutes, out=np.zeros(24), where=minutes > 0)
+    found: Array = np.divide(sums, counts, out=otherwise, where=counts > 0)
+    return found
+
+
+def _days(minutes: _Minutes, usual: Array) -> _Days:
+    known = minutes.attempts.sum(axis=1) > 0
+    opened = minutes.up | minutes.gone
+    demand, away = (mask.reshape(-1, 24, 60).sum(axis=2) @ usual for mask in (opened, minutes.gone))
+    number = minutes.low + np.flatnonzero(known)
+    counts = (minutes.attempts.sum(axis=1), minutes.failed.sum(axis=1), opened.sum(axis=1).astype(float), minutes.up.sum(axis=1).astype(float), demand, away)
+    return _Days(number, *(count[known] for count in counts))
 
 
 def _alike(first: Span, second: Span, calendar: pl.DataFrame | None) -> tuple[list[tuple[Array, Array, Array]], tuple[float, float]]:
