@@ -100,7 +100,7 @@ def _seconds(value: float, texts: Texts) -> str:
 
 
 _WRITTEN: dict[str, Callable[[float, Texts], str]] = {
-    "count": lambda value, _: count(round(value)),
+    "count": lambda value, _: count(round(value)).replace("-", "−"),
     "share": lambda value, _: percent(value, 2),
     "minutes": _minutes,
     "seconds": _seconds,

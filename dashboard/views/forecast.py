@@ -131,11 +131,11 @@ def _holidays(found: AheadFigures, texts: Texts) -> None:
         rows = [
             [
                 _name(row, texts),
-                f"{near_day(row['first'], language)} ~ {near_day(row['last'], language)}",
-                near_day(row["peak_day"], language),
+                f"{unbroken(near_day(row['first'], language))} ~ {unbroken(near_day(row['last'], language))}",
+                unbroken(near_day(row["peak_day"], language)),
                 count(round(row["needed"])),
                 MISSING if row["factor"] is None else f"{row['factor']:.2f}×" if row["factor"] > 1 else texts("ahead.enough"),
-                near_day(row["before"], language) if row["before"] else MISSING,
+                unbroken(near_day(row["before"], language)) if row["before"] else MISSING,
                 percent(row["probability"], 0),
                 won(row["expected_loss"], language),
             ]

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.errors import AnalysisError, FrameError, need_columns
+from warehouse.analysis.intervals import student
 from warehouse.analysis.panel import Array, Mask
 
 FAILING, FEWEST = 0.05, 5
@@ -90,7 +91,7 @@ def capacity_of(load: pl.DataFrame, service: str = "payment", *, level: float = 
 def capacity_by_test(test: pl.DataFrame, service: str = "payment", *, level: float = 0.9) -> Capacity:
     """From a load test: steps of ``concurrency`` and ``throughput`` (requests a minute; Gunther's Universal Scalability Law, 2007), or of ``offered`` (a minute) and ``failed_share``.
 
-    The law X = l N / (1 + s (N - 1) + k N (N - 1)) is linear in its coefficients as N / X; the interval is that of a bootstrap of the residuals with a fixed seed.
+    The law X = l N / (1 + s (N - 1) + k N (N - 1)) is linear in its coefficients as N / X; the interval is Student's t with the spread of a bootstrap of the residuals (fixed seed).
 
     Raises:
         FrameError: columns are missing or hold what they may not.
@@ -127,8 +128,9 @@ def capacity_by_test(test: pl.DataFrame, service: str = "payment", *, level: flo
         one = _peak(np.linalg.lstsq(design / again[:, None], np.ones(len(n)), rcond=None)[0], float(n.max()))
         if one is not None:
             peaks.append(one)
-    low, high = np.quantile(peaks, ((1 - level) / 2, (1 + level) / 2))
-    return Capacity(service, peak, float(low), float(high), float(x.max()), "usl", len(n), level)
+    # few steps know their own noise badly
+    half = student((1 + level) / 2, len(n) - 3) * float(np.std(np.log(peaks)))
+    return Capacity(service, peak, float(peak * np.exp(-half)), float(peak * np.exp(half)), float(x.max()), "usl", len(n), level)
 
 
 def _peak(coefficients: Array, farthest: float) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.calendar import types_of
-from warehouse.analysis.capacity import normal_distribution
+from warehouse.analysis.capacity import FAILING, FEWEST, FRESH_MINUTES, normal_distribution
 from warehouse.analysis.errors import AnalysisError, HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes
 from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of, moment_of
@@ -80,7 +80,9 @@ def course(history: pl.DataFrame, day: datetime, *, calendar: pl.DataFrame | Non
 
 
 def notices(load: pl.DataFrame, known: Course, capacity: float, *, until: datetime | None = None) -> list[Notice]:
-    """The notices of one day, minute by minute as they would have been given; ``load``: ``minute_at``, ``attempts`` of that day, before any failure first attempts.
+    """The notices of one day, minute by minute as they would have been given; ``load``: ``minute_at``, ``attempts`` of that day, and ``failed`` where it is known.
+
+    Once it fails nothing is left to warn of, and for hours attempts are retries: no notice is given then.
 
     Raises:
         FrameError: a column is missing.
@@ -97,10 +99,12 @@ def notices(load: pl.DataFrame, known: Course, capacity: float, *, until: dateti
         raise AnalysisError("load: expected minutes of one day, got several. Ask day by day.")
     values = np.bincount(minute - day * DAY, load["attempts"].to_numpy().astype(float), DAY).astype(np.float64)
     last = min(int(minute.max()) - day * DAY + 1, minute_of(until, "until") - day * DAY if until else DAY)
+    lost = np.bincount(minute - day * DAY, load["failed"].to_numpy().astype(float), DAY) if "failed" in load.columns else np.zeros(DAY)
+    failing = np.flatnonzero((lost >= FEWEST) & (lost > FAILING * values))
     found: list[Notice] = []
     quiet_until = 0
     for now in range(2 * LATELY, last):
-        if now < quiet_until or values[now - LATELY : now].sum() < LATELY:
+        if now < quiet_until or ((failing < now) & (failing >= now - FRESH_MINUTES)).any() or values[now - LATELY : now].sum() < LATELY:
             continue
         mean, spread = known.ahead(values, now)
         chance = 1 - normal_distribution((np.log(capacity) - mean) / spread)

@@ -10,7 +10,7 @@ import polars as pl
 from warehouse.analysis.demand_model import Filtered, filtered, fitted, rhythms, totals
 from warehouse.analysis.errors import AnalysisError, HistoryError
 from warehouse.analysis.forecast_errors import FLOOR, HORIZONS, Errors, past_errors
-from warehouse.analysis.forecast_markets import market_shares
+from warehouse.analysis.forecast_markets import MarketDays, market_shares
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.promoted import Promoted, promoted
 from warehouse.analysis.remarks import Remark
@@ -69,25 +69,28 @@ def forecast(
     rows = rows_of(history, "history", groups).until(today * DAY)
     if not len(rows.minute):
         raise HistoryError("history: expected sales before the day of as_of, got none. Load history, or move as_of.")
-    first = max(int(rows.minute.min()) // DAY + (int(rows.minute.min()) % DAY > 0 and rows.minute.min() % DAY >= 720), today - HISTORY_DAYS)
+    # a day that begins in the afternoon is none
+    first = max((int(rows.minute.min()) + DAY // 2) // DAY, today - HISTORY_DAYS)
     if today - first < LEAST_DAYS:
         raise HistoryError(f"history: expected at least {LEAST_DAYS} days before as_of, got {today - first}. Load more days.")
     special = special_days(first, today + days, calendar, feasts, history=today - first)
     said = promoted(promotions, first, today + days)
     gaps = [(low, high, None) for low, high, market in spans_of(exclusions, "exclusions") if market is None]
     panel = panel_of(rows, regular_cuts(60), *_places(rows), (first, today), today * DAY, gaps)
-    nation = _Model.of(panel.values.sum(axis=0, keepdims=True), panel.seen, special, said, levels)
+    lifted = MarketDays.of(rows.names["market_id"], panel, cycles, special) if by == "market" else None
+    values = lifted.without(panel.values) if lifted else panel.values
+    nation = _Model.of(values.sum(axis=0, keepdims=True), panel.seen, special, said, levels)
     warnings = _warnings(special, today - first, days, panel, said)
     if by == "nation":
         hours, of_days = nation.ahead(days)
         return Forecast(_frame(hours, [()], (), today, levels), _days_frame(of_days, [()], (), today, special, levels), by, warnings)
     region_of, names = _regions(rows, panel)
-    regions = _Model.of(np.stack([panel.values[region_of == code].sum(axis=0) for code in range(len(names))]), panel.seen, special, said, levels, nation)
+    regions = _Model.of(np.stack([values[region_of == code].sum(axis=0) for code in range(len(names))]), panel.seen, special, said, levels, nation)
     hours, of_days = regions.ahead(days)
-    if by == "region":
+    if lifted is None:
         labels: list[tuple[str, ...]] = [(name,) for name in names]
         return Forecast(_frame(hours, labels, groups, today, levels), _days_frame(of_days, labels, groups, today, special, levels), by, warnings)
-    shares = market_shares(rows, panel, region_of, cycles, special)
+    shares = market_shares(rows.names["market_id"], values, panel, region_of, lifted)
     markets = list(zip((names[code] for code in region_of), shares.names, strict=True))
     return Forecast(
         _frame(shares.hours(hours, levels), markets, groups, today, levels),

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.effects import market_day_factor, market_days
-from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows
+from warehouse.analysis.panel import Array, Codes, Mask, Panel
 from warehouse.analysis.special_days import SpecialDays
 
 SHARE_HALF_LIFE = 28.0
@@ -44,40 +44,55 @@ class Shares:
 
     def _middle(self, regions: Array, levels: tuple[float, ...]) -> tuple[Array, Array]:
         half = regions[..., int(np.argmin(np.abs(np.array(levels) - 0.5)))]
-        weight = self.share[:, None, :] * np.where(self.held[:, :, None], self.factor, 1.0)
-        whole = np.zeros((len(regions), *weight.shape[1:]))
-        np.add.at(whole, self.region, weight)
-        part = weight / np.maximum(whole[self.region], 1e-12)
-        return part * half[self.region], _spread(regions, levels)[self.region]
+        whole = np.zeros((len(regions), self.share.shape[1]))
+        np.add.at(whole, self.region, self.share)
+        part = self.share / np.maximum(whole[self.region], 1e-12)
+        lifted = np.where(self.held[:, :, None], self.factor, 1.0)
+        return part[:, None, :] * lifted * half[self.region], _spread(regions, levels)[self.region]
 
 
-def market_shares(rows: Rows, panel: Panel, region: Codes, cycles: pl.DataFrame | None, special: SpecialDays) -> Shares:
-    """Learn from the days of the panel; the days ahead are those that ``special`` has beyond them."""
-    names = rows.names["market_id"]
-    past, every = panel.values.shape[1], len(special.kinds)
-    days = list(range(panel.first_day, panel.first_day + every))
-    held = market_days(cycles, names, days) if cycles is not None else np.zeros((len(names), every), dtype=bool)
-    factor = market_day_factor(panel, special.kinds[:past], panel.seen, held[:, :past]) if held.any() else None
-    of = np.ones(24) if factor is None else factor
+@dataclass(frozen=True)
+class MarketDays:
+    """Which market has its market day when [market, day], and what those multiply by hour."""
+
+    held: Mask
+    factor: Array
+
+    @classmethod
+    def of(cls, names: list[str], panel: Panel, cycles: pl.DataFrame | None, special: SpecialDays) -> "MarketDays":
+        """For all days of ``special``; the factor is learnt from those of the panel, 1 where too few were seen."""
+        past, every = panel.values.shape[1], len(special.kinds)
+        days = list(range(panel.first_day, panel.first_day + every))
+        held = market_days(cycles, names, days) if cycles is not None else np.zeros((len(names), every), dtype=bool)
+        factor = market_day_factor(panel, special.kinds[:past], panel.seen, held[:, :past]) if held.any() else None
+        return cls(held, np.ones(24) if factor is None else factor)
+
+    def without(self, values: Array) -> Array:
+        """Sales [market, day, hour] as they would have been if no day had been a market day."""
+        found: Array = values / np.where(self.held[:, : values.shape[1], None], self.factor, 1.0)
+        return found
+
+
+def market_shares(names: list[str], values: Array, panel: Panel, region: Codes, lifted: MarketDays) -> Shares:
+    """Learn from ``values`` without market days; the days ahead are those that ``lifted`` has beyond them."""
+    past = values.shape[1]
     weight = 0.5 ** (np.arange(past)[::-1] / SHARE_HALF_LIFE)[:, None] * panel.seen
-    nation = np.zeros((int(region.max()) + 1, past, 24))
-    np.add.at(nation, region, panel.values)
-    ordinary = np.einsum("rds,ds->rs", nation, weight)[region]
-    lifted = np.einsum("mds,ds,md->ms", nation[region], weight, held[:, :past].astype(float)) * (of - 1)
-    base = ordinary + lifted
-    sold = np.einsum("mds,ds->ms", panel.values, weight)
+    of_region = np.zeros((int(region.max()) + 1, past, 24))
+    np.add.at(of_region, region, values)
+    base = np.einsum("rds,ds->rs", of_region, weight)[region]
+    sold = np.einsum("mds,ds->ms", values, weight)
     share = sold.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-9)
-    noise, own = _strays(panel, share, nation[region].sum(axis=2), held[:, :past], of)
+    noise, own = _strays(values, panel.seen, share, of_region[region].sum(axis=2))
     prior = PRIOR_NOISES * noise
     shrunk = (sold + prior * (share > 0)[:, None]) / (base + prior / np.maximum(share, 1e-12)[:, None])
-    return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), held[:, past:], of, noise, own)
+    return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), lifted.held[:, past:], lifted.factor, noise, own)
 
 
-def _strays(panel: Panel, share: Array, of_region: Array, held: Mask, factor: Array) -> tuple[float, float]:
+def _strays(values: Array, seen: Mask, share: Array, of_region: Array) -> tuple[float, float]:
     """Variance over mean of small markets' days, and the relative standard deviation that larger ones have beyond it."""
-    whole = panel.seen.all(axis=1)
-    sold = panel.values.sum(axis=2)[:, whole]
-    due = (share[:, None] * of_region * np.where(held, factor.mean(), 1.0))[:, whole]
+    whole = seen.all(axis=1)
+    sold = values.sum(axis=2)[:, whole]
+    due = (share[:, None] * of_region)[:, whole]
     squares = (sold - due) ** 2
     size = due.mean(axis=1)
     if sold.size == 0 or not (size > 0).any():

@@ -61,6 +61,7 @@ def special_days(first: int, last: int, calendar: pl.DataFrame | None = None, fe
         FrameError, AnalysisError: the calendar or the table cannot be used.
     """
     days = [date_of(day) for day in range(first - 3, last + 3)]
+    believed = _believed(feasts)
     types = types_of(days, None) if calendar is None else types_of(days, _padded(calendar, days))
     free = np.array([kind == SUNDAY_OR_HOLIDAY for kind in types])
     weekend = np.array([kind == SATURDAY for kind in types]) | free
@@ -83,7 +84,7 @@ def special_days(first: int, last: int, calendar: pl.DataFrame | None = None, fe
     for name in sorted({name for name, is_free in zip(names, holiday & ~core, strict=True) if is_free and name}):
         columns.append((f"named {name}", np.array([float(one == name) for one in names]), 0.0, NAMED))
     if feast.any():
-        columns += [(f"feast {offset:+d}", (after_feast == offset).astype(float), *believed) for offset, believed in _believed(feasts).items()]
+        columns += [(f"feast {offset:+d}", (after_feast == offset).astype(float), *of_day) for offset, of_day in believed.items()]
     position = np.arange(len(days)) - 3
     columns.append(("growth", (position - history) / YEAR, 0.0, GROWTH))
     if history >= SEASON_DAYS:
@@ -156,7 +157,7 @@ def next_holidays(first: date, days: int) -> list[tuple[str, date, date]]:
         name = _name(day)
         if not name:
             continue
-        if found and (day - found[-1][2]).days <= 1:
+        if found and all((found[-1][2] + timedelta(days=n)).weekday() >= 5 for n in range(1, (day - found[-1][2]).days)):
             kept = found[-1][0] if "다음날" in name or "대체" in name else name
             feast = next((one for one in (found[-1][0], name) if one in {"설날", "추석"}), kept)
             found[-1] = (feast, found[-1][1], day)
