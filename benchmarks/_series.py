@@ -65,7 +65,10 @@ def shops(file: Path) -> Iterator[Series]:
     rows = pl.read_parquet(file)
     days = rows.group_by("dt").agg(pl.col("holiday").max()).sort("dt")
     kinds = ["sunday_or_holiday" if h and d.weekday() != 5 else "saturday" if h else "workday" for d, h in days.iter_rows()]
-    calendar = pl.DataFrame({"date": days["dt"], "day_type": kinds})
+    # forecasts reach beyond the data
+    later = [days["dt"][-1] + timedelta(days=n) for n in range(1, 20)]
+    plain = ["saturday" if day.weekday() == 5 else "sunday_or_holiday" if day.weekday() == 6 else "workday" for day in later]
+    calendar = pl.DataFrame({"date": [*days["dt"], *later], "day_type": [*kinds, *plain]})
     # Qingming, the first of May, and what was worked instead of weekends
     free = {day: "" for day, kind in zip(days["dt"].to_list(), kinds, strict=True) if kind == "sunday_or_holiday" and day.weekday() != 6}
     first, count = days["dt"][0], len(days)
@@ -84,7 +87,7 @@ def taxi(file: Path) -> Series:
     first = date(2014, 7, 1)
     # days on which most offices are shut; on Columbus and Veterans Day they are not
     free = holidays.financial_holidays("NYSE", years=(2014, 2015))
-    days = [first + timedelta(days=n) for n in range(-3, len(values) + 3)]
+    days = [first + timedelta(days=n) for n in range(-3, len(values) + 20)]
     kinds = ["sunday_or_holiday" if d.weekday() == 6 or d in free else "saturday" if d.weekday() == 5 else "workday" for d in days]
     return Series("Taxi rides", first, values, _near(first, len(values), free), pl.DataFrame({"date": days, "day_type": kinds}), None, 56, 108)
 

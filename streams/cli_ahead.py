@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -87,7 +88,7 @@ def capacity(
     found, room, warnings = capacity_from_warehouse(Settings.read().published_folder, service, load_test, days)
     if form is Format.table and out is None:
         show(found, form)
-    show(room if form is Format.table else room.with_columns(service=found["service"].first(), method=found["method"].first()), form, out)
+    show(room if form is Format.table else room.with_columns(service=pl.lit(service), method=pl.lit(found["method"].item())), form, out)
     _say(warnings)
 
 

@@ -25,9 +25,14 @@ HISTORY = timedelta(days=1_200)
 PEAKS_FROM = timedelta(days=35)
 """Minutes of so many days tell how busiest minutes stand out of their hours."""
 
-WARNED_BY = timedelta(days=28)
+WARNED_BY = timedelta(days=42)
+"""Whence the course of a day is learnt: four weeks behind a switch-off of two."""
+
 PENT_UP = (2.0, 1.0, 4.0)
 """What a service meets on its first day after a long time without: a middle factor over an ordinary day, and its range of 90 %; of what it exceeds one each day keeps ``PENT_UP_KEPT``. Assumptions: no data hold it."""
+
+NOTHING = 1e-6
+"""The factor of a time without service."""
 
 PENT_UP_KEPT, PENT_UP_DAYS = 0.7, 14
 MOST_INCIDENTS = 20
@@ -118,15 +123,24 @@ def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
 
 
 def warning_now(snapshot: Snapshot, service: str = "payment", test: pl.DataFrame | None = None) -> tuple[Capacity, list[Notice]]:
-    """The notices of the day so far; none where there is no proven capacity. Raises as ``course``."""
+    """The notices of the day so far; none where there is no proven capacity, or no day before to learn the course of a day from.
+
+    How attempts to pay move is known from the payments themselves, also those that another operator served. Raises as ``capacity_of``.
+    """
     proven = capacity(snapshot, service, test)
     now = as_of(snapshot)
+    midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL).astimezone(UTC)
     if not proven.proven:
         return proven, []
-    load = _aware(snapshot.query("load_by_minute", start=now - WARNED_BY, end=now)).filter(pl.col("service") == service)
-    midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL).astimezone(UTC)
-    before = _ordinary(load.filter(pl.col("minute_at") < midnight), exclusions(snapshot))
-    return proven, notices(load.filter(pl.col("minute_at") >= midnight), course(before, midnight), proven.proven)
+    past, today = {"start": now - WARNED_BY, "end": midnight}, {"start": midnight, "end": now}
+    if service == "payment":
+        before, load = (_aware(snapshot.query("attempts_by_minute", **span)) for span in (past, today))
+    else:
+        before, load = (_aware(snapshot.query("load_by_minute", **span)).filter(pl.col("service") == service) for span in (past, today))
+    try:
+        return proven, notices(load, course(_ordinary(before, exclusions(snapshot)), midnight), proven.proven)
+    except HistoryError:
+        return proven, []
 
 
 def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:
@@ -229,9 +243,17 @@ def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime
 
 
 def _multiplied(snapshot: Snapshot, known: pl.DataFrame, now: datetime, days: int) -> pl.DataFrame | None:
-    """Promotions known so far, and pent-up demand after a long time without service."""
-    said = promotions(snapshot, now + timedelta(days=days))
+    """Promotions known so far, announced times without any service ahead, and pent-up demand after them."""
+    until = now + timedelta(days=days)
+    said = promotions(snapshot, until)
     rows = [] if said is None else [{**row, "low": None, "high": None} for row in said.select("starts_at", "ends_at", "factor").iter_rows(named=True)]
+    closed = _aware(snapshot.query("maintenance_in_span", start=now, end=until)).filter(
+        pl.col("announced_at") < pl.col("starts_at"),
+        pl.col("service").is_null() | (pl.col("service") == "payment"),
+        pl.col("ends_at") - pl.col("starts_at") >= CLOSED,
+    )
+    for start, end in closed.select("starts_at", "ends_at").iter_rows():
+        rows.append({"starts_at": max(start, now.astimezone(UTC)), "ends_at": end, "factor": NOTHING, "low": None, "high": None})
     opened = [
         end
         for start, end in known.select("starts_at", "ends_at").iter_rows()
