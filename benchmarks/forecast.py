@@ -1,6 +1,6 @@
 """How far off forecasts are, beside others in the same run: pinball loss, WAPE and coverage on weeks that were held back.
 
-Each method forecasts 14 days by hour from midnight, anew every ``--every`` days (never a week: each weekday is forecast from near and from far), from the same history; rivals get its last 26 weeks, with hours that were not measured filled by the week before.
+Each method forecasts 14 days by hour from midnight, anew every ``--every`` days (never a week: each weekday is forecast from near and from far), from the same history; rivals get its last 26 weeks (AutoETS eight, or it takes hours), with hours that were not measured filled by the week before.
 The first half of each series is what constants were chosen on (``--half first``); the second is reported. Data as in benchmarks/_series.py; rivals need the extra ``bench``.
 
     make bench-forecast DATA=folder
@@ -24,7 +24,7 @@ DAYS = 14
 SHORT, SHORT_EVERY = 100, 3
 """Series of so few days are forecast anew every three days."""
 
-RIVAL_DAYS = 182
+RIVAL_DAYS, ETS_DAYS = 182, 56
 HORIZONS = {"1": (1, 1), "2-7": (2, 7), "8-14": (8, 14)}
 Quantiles = np.ndarray
 """[hour, level]."""
@@ -45,14 +45,14 @@ def rivals(names: list[str]) -> dict[str, Callable[[Series, int], Quantiles]]:
     except ImportError:
         sys.exit("The rivals need statsforecast: pip install -e '.[bench]' -c constraints.txt. Without them: --rivals none")
     made = {"seasonal naive": lambda: SeasonalNaive(168), "MSTL": lambda: MSTL([24, 168]), "AutoETS": lambda: AutoETS(24)}
-    return {name: _rival(made[name]) for name in names}
+    return {name: _rival(made[name], ETS_DAYS if name == "AutoETS" else RIVAL_DAYS) for name in names}
 
 
-def _rival(model: Callable[[], object]) -> Callable[[Series, int], Quantiles]:
+def _rival(model: Callable[[], object], days: int) -> Callable[[Series, int], Quantiles]:
     levels = [round(100 * (2 * level - 1)) for level in LEVELS if level > 0.5]
 
     def quantiles(series: Series, origin: int) -> Quantiles:
-        known = _filled(series.values[:origin].ravel())[-RIVAL_DAYS * 24 :]
+        known = _filled(series.values[:origin].ravel())[-days * 24 :]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the rivals' optimizers
             found = model().forecast(y=known, h=DAYS * 24, level=levels)  # type: ignore[attr-defined]
@@ -116,17 +116,37 @@ def summed(rows: pl.DataFrame) -> pl.DataFrame:
     return found.sort("series", "days", "horizon", "pinball")
 
 
+def speed(markets: int = 1_400, history: int = 120, days: int = 60) -> None:
+    """How long all markets take: Poisson purchases of made markets in 17 regions, a third of them on 5-day cycles, by hour."""
+    rng = np.random.default_rng(0)
+    start = datetime(2025, 6, 1)  # noqa: DTZ001 - Seoul's
+    shape = np.interp(np.arange(24), [0, 6, 11, 18, 22, 24], [0.1, 0.3, 7.8, 8.6, 0.8, 0.1])
+    bought = rng.poisson(rng.lognormal(3.5, 1, markets)[:, None, None] * (shape / shape.sum()), (markets, history, 24))
+    market, day, hour = np.nonzero(bought)
+    at = pl.datetime_range(start, start + timedelta(days=history), "1h", closed="left", eager=True)
+    names = pl.DataFrame({"market_id": [f"m{n:04d}" for n in range(markets)], "region": [f"r{n % 17:02d}" for n in range(markets)]})
+    frame = names[market].with_columns(at=at.gather(day * 24 + hour), sales=pl.Series(bought[market, day, hour] * 25_000))
+    cycles = pl.DataFrame({"market_id": names["market_id"].gather_every(3), "days": "2,7"})
+    begun = time.perf_counter()
+    found = forecast(frame, as_of=start + timedelta(days=history), days=days, by="market", cycles=cycles)
+    print(f"{markets:,} markets, {days} days by hour from {history} days of history: {len(found.hours):,} rows in {time.perf_counter() - begun:.1f} s")
+
+
 def main(arguments: list[str]) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks forecast", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder that holds seoul_bike, freshretail and nab; without it only simulated years")
     parser.add_argument("--half", choices=("first", "second"), default="second")
     parser.add_argument("--every", type=int, default=8, help="days from one forecast to the next")
-    parser.add_argument("--seeds", type=int, default=2, help="simulated countries")
+    parser.add_argument("--seeds", type=int, default=1, help="simulated countries")
     parser.add_argument("--only", default="", help="only series whose name begins so")
     parser.add_argument("--rivals", default="seasonal naive,MSTL,AutoETS", help="which, comma between them; none for none")
     parser.add_argument("--keep", type=Path, help="keep the rivals' hours here as Parquet, and take them from there when they are")
+    parser.add_argument("--speed", action="store_true", help="only how long all markets take")
     asked = parser.parse_args(arguments)
+    if asked.speed:
+        speed()
+        return 0
     names = [] if asked.rivals == "none" else asked.rivals.split(",")
     every = []
     for series in all_series(asked.data, asked.seeds):
