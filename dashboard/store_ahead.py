@@ -10,8 +10,9 @@ import streamlit as st
 from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, compared_figures, options_of
 from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.store import _manifest, _readable
-from warehouse.ahead import public_feed
+from warehouse.ahead import notices_today, public_feed
 from warehouse.analysis.comparison import Comparison
+from warehouse.analysis.early_warning import Notice
 from warehouse.reading import open_snapshot
 
 
@@ -47,6 +48,13 @@ def ahead_page(published: Path, service: str, days: int, tested: float) -> Ahead
         return AheadPage(freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, hour, service, days, tested))
 
 
+def notices_page(published: Path, service: str, proven: float) -> list[Notice]:
+    """Today's warnings against a proven capacity, made anew at most once a minute. Raises as ``store.live_page``, and AnalysisError."""
+    manifest = _manifest(published)
+    with _readable(published):
+        return _notices(str(published), manifest.warehouse_id, f"{manifest.watermark:%Y%m%d%H%M}" if manifest.watermark else "", service, proven)
+
+
 def compare_page(published: Path) -> ComparePage:
     """The spans that there are. Raises as ``store.live_page``."""
     manifest = _manifest(published)
@@ -76,6 +84,12 @@ def status_page(published: Path) -> StatusPage:
 def _ahead(published: str, warehouse_id: str, hour: str, service: str, days: int, tested: float) -> AheadFigures:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return ahead_figures(snapshot, service, days, tested)
+
+
+@st.cache_data(max_entries=8, ttl=60, show_spinner=False)
+def _notices(published: str, warehouse_id: str, minute: str, service: str, proven: float) -> list[Notice]:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return notices_today(snapshot, proven, service)
 
 
 @st.cache_data(max_entries=4, ttl="60m", show_spinner=False)

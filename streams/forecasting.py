@@ -8,7 +8,7 @@ import polars as pl
 from streams.estimating import summed_up
 from streams.settings import SettingError
 from streams.tables import read_table
-from warehouse.ahead import ahead, compared, demand_ahead, gate_judged, headroom_ahead, operator_spans, read_test, warning_now
+from warehouse.ahead import ahead, compared, demand_ahead, gate_judged, headroom_ahead, notices_today, operator_spans, read_test
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.times import SEOUL
@@ -60,7 +60,7 @@ def capacity_from_warehouse(published: Path, service: str, test: Path | None, da
     steps = read_test(read_table(test, "--load-test")) if test else None
     with open_snapshot(published) as snapshot:
         room, known = headroom_ahead(snapshot, service, steps, days=days)
-        _, given = warning_now(snapshot, service, steps)
+        given = notices_today(snapshot, room.capacity.proven, service) if room.capacity.proven else []
     found = room.capacity
     row = pl.DataFrame(
         [

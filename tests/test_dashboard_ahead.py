@@ -66,6 +66,13 @@ def test_a_load_test_that_is_entered_shows_whether_it_would_do(closed, monkeypat
     assert app.query_params["tested"] in ("10", ["10"])
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_load_on_course_to_pass_the_capacity_is_warned_of_today(launched, monkeypatch, language):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    assert texts_in(language)("ahead.warning") in shown("forecast", language, days="30", tested="10")[1]
+    assert texts_in(language)("ahead.warning") not in shown("forecast", language, days="30", tested="5000")[1]
+
+
 def test_too_little_history_is_said_and_not_forecast(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path, history=False)))
     _, text = shown("forecast", "ko")

@@ -122,25 +122,22 @@ def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
     return float(median) if isinstance(median, float) and median > 0 else 1.0
 
 
-def warning_now(snapshot: Snapshot, service: str = "payment", test: pl.DataFrame | None = None) -> tuple[Capacity, list[Notice]]:
-    """The notices of the day so far; none where there is no proven capacity, or no day before to learn the course of a day from.
+def notices_today(snapshot: Snapshot, proven: float, service: str = "payment") -> list[Notice]:
+    """The notices of the day so far against a ``proven`` capacity, requests a minute; none where no day before tells the course of a day.
 
-    How attempts to pay move is known from the payments themselves, also those that another operator served. Raises as ``capacity_of``.
+    How attempts to pay move is known from the payments themselves, also those that another operator served. Raises as ``notices``.
     """
-    proven = capacity(snapshot, service, test)
     now = as_of(snapshot)
     midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL).astimezone(UTC)
-    if not proven.proven:
-        return proven, []
     past, today = {"start": now - WARNED_BY, "end": midnight}, {"start": midnight, "end": now}
     if service == "payment":
         before, load = (_aware(snapshot.query("attempts_by_minute", **span)) for span in (past, today))
     else:
         before, load = (_aware(snapshot.query("load_by_minute", **span)).filter(pl.col("service") == service) for span in (past, today))
     try:
-        return proven, notices(load, course(_ordinary(before, exclusions(snapshot)), midnight), proven.proven)
+        return notices(load, course(_ordinary(before, exclusions(snapshot)), midnight), proven)
     except HistoryError:
-        return proven, []
+        return []
 
 
 def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:

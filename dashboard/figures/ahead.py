@@ -6,10 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from warehouse.ahead import Ahead, ahead, as_of, capacity, compared, operator_spans, requests_an_attempt, warning_now
+from warehouse.ahead import Ahead, ahead, as_of, capacity, compared, operator_spans, requests_an_attempt
 from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
-from warehouse.analysis.early_warning import Notice
 from warehouse.analysis.headroom import Headroom, headroom
 from warehouse.analysis.remarks import Remark
 from warehouse.reading import Snapshot
@@ -24,7 +23,6 @@ class AheadFigures:
     made_at: datetime
     days: pl.DataFrame
     room: Headroom
-    notices: list[Notice]
     warnings: list[Remark]
 
     @property
@@ -58,10 +56,9 @@ def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float) ->
     share = requests_an_attempt(snapshot, service)
     proven = Capacity(service, None, None, None, tested, "load_test", 1) if tested else capacity(snapshot, service)
     room = headroom(known.peaks, known.attempts, proven, amount=known.amount, share=share)
-    notices = warning_now(snapshot, service)[1] if not tested else []
     sales = known.sales.days.with_columns(at=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Seoul"))
     peaks = known.peaks.select("date", (pl.col("^q.*$") * share).name.prefix("peak_"))
-    return AheadFigures(as_of(snapshot), sales.join(peaks, on="date", maintain_order="left"), room, notices, known.warnings)
+    return AheadFigures(as_of(snapshot), sales.join(peaks, on="date", maintain_order="left"), room, known.warnings)
 
 
 def options_of(snapshot: Snapshot) -> Options:

@@ -13,13 +13,14 @@ from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice, number, switch
 from dashboard.remarks import sentence
 from dashboard.settings import DashboardSettings
-from dashboard.store_ahead import ahead_page
+from dashboard.store_ahead import ahead_page, notices_page
 from dashboard.texts import Texts
 from warehouse.analysis import AnalysisError
 
 SERVICES = ("payment", "login", "registration", "top_up", "queue")
 SPANS = ("60", "30", "120")
 MOST_TESTED = 5_000.0
+REFRESH_SECONDS = 60
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
@@ -41,6 +42,9 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
         freshness_line(shown.freshness, texts)
         banners(shown.freshness, texts)
         found = shown.figures
+        if found.capacity.proven:
+            with st.container(key="notices"):
+                st.fragment(_notices, run_every=REFRESH_SECONDS, key="notices_now")(settings, texts, service, found.capacity.proven)
         _warnings(found, texts)
         _headline(found, texts)
         _chart(found, texts)
@@ -55,16 +59,20 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
             st.html(cards.paragraphs([*said, texts("ahead.loss_method")]))
 
 
+def _notices(settings: DashboardSettings, texts: Texts, service: str, proven: float) -> None:
+    """The newest warning of today."""
+    with with_states(texts, settings, quiet=True):
+        for newest in notices_page(settings.published, service, proven)[-1:]:
+            values = {
+                "at": moment(newest.at.replace(tzinfo=SEOUL), texts.language),
+                "when": clock(newest.expected_at.replace(tzinfo=SEOUL)),
+                "expected": count(round(newest.expected)),
+                "capacity": count(round(newest.capacity)),
+            }
+            st.html(cards.banner("warning", texts("ahead.warning"), texts("ahead.warning_detail", **values)))
+
+
 def _warnings(found: AheadFigures, texts: Texts) -> None:
-    if found.notices:
-        newest = found.notices[-1]
-        values = {
-            "at": moment(newest.at.replace(tzinfo=SEOUL), texts.language),
-            "when": clock(newest.expected_at.replace(tzinfo=SEOUL)),
-            "expected": count(round(newest.expected)),
-            "capacity": count(round(newest.capacity)),
-        }
-        st.html(cards.banner("warning", texts("ahead.warning"), texts("ahead.warning_detail", **values)))
     proven, most = found.capacity.proven, found.tightest
     if proven is None:
         st.html(cards.banner("muted", texts("ahead.no_capacity"), texts("ahead.no_capacity_detail")))
