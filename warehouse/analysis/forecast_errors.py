@@ -37,14 +37,14 @@ class Errors:
     of_days: Array
     of_slots: Array
     chance: Array
-    count: int
 
 
 def past_errors(model: Filtered, rhythm: Array, logs: Array, values: Array, seen: Mask, special: SpecialDays, levels: tuple[float, ...]) -> Errors:
     """Forecast from each of the last days of the history and hold it against what came; ``values`` [place, day, slot]."""
     places, days, slots = values.shape
     floor = FLOOR * values.mean(axis=(1, 2))[:, None]
-    origins = list(range(max(LEARN_DAYS - 1, days - 1 - ORIGINS), days - 1))
+    # a history too short for any leaves one without errors
+    origins = list(range(max(LEARN_DAYS - 1, days - 1 - ORIGINS), days - 1)) or [days - 1]
     whole: Mask = np.asarray(seen.all(axis=1))
     far = min(FARTHEST, max(days - 1 - LEARN_DAYS, 1))
     shape = (len(origins), far, places)
@@ -61,23 +61,21 @@ def past_errors(model: Filtered, rhythm: Array, logs: Array, values: Array, seen
         happened = np.log((values[:, ahead].transpose(1, 0, 2) + floor) / (expected + floor))
         off_slots[number, :n] = np.where(seen[ahead][:, None, :], happened, np.nan)
     chance = _beyond(off_slots, strays, places, slots)
+    standard = off_slots / np.sqrt(strays[..., None] ** 2 + chance**2)
     classes = np.searchsorted(HORIZONS, np.arange(1, far + 1))
     of_days = np.empty((len(HORIZONS), places, len(levels)))
     of_slots = np.empty((len(HORIZONS), places, slots, len(levels)))
     for number in range(len(HORIZONS)):
         # a class of which nothing is known yet takes the one before
-        inside = classes == min(number, classes.max()) if origins else np.zeros(0, dtype=bool)
-        spans = len(origins) / HORIZONS[min(number, int(classes.max()))]
+        known = min(number, int(classes.max()))
+        inside, spans = classes == known, len(origins) / HORIZONS[known]
+        weight = weights[:, inside]
         for place in range(places):
-            stray = strays[:, inside, place] if origins else np.empty((0, 0))
-            weight = weights[:, inside] if origins else np.empty((0, 0))
-            of_days[number, place] = quantiles(off_days[:, inside, place] / stray if origins else stray, weight, levels, spans)
+            of_days[number, place] = quantiles(off_days[:, inside, place] / strays[:, inside, place], weight, levels, spans)
             for slot in range(slots):
-                near = [(slot + shift) % slots for shift in (-1, 0, 1)] if slots >= 12 else [slot]
-                each = [off_slots[:, inside, place, one] / np.sqrt(stray**2 + chance[place, one] ** 2) for one in near] if origins else [stray]
-                of_each = [weight * w for w in (SLOT_WEIGHTS if len(near) == 3 else (1.0,))] if origins else [weight]
-                of_slots[number, place, slot] = quantiles(np.concatenate(each), np.concatenate(of_each), levels, spans)
-    return Errors(levels, of_days, of_slots, chance, len(origins))
+                errors = np.stack([standard[:, inside, place, (slot + shift) % slots] for shift in (-1, 0, 1)])
+                of_slots[number, place, slot] = quantiles(errors, np.stack([weight * part for part in SLOT_WEIGHTS]), levels, spans)
+    return Errors(levels, of_days, of_slots, chance)
 
 
 def quantiles(values: Array, weights: Array, levels: tuple[float, ...], spans: float = 1e9) -> Array:
