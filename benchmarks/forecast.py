@@ -116,7 +116,7 @@ def summed(rows: pl.DataFrame) -> pl.DataFrame:
     return found.sort("series", "days", "horizon", "pinball")
 
 
-def speed(markets: int = 1_400, history: int = 120, days: int = 60) -> None:
+def speed(markets: int = 1_400, history: int = 400, days: int = 60) -> None:
     """How long all markets take: Poisson purchases of made markets in 17 regions, a third of them on 5-day cycles, by hour."""
     rng = np.random.default_rng(0)
     start = datetime(2025, 6, 1)  # noqa: DTZ001 - Seoul's

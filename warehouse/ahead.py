@@ -22,6 +22,9 @@ from warehouse.losses import CLOSED, cycles, exclusions, loss_between, promotion
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=1_200)
+MARKETS_HISTORY = timedelta(days=400)
+"""Of markets by hour less is taken: a year holds each feast once, and a row a market and hour is much."""
+
 PEAKS_FROM = timedelta(days=35)
 """Minutes of so many days tell how busiest minutes stand out of their hours."""
 
@@ -69,7 +72,7 @@ def as_of(snapshot: Snapshot) -> datetime:
 def demand_ahead(snapshot: Snapshot, *, days: int = 60, by: str = "nation", what: str = "sales") -> Forecast:
     """Forecast ``sales`` (KRW) or ``attempts`` from the day of the watermark on. Raises as ``forecast``."""
     now = as_of(snapshot)
-    rows = _aware(snapshot.query("demand_by_hour", start=now - HISTORY, end=now, by=by))
+    rows = _aware(snapshot.query("demand_by_hour", start=now - (MARKETS_HISTORY if by == "market" else HISTORY), end=now, by=by))
     known = exclusions(snapshot)
     return forecast(
         rows.select("at", "region", "market_id", sales=pl.col(what)),

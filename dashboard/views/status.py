@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import cards
 from dashboard.cards import Tone
-from dashboard.formatting import MISSING, moment
+from dashboard.formatting import MISSING, moment, unbroken
 from dashboard.frame import with_states
 from dashboard.settings import DashboardSettings
 from dashboard.store_ahead import status_page
@@ -49,7 +49,7 @@ def _listed(rows: pl.DataFrame, part: str, texts: Texts) -> None:
         if rows.is_empty():
             st.html(cards.caption(texts(f"status.no_{part}")))
             return
-        heads = [texts(f"status.head_{name}") for name in ("what", "where", "severity", "begin", "end", "state")]
+        heads = [texts(f"status.head_{name}") for name in ("what", "state", "where", "begin", "end", "severity")]
         st.html(cards.table(heads, [_row(row, texts) for row in rows.iter_rows(named=True)], numbers=set()))
 
 
@@ -58,9 +58,9 @@ def _row(row: dict[str, Any], texts: Texts) -> list[str]:
     where = row["region"] or row["market_id"] or (texts.named("channel", row["channel"]) if row["channel"] else texts("status.everywhere"))
     return [
         f"{service} · {texts('status.work')}" if row["scheduled"] else service,
-        where,
-        texts(f"severity.{row['severity']}"),
-        moment(row["begin"], texts.language),
-        moment(row["end"], texts.language) if row["end"] else MISSING,
         texts(f"downtime.{row['status']}"),
+        where,
+        unbroken(moment(row["begin"], texts.language)),
+        unbroken(moment(row["end"], texts.language)) if row["end"] else MISSING,
+        texts(f"severity.{row['severity']}"),
     ]
