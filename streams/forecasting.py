@@ -8,10 +8,11 @@ import polars as pl
 from streams.estimating import summed_up
 from streams.settings import SettingError
 from streams.tables import read_table
-from warehouse.ahead import ahead, compared, demand_ahead, gate_judged, headroom_ahead, notices_today, operator_spans, read_test
+from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.times import SEOUL
+from warehouse.comparing import compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
 
 Named = tuple[str, datetime, datetime]
@@ -57,7 +58,7 @@ def forecast_from_file(
 
 def capacity_from_warehouse(published: Path, service: str, test: Path | None, days: int) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """The capacity as a row, the headroom of each holiday ahead, and what is to be said of both. Raises as ``headroom_ahead``."""
-    steps = read_test(read_table(test, "--load-test")) if test else None
+    steps = read_table(test, "--load-test") if test else None
     with open_snapshot(published) as snapshot:
         room, known = headroom_ahead(snapshot, service, steps, days=days)
         given = notices_today(snapshot, room.capacity.proven, service) if room.capacity.proven else []

@@ -15,8 +15,9 @@ from tests.dashboard_browser import served
 from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day
 from tests.demand_data import hourly
 from tests.test_api import fetched
-from warehouse.ahead import ahead, as_of, capacity, compared, demand_ahead, headroom_ahead, operator_spans, public_feed
+from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
 from warehouse.analysis import HistoryError
+from warehouse.comparing import compared, operator_spans
 from warehouse.reading import open_snapshot
 
 BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)

@@ -8,10 +8,11 @@ import pytest
 
 from tests.demand_data import HOURS, hourly, midnight
 from warehouse.analysis import AnalysisError, FrameError
-from warehouse.analysis.capacity import Capacity, capacity_by_test, capacity_of, normal_distribution
+from warehouse.analysis.capacity import Capacity, capacity_of, normal_distribution
 from warehouse.analysis.early_warning import course, notices
 from warehouse.analysis.forecast import forecast
 from warehouse.analysis.headroom import headroom
+from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.peaks import peak_minutes
 
 START = datetime(2025, 5, 5)

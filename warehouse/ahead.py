@@ -1,24 +1,22 @@
-"""What is ahead, on what is published: demand, capacity and headroom, a warning, spans compared, and what the public is told. The same for command, pages and API."""
+"""What is ahead, on what is published: demand, capacity and headroom, a warning, and what the public is told. The same for command, pages and API."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
-from warehouse.analysis import AnalysisError, HistoryError
-from warehouse.analysis.capacity import Capacity, capacity_by_test, capacity_of
-from warehouse.analysis.comparison import Comparison, Span, compare
+from warehouse.analysis import HistoryError
+from warehouse.analysis.capacity import Capacity, capacity_of
 from warehouse.analysis.early_warning import Notice, course, notices
-from warehouse.analysis.errors import need_columns
 from warehouse.analysis.forecast import Forecast, forecast
-from warehouse.analysis.gate import Gate, judged
 from warehouse.analysis.headroom import Headroom, headroom
+from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.peaks import peak_minutes
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.status import downtimes
 from warehouse.analysis.times import SEOUL
-from warehouse.losses import CLOSED, cycles, exclusions, loss_between, promotions
+from warehouse.losses import CLOSED, cycles, exclusions, promotions
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=1_200)
@@ -38,8 +36,6 @@ NOTHING = 1e-6
 """The factor of a time without service."""
 
 PENT_UP_KEPT, PENT_UP_DAYS = 0.7, 14
-MOST_INCIDENTS = 20
-"""Incidents of a span whose loss is estimated, the longest first: each takes a second or two."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def as_of(snapshot: Snapshot) -> datetime:
 def demand_ahead(snapshot: Snapshot, *, days: int = 60, by: str = "nation", what: str = "sales") -> Forecast:
     """Forecast ``sales`` (KRW) or ``attempts`` from the day of the watermark on. Raises as ``forecast``."""
     now = as_of(snapshot)
-    rows = _aware(snapshot.query("demand_by_hour", start=now - (MARKETS_HISTORY if by == "market" else HISTORY), end=now, by=by))
+    rows = aware(snapshot.query("demand_by_hour", start=now - (MARKETS_HISTORY if by == "market" else HISTORY), end=now, by=by))
     known = exclusions(snapshot)
     return forecast(
         rows.select("at", "region", "market_id", sales=pl.col(what)),
@@ -89,7 +85,7 @@ def ahead(snapshot: Snapshot, *, days: int = 60) -> Ahead:
     """The nation's sales and attempts, and its busiest minutes. Raises as ``forecast``."""
     sales, attempts = (demand_ahead(snapshot, days=days, what=what) for what in ("sales", "attempts"))
     now = as_of(snapshot)
-    minutes = _ordinary(_aware(snapshot.query("attempts_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
+    minutes = _ordinary(aware(snapshot.query("attempts_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
     tried = float(minutes["attempts"].sum())
     return Ahead(sales, attempts, peak_minutes(attempts, minutes), float(minutes["sales"].sum()) / tried if tried else 0.0)
 
@@ -117,7 +113,7 @@ def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
     if service == "payment":
         return 1.0
     now = as_of(snapshot)
-    load = _ordinary(_aware(snapshot.query("load_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
+    load = _ordinary(aware(snapshot.query("load_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
     hours = load.group_by(pl.col("minute_at").dt.truncate("1h"), "service").agg(pl.col("attempts").sum())
     paid, mine = (hours.filter(pl.col("service") == name).select("minute_at", "attempts") for name in ("payment", service))
     ratios = mine.join(paid.filter(pl.col("attempts") > 0), on="minute_at", suffix="_paid").select(pl.col("attempts") / pl.col("attempts_paid")).to_series()
@@ -134,58 +130,13 @@ def notices_today(snapshot: Snapshot, proven: float, service: str = "payment") -
     midnight = datetime.combine(now.astimezone(SEOUL).date(), datetime.min.time(), SEOUL).astimezone(UTC)
     past, today = {"start": now - WARNED_BY, "end": midnight}, {"start": midnight, "end": now}
     if service == "payment":
-        before, load = (_aware(snapshot.query("attempts_by_minute", **span)) for span in (past, today))
+        before, load = (aware(snapshot.query("attempts_by_minute", **span)) for span in (past, today))
     else:
-        before, load = (_aware(snapshot.query("load_by_minute", **span)).filter(pl.col("service") == service) for span in (past, today))
+        before, load = (aware(snapshot.query("load_by_minute", **span)).filter(pl.col("service") == service) for span in (past, today))
     try:
         return notices(load, course(_ordinary(before, exclusions(snapshot)), midnight), proven)
     except HistoryError:
         return []
-
-
-def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:
-    """All that a comparison needs of [start, end), aware. With ``losses`` the nation's incidents are costed, and announced switch-offs by what had been forecast for them."""
-    span = {"start": start, "end": end}
-    incidents = snapshot.query("incidents_in_span", **span)
-    maintenance = snapshot.query("maintenance_in_span", **span)
-    queue = snapshot.query("load_by_minute", **span).filter(pl.col("service") == "queue")
-    purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
-    told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
-    found = Span(name, start, end, snapshot.query("attempts_by_minute", **span), incidents, maintenance, purchases, queue, told)
-    return replace(found, lost=_lost(snapshot, incidents, start, end), planned_cost=_switched_off(snapshot, maintenance, start, end)) if losses else found
-
-
-def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool = True) -> Comparison:
-    """Two named spans side by side. Raises as ``compare``."""
-    return compare(span_of(snapshot, *first, losses=losses), span_of(snapshot, *second, losses=losses))
-
-
-def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
-    """Who ran the platform when, within what was counted, aware; the newest word on a start holds."""
-    now = as_of(snapshot)
-    counted = snapshot.query("first_minute").item()
-    first = counted.replace(tzinfo=UTC) if counted else now
-    rows = snapshot.query("operator_periods").unique("starts_at", keep="last", maintain_order=True).sort("starts_at")
-    spans = [
-        (row["name"], max(row["starts_at"].replace(tzinfo=UTC), first), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
-        for row in rows.iter_rows(named=True)
-    ]
-    return [(name, start, end) for name, start, end in spans if start < end]
-
-
-def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> pl.DataFrame:
-    """The criteria of a launch, held against the incidents since and the forecast up to it. Raises as ``forecast``."""
-    now = as_of(snapshot)
-    today = now.astimezone(SEOUL).date()
-    quiet = None
-    if gate.soak_from is not None:
-        begun = datetime.combine(gate.soak_from, datetime.min.time(), SEOUL)
-        over = [(row["ended_at"] or now.replace(tzinfo=None)) for row in snapshot.query("incidents_in_span", start=begun, end=now).iter_rows(named=True)]
-        quiet = max((today - max([gate.soak_from, *((moment.replace(tzinfo=UTC)).astimezone(SEOUL).date() for moment in over)])).days, 0)
-    found = known or ahead(snapshot, days=min(max((gate.launch - today).days + PENT_UP_DAYS, 14), 370))
-    near = found.peaks.filter(pl.col("date").is_between(gate.launch, gate.launch + timedelta(days=PENT_UP_DAYS)))
-    most = near["q99"].max()
-    return judged(gate, today, quiet_days=quiet, needed_p99=float(most) if isinstance(most, float) else None)
 
 
 def public_feed(snapshot: Snapshot) -> pl.DataFrame:
@@ -196,58 +147,12 @@ def public_feed(snapshot: Snapshot) -> pl.DataFrame:
     return found.with_columns(pl.col("begin", "end").dt.replace_time_zone("Asia/Seoul"))
 
 
-def read_test(test: pl.DataFrame) -> pl.DataFrame:
-    """A load test's steps, checked. Raises FrameError."""
-    need_columns(test, "load test", ("offered", "failed_share") if "offered" in getattr(test, "columns", ()) else ("concurrency", "throughput"))
-    return test
-
-
-def _lost(snapshot: Snapshot, incidents: pl.DataFrame, start: datetime, end: datetime) -> float | None:
-    """Gross shortfall of the nation's incidents within the span; None where one of the longest cannot be estimated."""
-    spans = [
-        (max(row["onset_at"].replace(tzinfo=UTC), start), min(row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else end, end))
-        for row in incidents.filter(pl.col("scope") == "nation").iter_rows(named=True)
-    ]
-    total = 0.0
-    for low, high in sorted(spans, key=lambda one: one[0] - one[1])[:MOST_INCIDENTS]:
-        try:
-            total += (
-                loss_between(snapshot, low.replace(second=0, microsecond=0), high.replace(second=0, microsecond=0)).lost
-                if high - low >= timedelta(minutes=10)
-                else 0.0
-            )
-        except AnalysisError:
-            return None
-    return total
-
-
-def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime, end: datetime) -> float | None:
-    """What announced times without service would have sold, by the forecast from what went before: the mean of its hours' medians; None where nothing did."""
-    total = 0.0
-    for row in maintenance.filter(pl.col("announced_at") < pl.col("starts_at"), pl.col("ends_at").is_not_null()).iter_rows(named=True):
-        low, high = max(row["starts_at"].replace(tzinfo=UTC), start), min(row["ends_at"].replace(tzinfo=UTC), end)
-        if high <= low:
-            continue
-        try:
-            rows = _aware(snapshot.query("demand_by_hour", start=low - HISTORY, end=low, by="nation"))
-            known = exclusions(snapshot, before=low).filter(pl.col("ends_at") <= low, pl.col("market_id").is_null())
-            days = min((high.astimezone(SEOUL).date() - low.astimezone(SEOUL).date()).days + 1, 370)
-            found = forecast(rows, as_of=low, days=days, promotions=promotions(snapshot, low), exclusions=known if len(known) else None)
-        except AnalysisError:
-            return None
-        hours = found.hours.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC"))
-        wanted = float(hours.filter(pl.col("at") >= low, pl.col("at") < high)["q50"].sum())
-        sold = float(_aware(snapshot.query("demand_by_hour", start=low, end=high, by="nation"))["sales"].sum())
-        total += max(wanted - sold, 0.0)
-    return total
-
-
 def _multiplied(snapshot: Snapshot, known: pl.DataFrame, now: datetime, days: int) -> pl.DataFrame | None:
     """Promotions known so far, announced times without any service ahead, and pent-up demand after them."""
     until = now + timedelta(days=days)
     said = promotions(snapshot, until)
     rows = [] if said is None else [{**row, "low": None, "high": None} for row in said.select("starts_at", "ends_at", "factor").iter_rows(named=True)]
-    closed = _aware(snapshot.query("maintenance_in_span", start=now, end=until)).filter(
+    closed = aware(snapshot.query("maintenance_in_span", start=now, end=until)).filter(
         pl.col("announced_at") < pl.col("starts_at"),
         pl.col("service").is_null() | (pl.col("service") == "payment"),
         pl.col("ends_at") - pl.col("starts_at") >= CLOSED,
@@ -263,18 +168,11 @@ def _multiplied(snapshot: Snapshot, known: pl.DataFrame, now: datetime, days: in
         first = opening.astimezone(SEOUL).date()
         for day in range(PENT_UP_DAYS):
             midnight = datetime.combine(first + timedelta(days=day), datetime.min.time(), SEOUL)
-            # days that are over are examples of no ordinary demand: their factor is not known
-            factors = [1 + (factor - 1) * PENT_UP_KEPT**day for factor in PENT_UP]
-            past = midnight < now
-            rows.append(
-                {
-                    "starts_at": midnight.astimezone(UTC),
-                    "ends_at": (midnight + timedelta(days=1)).astimezone(UTC),
-                    "factor": factors[0],
-                    "low": None if past else factors[1],
-                    "high": None if past else factors[2],
-                }
-            )
+            low, middle, high = (1 + (factor - 1) * PENT_UP_KEPT**day for factor in sorted(PENT_UP))
+            over = midnight.date() < now.astimezone(SEOUL).date()
+            # of days that are over the factor is not known: they are no example of ordinary demand
+            of = {"factor": None, "low": None, "high": None} if over else {"factor": middle, "low": low, "high": high}
+            rows.append({"starts_at": midnight.astimezone(UTC), "ends_at": (midnight + timedelta(days=1)).astimezone(UTC), **of})
     schema: dict[str, Any] = {
         "starts_at": pl.Datetime("us", "UTC"),
         "ends_at": pl.Datetime("us", "UTC"),
@@ -296,6 +194,7 @@ def _ordinary(minutes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return kept if len(kept) else minutes
 
 
-def _aware(frame: pl.DataFrame) -> pl.DataFrame:
+def aware(frame: pl.DataFrame) -> pl.DataFrame:
+    """Naive times as UTC."""
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
     return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC"))

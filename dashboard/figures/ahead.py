@@ -6,11 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from warehouse.ahead import Ahead, ahead, as_of, capacity, compared, operator_spans, requests_an_attempt
+from warehouse.ahead import Ahead, ahead, as_of, capacity, requests_an_attempt
 from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.headroom import Headroom, headroom
 from warehouse.analysis.remarks import Remark
+from warehouse.comparing import compared, operator_spans
 from warehouse.reading import Snapshot
 
 RECENT = timedelta(days=14)
