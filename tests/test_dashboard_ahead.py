@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 from streamlit.testing.v1 import AppTest
 
+from dashboard.command import command
 from dashboard.figures.ahead import ahead_figures
 from dashboard.texts import texts_in
 from tests.dashboard_browser import browser, missing_browser, served, severe
 from tests.dashboard_data import SEOUL, publish_launch_day
+from tests.test_dashboard_access import PROVIDER
 from tests.test_dashboard_browser import PATIENCE, body, charts, fits, text_of, wait_for
 from tests.test_dashboard_pages import words
 from warehouse.reading import open_snapshot
@@ -155,3 +158,24 @@ class TestInABrowser:
         assert texts_in(language)("status.instead_paper") in body(page)
         assert fits(page)
         assert severe(page) == []
+
+
+@pytest.mark.parametrize(("public", "path", "seen"), [("true", "status", True), ("", "status", False), ("true", "live", False)])
+def test_without_signing_in_the_status_is_seen_where_it_is_public_and_no_other_page(launched, monkeypatch, public, path, seen):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", public)
+    given = st.navigation
+
+    def navigation(pages: list[st.Page], **options: str) -> st.Page:
+        given(pages, **options)
+        chosen = next(page for page in pages if page.url_path == path or (path == "live" and not page.url_path))
+        chosen._can_be_called = True
+        return chosen
+
+    monkeypatch.setattr(st, "navigation", navigation)
+    app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60)
+    app.secrets["auth"] = PROVIDER
+    app.run()
+    assert not app.exception
+    assert (texts_in("ko")("access.title") not in words(app)) is seen
+    assert (texts_in("ko")("status.title") in words(app)) is seen
