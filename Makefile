@@ -9,7 +9,7 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy lint types format clean
+.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy bench-forecast lint types format clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,10 @@ bench-peers: $(VENV)/ready-to-test $(VENV)-peers/ready ## Others on the same top
 
 bench-accuracy: $(VENV)/ready-to-test ## Known losses in real sales, DATA=folder (ARGS='--yardstick FILE.py --history 7')
 	$(BIN)/python -m benchmarks.accuracy --data $(or $(DATA),$(error Expected DATA=folder of the data, e.g. make bench-accuracy DATA=data)) $(ARGS)
+
+bench-forecast: $(VENV)/ready-to-test ## Forecasts on weeks held back, DATA=folder, beside others (half an hour; ARGS='--rivals none' without them: a minute)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,bench]'
+	$(BIN)/python -m benchmarks forecast --data $(or $(DATA),$(error Expected DATA=folder of the data, e.g. make bench-forecast DATA=data)) $(ARGS)
 
 lint: $(VENV)/ready-to-test ## Check the style
 	$(BIN)/ruff check .

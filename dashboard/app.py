@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import access, audit
 from dashboard.frame import chosen_texts, menu, top
 from dashboard.settings import DashboardSettings
-from dashboard.views import data, failures, incidents, live, markets, report
+from dashboard.views import compare, data, failures, forecast, incidents, live, markets, report, status
 
 _ICON = Path(__file__).with_name("icon.svg")
 
@@ -17,8 +17,11 @@ _PAGES = {
     "incidents": ("incidents.nav", incidents.page),
     "markets": ("markets.nav", markets.page),
     "failures": ("failures.nav", failures.page),
+    "forecast": ("ahead.nav", forecast.page),
+    "compare": ("compare.nav", compare.page),
     "report": ("report.nav", report.page),
     "data": ("data.nav", data.page),
+    "status": ("status.nav", status.page),
 }
 """A page's path in the address, the text that names it, and what shows it."""
 
@@ -33,7 +36,7 @@ def main() -> None:
     current = st.navigation(list(pages.values()), position="hidden")
     menu(list(pages.values()))
     top(texts)
-    if access.admitted(settings, texts):
+    if (settings.public_status and current.url_path == "status") or access.admitted(settings, texts):
         audit.seen(settings, current.url_path or "live")
         current.run()
 

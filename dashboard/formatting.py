@@ -79,6 +79,13 @@ def day_name(day: date, language: str) -> str:
     return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
+def near_day(day: date, language: str) -> str:
+    """A day of this year or the next: ``3월 1일 (토)``, ``Sat 1 Mar``."""
+    if language == "ko":
+        return f"{day.month}월 {day.day}일 ({'월화수목금토일'[day.weekday()]})"
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+
+
 def seoul(time: datetime) -> datetime:
     """``time`` in Asia/Seoul; a naive one is UTC, as in the warehouse."""
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(SEOUL)

@@ -25,6 +25,8 @@ class DashboardSettings:
     report_files: Path | None = None
     api_token: str = ""
     api_hosts: frozenset[str] = frozenset()
+    public_status: bool = False
+    """Whether the page and the feed of downtimes are for everybody, signed in or not."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
@@ -39,6 +41,7 @@ class DashboardSettings:
             api_hosts=_listed(environment.get("ONNURI_API_HOSTS", "")),
             api_token=environment.get("ONNURI_API_TOKEN", ""),
             kafka=environment.get("ONNURI_KAFKA", ""),
+            public_status=environment.get("ONNURI_PUBLIC_STATUS", "").lower() in {"1", "true", "yes", "on"},
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
             analysts=_listed(environment.get("ONNURI_ANALYSTS", "")),
             viewers=_listed(environment.get("ONNURI_VIEWERS", "")),

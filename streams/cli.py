@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
 
+from streams.cli_ahead import app as ahead_app
 from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 markets_app = typer.Typer(no_args_is_help=True, help="The list of markets.")
 app.add_typer(markets_app, name="markets")
+app.add_typer(ahead_app)
 console = Console(stderr=True)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         None, description="Token that the dashboard's HTTP API asks for. Default: none is asked, but where people sign in it is closed."
     )
+    public_status: bool = Field(
+        default=False, description="Whether the dashboard's status page and /api/v1/status are for everybody, without sign-in or token."
+    )
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 

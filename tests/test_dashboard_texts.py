@@ -17,7 +17,7 @@ from warehouse.analysis import Remark
 from warehouse.analysis.remarks import SENTENCES
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
-FROM_DATA = {"kind", "scope", "remark", "service", "channel", "code", "dictionary", "column"}
+FROM_DATA = {"kind", "scope", "remark", "service", "channel", "code", "dictionary", "column", "holiday"}
 """Groups that are looked up by a name from data."""
 
 ASKING = {"texts", "words", "self", "paragraph"}

@@ -9,7 +9,9 @@ import polars as pl
 
 from dashboard.api.parameters import BadParameterError, Parameter, moment, one_of, share, text, whole
 from dashboard.figures.asking import ask
+from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
+from warehouse.analysis.status import ORDER
 from warehouse.losses import incident_window, launch_of, loss_between
 from warehouse.reading import Snapshot
 
@@ -28,6 +30,8 @@ class Endpoint:
     parameters: tuple[Parameter, ...]
     columns: dict[str, str]
     answer: Answer
+    public: bool = False
+    """Whether it may be read without sign-in and token where ``ONNURI_PUBLIC_STATUS`` is set."""
 
 
 SCOPE = (
@@ -35,6 +39,12 @@ SCOPE = (
     text("name", "Which region, channel or market_id, where the scope is not the nation."),
 )
 SPAN = (moment("from", "Start of the span, ISO 8601; without an offset it is Korean time."), moment("to", "End of the span, not in it."))
+
+
+def status(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
+    """Downtimes that go on, are planned, or ended lately."""
+    found = public_feed(snapshot)
+    return found.filter(pl.col("status") == asked["state"]) if asked["state"] else found
 
 
 def markets(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
@@ -168,5 +178,24 @@ ENDPOINTS = (
         (*SPAN, *SCOPE, whole("step", "Minutes of a step.", 1, 1_440, 60)),
         {"at": "date-time", "sales": "integer", "approved": "integer", "declined": "integer", "failed": "integer"},
         sales,
+    ),
+    Endpoint(
+        "/status",
+        "Downtimes of the service for consumers and merchants: those that go on, are planned, or ended within 30 days. No figures of sales. Readable without sign-in where the dashboard is told so.",
+        (one_of("state", "Only those of one state.", ORDER),),
+        {
+            "id": "string",
+            "service": "string",
+            "channel": "string",
+            "region": "string",
+            "market_id": "string",
+            "begin": "date-time",
+            "end": "date-time",
+            "status": "string",
+            "scheduled": "boolean",
+            "severity": "string",
+        },
+        status,
+        public=True,
     ),
 )

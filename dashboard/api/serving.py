@@ -44,7 +44,7 @@ def api(settings: DashboardSettings) -> Starlette:
 
 def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers") -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
-        barred = _barred(request, settings)
+        barred = _barred(request, settings, open_to_all=endpoint.public and settings.public_status)
         if barred:
             return barred
         try:
@@ -100,11 +100,13 @@ class _Answers:
             return manifest, self.known[key]
 
 
-def _barred(request: Request, settings: DashboardSettings) -> Response | None:
-    """None for those who may read: by a name of ours, with the token where one is set; where people sign in to the pages, not without one."""
+def _barred(request: Request, settings: DashboardSettings, *, open_to_all: bool = False) -> Response | None:
+    """None for those who may read: by a name of ours, with the token where one is set; where people sign in to the pages, not without one, unless it is open to all."""
     if not known_host(request.headers.get("host"), st.get_option("server.address") or "", settings.api_hosts):
         asked = request.headers.get("host", "")
         return failure(421, "unknown_host", f"Host: expected localhost, the address listened on, or a name in ONNURI_API_HOSTS, got {asked!r}.")
+    if open_to_all:
+        return None
     if settings.api_token:
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {settings.api_token}".encode()):

@@ -35,5 +35,7 @@ class Texts:
 def texts_in(language: str) -> Texts:
     """The texts of ``language`` (``ko`` or ``en``)."""
     folder = resources.files("dashboard").joinpath("texts")
-    files = [tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8")) for name in (f"{language}.toml", f"report.{language}.toml")]
+    files = [
+        tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8")) for name in (f"{language}.toml", f"report.{language}.toml", f"ahead.{language}.toml")
+    ]
     return Texts(language, {f"{group}.{name}": text for raw in files for group, entries in raw.items() for name, text in entries.items()})

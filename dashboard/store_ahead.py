@@ -1,0 +1,110 @@
+"""What the pages on what is ahead show, for all viewers together: forecasts are made once an hour of the data's time."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, compared_figures, options_of
+from dashboard.figures.freshness import Freshness, freshness_of
+from dashboard.store import _manifest, _readable
+from warehouse.ahead import notices_today, public_feed
+from warehouse.analysis.comparison import Comparison
+from warehouse.analysis.early_warning import Notice
+from warehouse.reading import open_snapshot
+
+
+@dataclass(frozen=True)
+class AheadPage:
+    """Figures with the freshness of the newest state; they may be an hour older."""
+
+    freshness: Freshness
+    figures: AheadFigures
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """What can be compared."""
+
+    freshness: Freshness
+    options: Options
+
+
+@dataclass(frozen=True)
+class StatusPage:
+    """Downtimes for everybody."""
+
+    freshness: Freshness
+    feed: pl.DataFrame
+
+
+def ahead_page(published: Path, service: str, days: int, tested: float) -> AheadPage:
+    """Demand, capacity and headroom of the service; ``tested`` requests a minute by a load test, 0: none. Raises as ``store.live_page``, and AnalysisError."""
+    manifest = _manifest(published)
+    hour = f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else ""
+    with _readable(published):
+        return AheadPage(freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, hour, service, days, tested))
+
+
+def notices_page(published: Path, service: str, proven: float) -> list[Notice]:
+    """Today's warnings against a proven capacity, made anew at most once a minute. Raises as ``store.live_page``, and AnalysisError."""
+    manifest = _manifest(published)
+    with _readable(published):
+        return _notices(str(published), manifest.warehouse_id, f"{manifest.watermark:%Y%m%d%H%M}" if manifest.watermark else "", service, proven)
+
+
+def compare_page(published: Path) -> ComparePage:
+    """The spans that there are. Raises as ``store.live_page``."""
+    manifest = _manifest(published)
+    hour = f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else ""
+    with _readable(published):
+        return ComparePage(freshness_of(manifest, datetime.now(UTC)), _options(str(published), manifest.warehouse_id, hour))
+
+
+def comparison(published: Path, shown: ComparePage, first: str, second: str, *, losses: bool) -> Comparison:
+    """Two of the spans, by their names. Raises as ``store.live_page``, and AnalysisError."""
+    manifest = _manifest(published)
+    with _readable(published):
+        return _compared(str(published), manifest.warehouse_id, (first, *shown.options.spans[first]), (second, *shown.options.spans[second]), losses)
+
+
+def status_page(published: Path) -> StatusPage:
+    """The newest feed. Raises as ``store.live_page``."""
+    manifest = _manifest(published)
+    with _readable(published):
+        return StatusPage(freshness_of(manifest, datetime.now(UTC)), _feed(str(published), manifest.warehouse_id, manifest.sequence))
+
+
+# As in dashboard.store: the arguments are what an answer is known by.
+
+
+@st.cache_data(max_entries=16, ttl="60m", show_spinner=False)
+def _ahead(published: str, warehouse_id: str, hour: str, service: str, days: int, tested: float) -> AheadFigures:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return ahead_figures(snapshot, service, days, tested)
+
+
+@st.cache_data(max_entries=8, ttl=60, show_spinner=False)
+def _notices(published: str, warehouse_id: str, minute: str, service: str, proven: float) -> list[Notice]:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return notices_today(snapshot, proven, service)
+
+
+@st.cache_data(max_entries=4, ttl="60m", show_spinner=False)
+def _options(published: str, warehouse_id: str, hour: str) -> Options:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return options_of(snapshot)
+
+
+@st.cache_data(max_entries=8, ttl="60m", show_spinner=False)
+def _compared(published: str, warehouse_id: str, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], losses: bool) -> Comparison:  # noqa: ARG001, FBT001
+    with open_snapshot(Path(published)) as snapshot:
+        return compared_figures(snapshot, first, second, losses=losses)
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner=False)
+def _feed(published: str, warehouse_id: str, sequence: int) -> pl.DataFrame:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return public_feed(snapshot)

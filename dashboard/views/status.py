@@ -1,0 +1,66 @@
+"""공개 상태: for buyers and merchants, in plain words: does it work, since when not, what is planned, and how else to pay. No sales, no losses."""
+
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import cards
+from dashboard.cards import Tone
+from dashboard.formatting import MISSING, moment, unbroken
+from dashboard.frame import with_states
+from dashboard.settings import DashboardSettings
+from dashboard.store_ahead import status_page
+from dashboard.texts import Texts
+from warehouse.analysis.status import overall
+
+REFRESH_SECONDS = 15
+_TONES: dict[str, Tone] = {"down": "danger", "disturbed": "warning", "maintenance": "muted", "working": "good"}
+
+
+def page(settings: DashboardSettings, texts: Texts) -> None:
+    """The state of the service for everybody."""
+    st.html(cards.heading(texts("status.title"), texts("status.note")))
+    st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="status")(settings, texts)
+
+
+def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
+    with with_states(texts, settings):
+        shown = status_page(settings.published)
+        state = overall(shown.feed)
+        if shown.freshness.stale:
+            st.html(cards.banner("warning", texts("status.stale"), texts("status.stale_detail", time=moment(shown.freshness.watermark, texts.language))))
+        else:
+            st.html(cards.banner(_TONES[state], texts(f"status.{state}"), texts("status.as_of", time=moment(shown.freshness.watermark, texts.language))))
+        if state in {"down", "disturbed"}:
+            with st.container(border=True, key="status_instead_card"):
+                st.html(cards.section(texts("status.instead")))
+                st.html(cards.paragraphs([texts("status.instead_paper"), texts("status.instead_card"), texts("status.instead_again")]))
+        now = shown.feed.filter(pl.col("status").is_in(["ongoing", "in_progress"]))
+        _listed(now, "now", texts)
+        _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", texts)
+        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", texts)
+        st.html(cards.caption(texts("status.feed", path="/api/v1/status")))
+
+
+def _listed(rows: pl.DataFrame, part: str, texts: Texts) -> None:
+    with st.container(border=True, key=f"status_{part}_card"):
+        st.html(cards.section(texts(f"status.{part}")))
+        if rows.is_empty():
+            st.html(cards.caption(texts(f"status.no_{part}")))
+            return
+        heads = [texts(f"status.head_{name}") for name in ("what", "state", "where", "begin", "end", "severity")]
+        st.html(cards.table(heads, [_row(row, texts) for row in rows.iter_rows(named=True)], numbers=set()))
+
+
+def _row(row: dict[str, Any], texts: Texts) -> list[str]:
+    service = texts("status.every_service") if row["service"] == "all" else texts.named("service", row["service"])
+    where = row["region"] or row["market_id"] or (texts.named("channel", row["channel"]) if row["channel"] else texts("status.everywhere"))
+    return [
+        f"{service} · {texts('status.work')}" if row["scheduled"] else service,
+        texts(f"downtime.{row['status']}"),
+        where,
+        unbroken(moment(row["begin"], texts.language)),
+        unbroken(moment(row["end"], texts.language)) if row["end"] else MISSING,
+        texts(f"severity.{row['severity']}"),
+    ]

@@ -1,0 +1,152 @@
+"""Forecast, capacity and comparison on the command line: from the warehouse, or from anybody's files."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from streams.estimating import summed_up
+from streams.settings import SettingError
+from streams.tables import read_table
+from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
+from warehouse.analysis.forecast import Forecast, forecast
+from warehouse.analysis.gate import read_gate
+from warehouse.analysis.times import SEOUL
+from warehouse.comparing import compared, gate_judged, operator_spans
+from warehouse.reading import Snapshot, open_snapshot
+
+Named = tuple[str, datetime, datetime]
+
+
+def forecast_from_warehouse(published: Path, days: int, by: str, what: str, step: str) -> tuple[pl.DataFrame, list[str]]:
+    """``sales``, ``attempts`` or ``peaks`` (attempts in the busiest minute) by ``step`` hour or day.
+
+    Raises:
+        AnalysisError: the history does not suffice.
+        SettingError: busiest minutes were asked for of parts.
+    """
+    with open_snapshot(published) as snapshot:
+        if what == "peaks":
+            if by != "nation":
+                raise SettingError(f"--what peaks is of the nation, got --by {by}. Leave --by out.")
+            found = ahead(snapshot, days=days)
+            return _whole(found.peaks), [str(remark) for remark in found.warnings]
+        return _stepped(demand_ahead(snapshot, days=days, by=by, what=what), step)
+
+
+def forecast_from_file(
+    sales: Path, days: int, by: str, step: str, *, as_of: datetime | None, calendar: Path | None, promotions: Path | None, feasts: Path | None
+) -> tuple[pl.DataFrame, list[str]]:
+    """The same of a file with ``at``, ``sales``, and for parts ``region`` and ``market_id``; by default from the day after its last row on.
+
+    Raises:
+        SettingError: a file cannot be read.
+        AnalysisError: it cannot be used.
+    """
+    sums, said = summed_up(read_table(sales, "--sales"))
+    if as_of is None:
+        last = sums["at"].max() if "at" in sums.columns else None
+        if not isinstance(last, datetime):
+            raise SettingError(f"--sales {sales}: expected a column 'at' with times, such as 2025-03-01T10:00. Columns: {', '.join(sums.columns)}.")
+        local = last.astimezone(SEOUL).replace(tzinfo=None) if last.tzinfo else last
+        as_of = datetime.combine(local.date() + timedelta(days=1 if local.hour >= 22 else 0), datetime.min.time())
+    tables = [read_table(file, option) if file else None for file, option in ((calendar, "--calendar"), (promotions, "--promotions"), (feasts, "--feasts"))]
+    found = forecast(sums, as_of=as_of, days=days, by=by, calendar=tables[0], promotions=tables[1], feasts=tables[2])
+    frame, warnings = _stepped(found, step)
+    return frame, [*said, *warnings]
+
+
+def capacity_from_warehouse(published: Path, service: str, test: Path | None, days: int) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """The capacity as a row, the headroom of each holiday ahead, and what is to be said of both. Raises as ``headroom_ahead``."""
+    steps = read_table(test, "--load-test") if test else None
+    with open_snapshot(published) as snapshot:
+        room, known = headroom_ahead(snapshot, service, steps, days=days)
+        given = notices_today(snapshot, room.capacity.proven, service) if room.capacity.proven else []
+    found = room.capacity
+    row = pl.DataFrame(
+        [
+            {
+                "service": service,
+                "proven": found.proven,
+                "knee": found.knee,
+                "low": found.low,
+                "high": found.high,
+                "carried": found.carried,
+                "method": found.method,
+                "evidence": found.evidence,
+            }
+        ]
+    )
+    said = [str(remark) for remark in known.warnings]
+    if found.proven is None:
+        said.insert(
+            0,
+            "검증된 용량 없음 · No proven capacity: neither minutes under load nor a load test. Only what is needed is told. Give a load test with --load-test FILE.",
+        )
+    elif len(room.short):
+        worst = room.short.sort("factor", descending=True).row(0, named=True)
+        said.insert(0, f"Too small: capacity must grow by a factor of {worst['factor']:.2f} before {worst['before'] or worst['first']} ({worst['name']}).")
+    said += [
+        f"Warning of {notice.at:%Y-%m-%d %H:%M}: {notice.expected:.0f} requests a minute expected by {notice.expected_at:%H:%M}, {notice.capacity:.0f} are proven."
+        for notice in given
+    ]
+    return row, room.table, said
+
+
+def compare_in_warehouse(published: Path, first: str, second: str, gate: Path | None, *, losses: bool) -> tuple[pl.DataFrame, pl.DataFrame | None, list[str]]:
+    """Two operators by name, or spans as ``2025-01-01/2025-02-01``; and the criteria of a launch from a file.
+
+    Raises:
+        SettingError: a name is not known, or a span cannot be read.
+        AnalysisError: they cannot be compared.
+    """
+    with open_snapshot(published) as snapshot:
+        spans = [_span(snapshot, text, option) for text, option in ((first, "--first"), (second, "--second"))]
+        found = compared(snapshot, *spans, losses=losses)
+        said = [
+            f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike."
+        ]
+        return found.table, gate_judged(snapshot, read_gate(gate)) if gate else None, said
+
+
+def for_people(table: pl.DataFrame) -> pl.DataFrame:
+    """A comparison with its intervals in brackets, so that it fits a terminal."""
+
+    def worded(value: float | None, low: float | None, high: float | None) -> str:
+        if value is None:
+            return ""
+        return f"{value:,.4g}" if low is None or high is None else f"{value:,.4g} ({low:,.4g} to {high:,.4g})"
+
+    return pl.DataFrame(
+        [
+            {
+                "measure": row["measure"],
+                "first": worded(row["first"], row["first_low"], row["first_high"]),
+                "second": worded(row["second"], row["second_low"], row["second_high"]),
+                "difference": worded(row["difference"], row["low"], row["high"]),
+                "why": row["why"],
+            }
+            for row in table.iter_rows(named=True)
+        ]
+    )
+
+
+def _span(snapshot: Snapshot, text: str, option: str) -> Named:
+    known = {name: (name, start, end) for name, start, end in operator_spans(snapshot)}
+    if text in known:
+        return known[text]
+    try:
+        low, high = (datetime.fromisoformat(part) for part in text.split("/"))
+    except ValueError:
+        names = ", ".join(known) or "none; say one with: onnuri say operator_period"
+        raise SettingError(f"{option} is {text!r}: expected an operator or a span such as 2025-01-01/2025-02-01. Operators: {names}.") from None
+    start, end = ((moment if moment.tzinfo else moment.replace(tzinfo=SEOUL)).astimezone(UTC) for moment in (low, high))
+    return text, start, end
+
+
+def _stepped(found: Forecast, step: str) -> tuple[pl.DataFrame, list[str]]:
+    return _whole(found.hours if step == "hour" else found.days), [str(remark) for remark in found.warnings]
+
+
+def _whole(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col("^q.*$").round(0).cast(pl.Int64))

@@ -1,0 +1,182 @@
+"""What is ahead on a published state: the warehouse's answers, the commands, and the public feed."""
+
+import csv
+import io
+import json
+import sys
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from dashboard.api.endpoints import ENDPOINTS
+from streams import cli
+from tests.dashboard_browser import served
+from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day
+from tests.demand_data import hourly
+from tests.test_api import fetched
+from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
+from warehouse.analysis import HistoryError
+from warehouse.comparing import compared, operator_spans
+from warehouse.reading import open_snapshot
+
+BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
+LAUNCH_DAY = date(2025, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    """Nine days before the launch, while both old services are switched off."""
+    return publish_launch_day(tmp_path_factory.mktemp("closed"), clock=BEFORE_LAUNCH, load_reports=False)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    return publish_launch_day(tmp_path_factory.mktemp("launched"), ended_at=datetime(2025, 3, 1, 18, tzinfo=SEOUL))
+
+
+@pytest.fixture
+def onnuri(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(published, *arguments):
+        monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+        monkeypatch.setattr(sys, "argv", ["onnuri", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == (1 if printed.err.startswith("onnuri: ") else 0), printed.err
+        return printed
+
+    return run
+
+
+def rows(printed) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(printed.out)))
+
+
+def test_while_the_service_is_off_nothing_is_wanted_and_the_launch_meets_pent_up_demand(closed):
+    with open_snapshot(closed) as snapshot:
+        found = {row["date"]: row for row in demand_ahead(snapshot, days=24).days.iter_rows(named=True)}
+    off, launch, later = (found[day] for day in (date(2025, 2, 25), LAUNCH_DAY, date(2025, 3, 15)))
+    assert off["q99"] < launch["q50"] / 1000
+    assert launch["q50"] > 1.4 * later["q50"]
+    assert launch["q95"] / launch["q50"] > 1.3 > later["q95"] / later["q50"]
+
+
+def test_before_the_launch_a_load_test_below_the_forecast_peak_is_too_small(closed, onnuri, tmp_path):
+    with open_snapshot(closed) as snapshot:
+        most = float(ahead(snapshot, days=20).peaks["q95"].max())
+    test = tmp_path / "steps.csv"
+    pl.DataFrame({"offered": [most / 4, most / 2, most * 0.7], "failed_share": [0.0, 0.01, 0.4]}).write_csv(test)
+    printed = onnuri(closed, "capacity", "--load-test", test, "--days", "20", "--format", "csv")
+    assert "Too small: capacity must grow by a factor of 2.00 before 2025-03-01 (삼일절)." in printed.err
+    independence = next(row for row in rows(printed) if row["name"] == "삼일절")
+    assert independence["before"] == "2025-03-01"
+    assert float(independence["probability"]) > 0.3
+
+
+def test_a_platform_without_a_record_or_a_test_has_no_proven_capacity(closed, onnuri):
+    printed = onnuri(closed, "capacity", "--days", "20", "--format", "csv")
+    assert "검증된 용량 없음" in printed.err
+    assert {row["capacity"] for row in rows(printed)} == {""}
+    assert all(float(row["needed"]) > 0 for row in rows(printed))
+
+
+def test_the_forecast_command_gives_every_market_and_hour(launched, onnuri):
+    found = rows(onnuri(launched, "forecast", "--by", "market", "--step", "hour", "--days", "2", "--format", "csv"))
+    assert len(found) == 30 * 48
+    peaks = rows(onnuri(launched, "forecast", "--what", "peaks", "--days", "3", "--format", "csv"))
+    assert [row["date"] for row in peaks] == ["2025-03-01", "2025-03-02", "2025-03-03"]
+    assert "--what peaks is of the nation, got --by region" in onnuri(launched, "forecast", "--what", "peaks", "--by", "region").err
+
+
+def test_anybody_s_sales_are_forecast_from_the_day_after_their_last(onnuri, launched, tmp_path):
+    file = tmp_path / "mine.csv"
+    hourly(date(2025, 4, 1), 40).write_csv(file)
+    printed = onnuri(launched, "forecast", "--sales", file, "--days", "5", "--format", "json")
+    found = json.loads(printed.out)
+    assert [row["date"] for row in found] == [f"2025-05-{day}" for day in range(11, 16)]
+    assert "less than a year" in printed.err
+    assert "expected a column 'at'" in onnuri(launched, "forecast", "--sales", _other(tmp_path)).err
+
+
+def _other(folder):
+    file = folder / "other.csv"
+    file.write_text("when,sales\n2025-04-01,3\n", encoding="utf-8")
+    return file
+
+
+def test_spans_are_compared_by_command_and_a_gate_is_judged(launched, onnuri, tmp_path):
+    gate = tmp_path / "gate.toml"
+    gate.write_text("launch = 2025-03-01\nsoak_from = 2025-02-25\nsoak_days = 14\nload_test_a_minute = 1\nschedule_kept = false\n", encoding="utf-8")
+    spans = ("--first", "2025-01-20/2025-02-10", "--second", "2025-02-14/2025-03-02")
+    found = {row["measure"]: row for row in rows(onnuri(launched, "compare", *spans, "--no-losses", "--format", "csv"))}
+    assert float(found["failure_rate"]["second"]) > float(found["failure_rate"]["first"])
+    assert float(found["planned_minutes"]["second"]) == 14 * 1440
+    assert found["loss_per_million"]["why"] == "not_estimated"
+    printed = onnuri(launched, "compare", *spans, "--no-losses", "--gate", gate)
+    assert [line.split("│")[4].strip() for line in printed.out.splitlines() if "soak_days" in line or "load_test" in line or "schedule_kept" in line] == [
+        "no",
+        "no",
+        "no",
+    ]
+    unknown = onnuri(launched, "compare", "--first", "nobody", "--second", "2025-02-14/2025-03-02")
+    assert "--first is 'nobody': expected an operator or a span such as 2025-01-01/2025-02-01" in unknown.err
+
+
+def test_a_switch_off_costs_what_had_been_forecast_for_it(launched):
+    start, end = datetime(2025, 2, 14, tzinfo=SEOUL), datetime(2025, 3, 1, tzinfo=SEOUL)
+    with open_snapshot(launched) as snapshot:
+        found = compared(snapshot, ("before", start - timedelta(days=14), start), ("off", start, end)).table
+        sold = snapshot.sql(
+            "SELECT sum(approved_amount) / 14 AS sold FROM market_minute WHERE minute_at >= '2025-01-30 15:00' AND minute_at < '2025-02-13 15:00'"
+        ).item()
+    cost = found.filter(pl.col("measure") == "planned_cost")["second"].item()
+    assert cost == pytest.approx(14 * float(sold), rel=0.15)
+
+
+def test_the_capacity_is_that_of_the_service_asked_for(launched):
+    with open_snapshot(launched) as snapshot:
+        known = ahead(snapshot, days=10)
+        payment, login = (headroom_ahead(snapshot, service, known=known)[0].table["needed"][-1] for service in ("payment", "login"))
+        assert capacity(snapshot, "top_up").method == "none"
+        assert operator_spans(snapshot) == []
+    assert login == pytest.approx(payment * 850 / 700, rel=0.01)
+
+
+def test_nothing_complete_is_nothing_to_forecast(launched, tmp_path):
+    manifest = json.loads((launched / "manifest.json").read_text(encoding="utf-8"))
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "watermark": None, "files": {}}), encoding="utf-8")
+    with open_snapshot(tmp_path) as snapshot, pytest.raises(HistoryError, match="Nothing is complete yet"):
+        as_of(snapshot)
+
+
+def test_the_feed_is_open_to_all_where_that_is_wanted_and_nothing_else_is(launched, monkeypatch):
+    monkeypatch.setenv("ONNURI_API_TOKEN", "s3cret")
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", "true")
+    with served(launched) as address:
+        answer = fetched(address, "status", None, "GET", {})
+        planned = fetched(address, "status", None, "GET", {"state": "completed"})
+        others = {endpoint.path: fetched(address, endpoint.path[1:], None, "GET", {}).status for endpoint in ENDPOINTS if endpoint.path != "/status"}
+        assert fetched(address, "status", None, "GET", {}, Host="evil.example").status == 421
+    items = json.loads(answer.body)["items"]
+    assert items[0]["id"] == LAUNCH
+    assert items[0]["begin"] == "2025-03-01T10:04:00+09:00"
+    assert {item["status"] for item in json.loads(planned.body)["items"]} == {"completed"}
+    assert set(others.values()) == {401}
+    assert "declared_by" not in items[0]
+
+
+def test_without_that_setting_the_feed_needs_the_token(launched, monkeypatch):
+    monkeypatch.setenv("ONNURI_API_TOKEN", "s3cret")
+    with served(launched) as address:
+        assert fetched(address, "status", None, "GET", {}).status == 401
+        assert fetched(address, "status", None, "GET", {}, Authorization="Bearer s3cret").status == 200
+
+
+def test_the_feed_has_what_is_published(launched):
+    with open_snapshot(launched) as snapshot:
+        found = public_feed(snapshot)
+    assert set(found["id"]) >= {LAUNCH, "planned-20250215T0000-payment"}
+    assert found.filter(pl.col("scheduled"))["status"].to_list() == ["completed"]

@@ -1,0 +1,181 @@
+"""The pages on what is ahead: in the test harness, and in a real browser at a desk and on a phone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
+from streamlit.testing.v1 import AppTest
+
+from dashboard.command import command
+from dashboard.figures.ahead import ahead_figures
+from dashboard.texts import texts_in
+from tests.dashboard_browser import browser, missing_browser, served, severe
+from tests.dashboard_data import SEOUL, publish_launch_day
+from tests.test_dashboard_access import PROVIDER
+from tests.test_dashboard_browser import PATIENCE, body, charts, fits, text_of, wait_for
+from tests.test_dashboard_pages import words
+from warehouse.reading import open_snapshot
+
+BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
+with_browser = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]
+
+
+def script(page: str) -> None:
+    from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
+    from dashboard.settings import DashboardSettings  # noqa: PLC0415
+    from dashboard.views import compare, forecast, status  # noqa: PLC0415
+
+    settings = DashboardSettings.read()
+    texts = chosen_texts(settings)
+    top(texts)
+    {"forecast": forecast, "compare": compare, "status": status}[page].page(settings, texts)
+
+
+def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:
+    app = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
+    for name, value in {"lang": language, **link}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app, words(app)
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """While both old services are switched off, nine days before the launch."""
+    return publish_launch_day(tmp_path_factory.mktemp("closed"), clock=BEFORE_LAUNCH, load_reports=False)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish_launch_day(tmp_path_factory.mktemp("launched"))
+
+
+@pytest.mark.parametrize(
+    ("language", "none", "small"), [("ko", "검증된 용량 없음", "용량이 부족합니다"), ("en", "No proven capacity", "Capacity is too small")]
+)
+def test_a_load_test_that_is_entered_shows_whether_it_would_do(closed, monkeypatch, language, none, small):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(closed))
+    _, text = shown("forecast", language, days="30")
+    assert none in text
+    assert small not in text
+    app, text = shown("forecast", language, days="30", tested="10")
+    assert small in text
+    assert none not in text
+    assert app.query_params["tested"] in ("10", ["10"])
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_load_on_course_to_pass_the_capacity_is_warned_of_today(launched, monkeypatch, language):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    assert texts_in(language)("ahead.warning") in shown("forecast", language, days="30", tested="10")[1]
+    assert texts_in(language)("ahead.warning") not in shown("forecast", language, days="30", tested="5000")[1]
+
+
+def test_too_little_history_is_said_and_not_forecast(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path, history=False)))
+    _, text = shown("forecast", "ko")
+    assert texts_in("ko")("ahead.none") in text
+
+
+def test_nothing_published_is_a_designed_page(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
+    for page in ("forecast", "compare", "status"):
+        assert texts_in("en")("empty.title") in shown(page, "en")[1]
+
+
+def test_spans_in_the_link_are_those_compared_and_the_same_twice_is_refused(launched, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    _, text = shown("compare", "en", first="before", second="recent")
+    assert "Failure rate, like for like" in text
+    assert "fewer than three days" in text
+    assert "This is the same span twice." in shown("compare", "en", first="recent", second="recent")[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "down", "instead"), [("ko", "지금 결제가 어렵습니다", "지류 온누리상품권"), ("en", "Paying is hard just now", "Paper Onnuri vouchers")]
+)
+def test_the_public_page_says_what_is_down_and_how_else_to_pay_and_no_sales(launched, monkeypatch, language, down, instead):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    _, text = shown("status", language)
+    assert down in text
+    assert instead in text
+    assert "억" not in text
+    assert "KRW" not in text
+
+
+def test_a_state_that_is_not_renewed_is_not_called_working(tmp_path, monkeypatch):
+    old = datetime.now(UTC) - timedelta(hours=2)
+    published = publish_launch_day(tmp_path, published_at=old, ended_at=datetime(2025, 3, 1, 19, tzinfo=SEOUL))
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    _, text = shown("status", "ko")
+    assert "지금 상태를 알 수 없습니다" in text
+    assert "정상입니다" not in text
+
+
+@pytest.fixture(scope="module")
+def address(launched: Path) -> Iterator[str]:
+    with served(launched) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=[1280, 390], ids=["desk", "phone"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with browser(tmp_path_factory.mktemp("profile"), width=request.param) as driver:
+        yield driver
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+class TestInABrowser:
+    pytestmark = with_browser
+
+    def test_the_forecast_page_shows_what_the_analysis_gives(self, page: webdriver.Chrome, address: str, launched: Path, language: str) -> None:
+        with open_snapshot(launched) as snapshot:
+            found = ahead_figures(snapshot, "payment", 30, 0.0)
+        page.get(f"{address}/forecast?lang={language}&days=30")
+        wait_for(page, "needed", f"{found.tightest['needed']:,.0f}")
+        WebDriverWait(page, PATIENCE).until(lambda d: len(charts(d)) == 1)
+        page.get(f"{address}/forecast?lang={language}&days=30&what=peaks")
+        WebDriverWait(page, PATIENCE).until(lambda d: len(charts(d)) == 1)
+        assert text_of(page, "needed")
+        assert fits(page)
+        assert severe(page) == []
+
+    def test_the_comparison_shows_its_table(self, page: webdriver.Chrome, address: str, language: str) -> None:
+        page.get(f"{address}/compare?lang={language}")
+        WebDriverWait(page, PATIENCE).until(lambda d: texts_in(language)("measure.failure_rate_alike") in body(d))
+        assert fits(page)
+        assert severe(page) == []
+
+    def test_the_public_status_is_read(self, page: webdriver.Chrome, address: str, launched: Path, language: str) -> None:
+        publish_launch_day(launched)
+        page.get(f"{address}/status?lang={language}")
+        WebDriverWait(page, PATIENCE).until(lambda d: texts_in(language)("status.down") in body(d))
+        assert texts_in(language)("status.instead_paper") in body(page)
+        assert fits(page)
+        assert severe(page) == []
+
+
+@pytest.mark.parametrize(("public", "path", "seen"), [("true", "status", True), ("", "status", False), ("true", "live", False)])
+def test_without_signing_in_the_status_is_seen_where_it_is_public_and_no_other_page(launched, monkeypatch, public, path, seen):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", public)
+    given = st.navigation
+
+    def navigation(pages: list[st.Page], **options: str) -> st.Page:
+        given(pages, **options)
+        chosen = next(page for page in pages if page.url_path == path or (path == "live" and not page.url_path))
+        chosen._can_be_called = True
+        return chosen
+
+    monkeypatch.setattr(st, "navigation", navigation)
+    app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60)
+    app.secrets["auth"] = PROVIDER
+    app.run()
+    assert not app.exception
+    assert (texts_in("ko")("access.title") not in words(app)) is seen
+    assert (texts_in("ko")("status.title") in words(app)) is seen

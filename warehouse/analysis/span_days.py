@@ -1,0 +1,152 @@
+"""A span of time laid out by days and minutes: what was tried and failed, when it was up, and what each hour usually wants."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from warehouse.analysis.calendar import types_of
+from warehouse.analysis.panel import Array, Codes, Mask
+from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of
+
+LOADS = 3
+"""Classes of load, by thirds of both spans' minutes."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is known of a span [``start``, ``end``), aware times; frames' times are UTC, naive or aware.
+
+    ``minutes``: ``minute_at``, ``attempts``, ``failed``, ``sales``. ``incidents`` and ``maintenance`` as in ``availability``, with ``detected_at``. ``purchases``: ``first_failure_at``, ``recovered_at``.
+    ``waits``: ``minute_at``, ``attempts``, ``wait_ms_p95``. ``notices``: times at which customers were told. ``lost``: what its incidents cost (None: not estimated), ``planned_cost`` what announced switch-offs cost.
+    """
+
+    name: str
+    start: datetime
+    end: datetime
+    minutes: pl.DataFrame
+    incidents: pl.DataFrame
+    maintenance: pl.DataFrame
+    purchases: pl.DataFrame
+    waits: pl.DataFrame
+    notices: list[datetime]
+    lost: float | None = None
+    planned_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Days:
+    """Of each day of a span with attempts, by its number since 1970: counts; ``demand`` as its kind of hour usually wants, and of it what fell into incidents."""
+
+    number: Codes
+    attempts: Array
+    failed: Array
+    open: Array
+    up: Array
+    demand: Array
+    demand_away: Array
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """A span's minutes by the local clock from the midnight of day ``low`` on [day, minute]: counts, and whether it was up, or in an incident outside of maintenance."""
+
+    low: int
+    attempts: Array
+    failed: Array
+    up: Mask
+    gone: Mask
+
+
+def laid_out(span: Span) -> Minutes:
+    """By the local clock, from its first midnight to its last."""
+    first, last = _local(span.start), _local(span.end)
+    minute = _utc_minutes(span.minutes)
+    inside = (minute >= first) & (minute < last)
+    low, high = first // DAY, -(-last // DAY)
+    size = (high - low) * DAY
+    attempts, failed = (
+        np.bincount(minute[inside] - low * DAY, span.minutes[name].to_numpy()[inside].astype(float), size).reshape(-1, DAY).astype(np.float64)
+        for name in ("attempts", "failed")
+    )
+    away, planned, of_span = np.zeros((3, size), dtype=bool)
+
+    def mark(where: Mask, start: datetime, end: datetime | None) -> None:
+        where[_clip(local_minute(start) - low * DAY, size) : _clip(local_minute(end) - low * DAY if end else size, size)] = True
+
+    for row in span.incidents.filter(pl.col("scope") == "nation").iter_rows(named=True):
+        mark(away, row["onset_at"], row["ended_at"])
+    for row in span.maintenance.iter_rows(named=True):
+        if row["announced_at"] < row["starts_at"]:
+            mark(planned, row["starts_at"], row["ends_at"])
+    of_span[first - low * DAY : last - low * DAY] = True
+    return Minutes(low, attempts, failed, (of_span & ~away & ~planned).reshape(-1, DAY), (of_span & away & ~planned).reshape(-1, DAY))
+
+
+def usual_hours(spans: list[Minutes]) -> Array:
+    """What a minute of each hour of the day wants, from the minutes of both spans that were up; where none was, from all."""
+    sums, counts, every, minutes = np.zeros(24), np.zeros(24), np.zeros(24), np.zeros(24)
+    for span in spans:
+        sums += (span.attempts * span.up).reshape(-1, 24, 60).sum(axis=(0, 2))
+        counts += span.up.reshape(-1, 24, 60).sum(axis=(0, 2))
+        every += span.attempts.reshape(-1, 24, 60).sum(axis=(0, 2))
+        minutes += (span.up | span.gone).reshape(-1, 24, 60).sum(axis=(0, 2))
+    otherwise = np.divide(every, minutes, out=np.zeros(24), where=minutes > 0)
+    found: Array = np.divide(sums, counts, out=otherwise, where=counts > 0)
+    return found
+
+
+def days_of(minutes: Minutes, usual: Array) -> Days:
+    """The days on which anything was tried."""
+    known = minutes.attempts.sum(axis=1) > 0
+    opened = minutes.up | minutes.gone
+    demand, away = (mask.reshape(-1, 24, 60).sum(axis=2) @ usual for mask in (opened, minutes.gone))
+    number = minutes.low + np.flatnonzero(known)
+    counts = (minutes.attempts.sum(axis=1), minutes.failed.sum(axis=1), opened.sum(axis=1).astype(float), minutes.up.sum(axis=1).astype(float), demand, away)
+    return Days(number, *(count[known] for count in counts))
+
+
+def alike(first: Span, second: Span, calendar: pl.DataFrame | None) -> tuple[list[tuple[Array, Array, Array]], tuple[float, float]]:
+    """Of each span attempts and failed [day, cell] at kinds of day and loads, the common weights [cell], and the shares of attempts where both have been."""
+    known = []
+    for span in (first, second):
+        minute = _utc_minutes(span.minutes)
+        attempts, failed = (span.minutes[name].to_numpy().astype(float) for name in ("attempts", "failed"))
+        known.append((minute, attempts, failed))
+    loads = np.concatenate([attempts for _, attempts, _ in known])
+    cuts = np.quantile(loads, np.arange(1, LOADS) / LOADS) if len(loads) else np.zeros(LOADS - 1)
+    sums = []
+    for minute, attempts, failed in known:
+        days, day = np.unique(minute // DAY, return_inverse=True)
+        kinds = (
+            np.array([{"workday": 0, "saturday": 1}.get(kind, 2) for kind in types_of([date_of(int(n)) for n in days], calendar)], dtype=np.int64)
+            if len(days)
+            else np.zeros(0, dtype=np.int64)
+        )
+        cell = (kinds[day] if len(day) else day) * LOADS + np.searchsorted(cuts, attempts)
+        at = day * 3 * LOADS + cell
+        sums.append(tuple(np.bincount(at, value, len(days) * 3 * LOADS).astype(np.float64).reshape(len(days), 3 * LOADS) for value in (attempts, failed)))
+    totals = [of[0].sum(axis=0) for of in sums]
+    both = (totals[0] > 0) & (totals[1] > 0)
+    weights = np.where(both, totals[0] / max(totals[0].sum(), 1) + totals[1] / max(totals[1].sum(), 1), 0.0)
+    covered = tuple(float(total[both].sum() / total.sum()) if total.sum() else 0.0 for total in totals)
+    return [(of[0], of[1], weights) for of in sums], (covered[0], covered[1])
+
+
+def _local(moment: datetime) -> int:
+    return minute_of(moment, "span")
+
+
+def local_minute(moment: datetime) -> int:
+    """The local minute of a moment that is aware, or naive in UTC."""
+    return minute_of(moment, "time") + (0 if moment.tzinfo else 540)
+
+
+def _utc_minutes(frame: pl.DataFrame) -> np.ndarray:
+    aware = getattr(frame["minute_at"].dtype, "time_zone", None)
+    return minutes_of(frame["minute_at"], "minutes: minute_at") + (0 if aware else 540)
+
+
+def _clip(minute: int, size: int) -> int:
+    return min(max(minute, 0), size)

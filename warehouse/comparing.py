@@ -1,0 +1,103 @@
+"""Spans of what is published compared, and a launch's criteria judged: what each span's comparison needs is gathered here."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from warehouse.ahead import HISTORY, PENT_UP_DAYS, Ahead, ahead, as_of, aware
+from warehouse.analysis import AnalysisError
+from warehouse.analysis.comparison import Comparison, Span, compare
+from warehouse.analysis.forecast import forecast
+from warehouse.analysis.gate import Gate, judged
+from warehouse.analysis.times import SEOUL
+from warehouse.losses import exclusions, loss_between, promotions
+from warehouse.reading import Snapshot
+
+MOST_INCIDENTS = 20
+"""Incidents of a span whose loss is estimated, the longest first: each takes a second or two."""
+
+
+def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:
+    """All that a comparison needs of [start, end), aware. With ``losses`` the nation's incidents are costed, and announced switch-offs by what had been forecast for them."""
+    span = {"start": start, "end": end}
+    incidents = snapshot.query("incidents_in_span", **span)
+    maintenance = snapshot.query("maintenance_in_span", **span)
+    queue = snapshot.query("load_by_minute", **span).filter(pl.col("service") == "queue")
+    purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
+    told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
+    found = Span(name, start, end, snapshot.query("attempts_by_minute", **span), incidents, maintenance, purchases, queue, told)
+    return replace(found, lost=_lost(snapshot, incidents, start, end), planned_cost=_switched_off(snapshot, maintenance, start, end)) if losses else found
+
+
+def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool = True) -> Comparison:
+    """Two named spans side by side. Raises as ``compare``."""
+    return compare(span_of(snapshot, *first, losses=losses), span_of(snapshot, *second, losses=losses))
+
+
+def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
+    """Who ran the platform when, within what was counted, aware; the newest word on a start holds."""
+    now = as_of(snapshot)
+    counted = snapshot.query("first_minute").item()
+    first = counted.replace(tzinfo=UTC) if counted else now
+    rows = snapshot.query("operator_periods").unique("starts_at", keep="last", maintain_order=True).sort("starts_at")
+    spans = [
+        (row["name"], max(row["starts_at"].replace(tzinfo=UTC), first), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
+        for row in rows.iter_rows(named=True)
+    ]
+    return [(name, start, end) for name, start, end in spans if start < end]
+
+
+def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> pl.DataFrame:
+    """The criteria of a launch, held against the incidents since and the forecast up to it. Raises as ``forecast``."""
+    now = as_of(snapshot)
+    today = now.astimezone(SEOUL).date()
+    quiet = None
+    if gate.soak_from is not None:
+        begun = datetime.combine(gate.soak_from, datetime.min.time(), SEOUL)
+        over = [(row["ended_at"] or now.replace(tzinfo=None)) for row in snapshot.query("incidents_in_span", start=begun, end=now).iter_rows(named=True)]
+        quiet = max((today - max([gate.soak_from, *((moment.replace(tzinfo=UTC)).astimezone(SEOUL).date() for moment in over)])).days, 0)
+    found = known or ahead(snapshot, days=min(max((gate.launch - today).days + PENT_UP_DAYS, 14), 370))
+    near = found.peaks.filter(pl.col("date").is_between(gate.launch, gate.launch + timedelta(days=PENT_UP_DAYS)))
+    most = near["q99"].max()
+    return judged(gate, today, quiet_days=quiet, needed_p99=float(most) if isinstance(most, float) else None)
+
+
+def _lost(snapshot: Snapshot, incidents: pl.DataFrame, start: datetime, end: datetime) -> float | None:
+    """Gross shortfall of the nation's incidents within the span; None where one of the longest cannot be estimated."""
+    spans = [
+        (max(row["onset_at"].replace(tzinfo=UTC), start), min(row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else end, end))
+        for row in incidents.filter(pl.col("scope") == "nation").iter_rows(named=True)
+    ]
+    total = 0.0
+    for low, high in sorted(spans, key=lambda one: one[0] - one[1])[:MOST_INCIDENTS]:
+        try:
+            total += (
+                loss_between(snapshot, low.replace(second=0, microsecond=0), high.replace(second=0, microsecond=0)).lost
+                if high - low >= timedelta(minutes=10)
+                else 0.0
+            )
+        except AnalysisError:
+            return None
+    return total
+
+
+def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime, end: datetime) -> float | None:
+    """What announced times without service would have sold, by the forecast from what went before: the mean of its hours' medians; None where nothing did."""
+    total = 0.0
+    for row in maintenance.filter(pl.col("announced_at") < pl.col("starts_at"), pl.col("ends_at").is_not_null()).iter_rows(named=True):
+        low, high = max(row["starts_at"].replace(tzinfo=UTC), start), min(row["ends_at"].replace(tzinfo=UTC), end)
+        if high <= low:
+            continue
+        try:
+            rows = aware(snapshot.query("demand_by_hour", start=low - HISTORY, end=low, by="nation"))
+            known = exclusions(snapshot, before=low).filter(pl.col("ends_at") <= low, pl.col("market_id").is_null())
+            days = min((high.astimezone(SEOUL).date() - low.astimezone(SEOUL).date()).days + 1, 370)
+            found = forecast(rows, as_of=low, days=days, promotions=promotions(snapshot, low), exclusions=known if len(known) else None)
+        except AnalysisError:
+            return None
+        hours = found.hours.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC"))
+        wanted = float(hours.filter(pl.col("at") >= low, pl.col("at") < high)["q50"].sum())
+        sold = float(aware(snapshot.query("demand_by_hour", start=low, end=high, by="nation"))["sales"].sum())
+        total += max(wanted - sold, 0.0)
+    return total
