@@ -10,7 +10,6 @@ published files as the pages ask them.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from statistics import median, quantiles
 import numpy as np
 import polars as pl
 
+from benchmarks._processes import running
 from dashboard.figures.live import live_figures
 from streams.broker import EmbeddedBroker
 from streams.demo import environment
@@ -158,14 +158,8 @@ def _accepted(writer: Writer) -> int:
 def worker(settings: Settings) -> Iterator[None]:
     """A worker until the end of the block."""
     log = settings.warehouse.with_name("worker.log")
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "streams.cli", "worker"]
-        process = subprocess.Popen(command, env={**os.environ, **environment(settings)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(120)
+    with log.open("ab") as output, running([sys.executable, "-m", "streams.cli", "worker"], environment(settings), output):
+        yield
 
 
 def until_ready(settings: Settings, since: datetime) -> float:

@@ -10,7 +10,6 @@ warms up, do not count; that every payment was counted is checked at the end.
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import numpy as np
 import psutil
 from aiokafka import AIOKafkaProducer
 
+from benchmarks._processes import running
 from benchmarks.ingest import BATCH_BYTES, Record, TotalsError, payments
 from streams.broker import EmbeddedBroker
 from streams.demo import environment
@@ -50,18 +50,12 @@ class Seen:
 def worker(settings: Settings) -> Iterator[psutil.Process]:
     """A worker that has published its first state, until the end of the block."""
     log = settings.warehouse.with_name("worker.log")
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "streams.cli", "worker"]
-        process = subprocess.Popen(command, env={**os.environ, **environment(settings)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            for _ in range(int(PATIENCE / 0.1)):
-                if _manifest(settings) is not None:
-                    break
-                time.sleep(0.1)
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
+    with log.open("wb") as output, running([sys.executable, "-m", "streams.cli", "worker"], environment(settings), output) as process:
+        for _ in range(int(PATIENCE / 0.1)):
+            if _manifest(settings) is not None:
+                break
+            time.sleep(0.1)
+        yield psutil.Process(process.pid)
 
 
 def _manifest(settings: Settings) -> Manifest | None:
