@@ -22,7 +22,7 @@ from benchmarks.ingest import payments
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.line import hide_users, hider
-from streams.standby import rarely_collect
+from streams.standby import tune_interpreter
 from warehouse.ingest import Chunk, Writer
 
 CHUNK, LZ4 = 12_500, 3
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--events", type=int, default=600_000, help="payments (default: %(default)s)")
     options.add_argument("--rows", type=int, default=200_000, help="payments in a batch (default: %(default)s)")
     given = options.parse_args(arguments)
-    rarely_collect()
+    tune_interpreter()
     stages, statements = measure(given.events, given.rows)
     for name, microseconds in stages.items():
         print(f"{microseconds:7.2f} µs  {name}")
