@@ -103,7 +103,7 @@ def measure(events: int, few: int, turns: int, others: Path | None) -> dict[str,
                     rates[peer.name].append(run(peer, *given, others or Path(sys.executable), turn))
             folder = Path(temporary) / f"turn-{turn}"
             folder.mkdir()
-            rates[WORKER].append(events / work(many, filled, folder)[0])
+            rates[WORKER].append(events / work(many, filled, folder).published)
     return {name: statistics.median(found) for name, found in rates.items()}
 
 

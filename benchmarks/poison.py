@@ -85,7 +85,7 @@ def measure(events: int, turns: int) -> tuple[float, float]:
             for name, (settings, filled) in lines.items():
                 folder = Path(temporary) / f"{name}{turn}"
                 folder.mkdir()
-                seconds[name].append(work(settings, filled, folder)[0])
+                seconds[name].append(work(settings, filled, folder).published)
         settings, filled = lines["poisoned."]
         letters, keys = count_letters(settings)
         if (letters, keys) != (turns * filled.refused, filled.refused):
