@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     accept_loss: bool = Field(default=False, description="Start a restored warehouse although Kafka no longer holds all that came since its backup.")
     batch_rows: int = Field(200_000, ge=1, description="A batch closes at this many records ...")
-    batch_seconds: float = Field(0.5, gt=0, description="... or after this many seconds.")
+    batch_seconds: float = Field(1.0, gt=0, description="... or after this many seconds.")
     publish_seconds: float = Field(1.0, gt=0, description="Seconds between two published states at the least.")
     web_host: str = Field("127.0.0.1", description="Address of the worker's /health and /metrics.")
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the worker's /health and /metrics.")
