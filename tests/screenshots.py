@@ -25,18 +25,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.dashboard_browser import browser, missing_browser, served
 from warehouse.connection import open_memory
+from warehouse.publishing import HOURLY
 
 PATIENCE = 120
 OUTAGE = datetime.fromisoformat("2025-03-01T13:00+09:00")
-TIMES = {
-    "market_minute": "minute_at",
-    "issuer_minute": "minute_at",
-    "service_minute": "minute_at",
-    "load_minute": "minute_at",
-    "failed_purchase": "first_failure_at",
-}
-"""Tables that grow, and the column by which they are cut."""
-
 PAGES = {
     "live": ("/?", "[data-figure=sales]", 4),
     "incident": ("/incidents?", "[data-figure=lost]", 8),
@@ -89,8 +81,8 @@ def _cut(table: str, before: datetime) -> str | None:
         back = f"recovered_at < {moment}"
         known = f"CASE WHEN {back} THEN recovered_at END AS recovered_at, CASE WHEN {back} THEN recovered_amount END AS recovered_amount"
         return f"SELECT * REPLACE ({known}) FROM read_parquet('{{source}}') WHERE first_failure_at < {moment}"
-    if table in TIMES:
-        return f"SELECT * FROM read_parquet('{{source}}') WHERE {TIMES[table]} < {moment}"
+    if table in HOURLY:
+        return f"SELECT * FROM read_parquet('{{source}}') WHERE {HOURLY[table]} < {moment}"
     return None
 
 
