@@ -1,0 +1,147 @@
+"""What the report says of demand, capacity and the time before: the same figures as on the pages and by the commands."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dashboard.report.author import AuthorFiles
+from dashboard.report.composing import compose
+from dashboard.report.document import Document, Figures, Notice, Section, Table
+from dashboard.report.gathering import Report, gather
+from dashboard.report.pdf import write_pdf
+from dashboard.report.writing import write_report
+from dashboard.texts import texts_in
+from streams.forecasting import capacity_from_warehouse, compare_in_warehouse
+from tests.dashboard_data import EARLIER, LAUNCH, LAUNCH_DAY, SEOUL, publish_launch_day, replace_table
+from tests.test_dashboard_ahead import shown
+from tests.test_report import pdf_text
+from warehouse.reading import open_snapshot
+
+OLD, NEW = "한가람 운영", "새누리 운영"
+CLOSED = datetime(2025, 3, 1, 20, 0, 1, tzinfo=SEOUL)
+
+
+def naive(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day) - timedelta(hours=9)
+
+
+def payment_load(per_minute: int) -> pl.DataFrame:
+    """Eight hours of requests to pay of which none failed, on the launch day's morning."""
+    start = naive(LAUNCH_DAY)
+    counts = {"attempts": per_minute, "succeeded": per_minute, **dict.fromkeys(("failed", "abandoned", "queue_length", "wait_ms_p50", "wait_ms_p95"), 0)}
+    return pl.DataFrame({"minute_at": [start + timedelta(minutes=minute) for minute in range(480)], "service": "payment"}).with_columns(
+        **{name: pl.lit(number, pl.Int64) for name, number in counts.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The launch day, opened by a new operator, who has carried 25 requests a minute."""
+    folder = publish_launch_day(tmp_path_factory.mktemp("operators"), published_at=CLOSED)
+    periods = {"name": [OLD, NEW], "starts_at": [datetime(2020, 1, 1), naive(LAUNCH_DAY)], "ends_at": [None, None]}
+    replace_table(folder, "operator_period", pl.DataFrame(periods, schema_overrides={"ends_at": pl.Datetime("us")}))
+    replace_table(folder, "load_minute", payment_load(25))
+    return folder
+
+
+def made(published: Path, incident: str = LAUNCH) -> Report:
+    with open_snapshot(published) as snapshot:
+        return gather(snapshot, published, incident, AuthorFiles())
+
+
+@pytest.fixture(scope="module")
+def report(published: Path) -> Report:
+    return made(published)
+
+
+def part(document: Document, language: str, group: str) -> Section:
+    title = texts_in(language)(f"{group}.title")
+    return next(section for section in document.sections if section.title == title)
+
+
+def table_in(section: Section) -> Table:
+    return next(block for block in section.blocks if isinstance(block, Table))
+
+
+def level(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_demand_and_capacity_are_those_of_the_page_and_the_command(published, report, language, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    section = part(compose(report, language), language, "report_ahead")
+    page = level(shown("forecast", language)[1])
+    figures = next(block for block in section.blocks if isinstance(block, Figures))
+    (warned,) = [block for block in section.blocks if isinstance(block, Notice)]
+    table = table_in(section)
+    said = [warned.text.removeprefix(texts_in(language)("ahead.too_small")).strip(), *(value for _, value, _ in figures.shown)]
+    said += [cell.text for row in table.rows for cell in row]
+    assert [text for text in said if level(text) not in page] == []
+    found, room, _ = capacity_from_warehouse(published, "payment", None, 60)
+    assert report.ahead is not None
+    assert found["proven"].item() == report.ahead.capacity.proven
+    for column, name in ((3, "needed"), (6, "probability"), (7, "expected_loss")):
+        assert [row[column].value for row in table.rows] == pytest.approx(room[name].to_list(), abs=0.51 if column != 6 else 1e-6)
+    assert max(room["factor"]) > 1
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_operators_compare_as_on_the_page_and_by_the_command(published, report, language, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    table = table_in(part(compose(report, language), language, "report_compared"))
+    assert [table.columns[1], table.columns[3]] == [OLD, NEW]
+    page = level(shown("compare", language)[1])
+    assert [cell.text for row in table.rows for cell in row if level(cell.text) not in page] == []
+    by_command = {row["measure"]: row for row in compare_in_warehouse(published, OLD, NEW, None, losses=False)[0].iter_rows(named=True)}
+    names = {texts_in(language)(f"measure.{name}"): name for name in by_command}
+    compared = {names[row[0].text]: row for row in table.rows}
+    for name in ("failure_rate", "availability_total", "days", "incidents"):
+        assert [compared[name][place].value for place in (1, 3)] == pytest.approx([by_command[name]["first"], by_command[name]["second"]], abs=1e-6)
+    assert compared["failure_rate"][3].value > compared["failure_rate"][1].value
+    assert compared["failure_rate_alike"][5].text == texts_in(language)(f"why.{by_command['failure_rate_alike']['why']}")
+
+
+def test_the_same_inputs_give_the_same_bytes_with_a_forecast_in_them(published):
+    one, two = (write_report(published, LAUNCH, AuthorFiles(), "en").files for _ in range(2))
+    assert {form: two[form] == content for form, content in one.items()} == dict.fromkeys(("pdf", "html", "xlsx"), True)
+
+
+def test_without_load_there_is_no_proven_capacity_and_with_enough_of_it_nothing_to_warn_of(tmp_path):
+    published = publish_launch_day(tmp_path, load_reports=False)
+    found = made(published)
+    for language, said in (("ko", "검증된 용량 없음"), ("en", "No proven capacity")):
+        document = compose(found, language)
+        assert [block.text.startswith(said) for block in part(document, language, "report_ahead").blocks if isinstance(block, Notice)] == [True]
+        assert texts_in(language)("report_unknown.capacity") in pdf_text(write_pdf(document))
+    replace_table(published, "load_minute", payment_load(5_000))
+    document = compose(made(published), "ko")
+    section = part(document, "ko", "report_ahead")
+    assert [block for block in section.blocks if isinstance(block, Notice)] == []
+    assert {row[4].text for row in table_in(section).rows} == {"충분"}
+    assert texts_in("ko")("report_unknown.capacity") not in pdf_text(write_pdf(document))
+
+
+def test_without_operators_the_incident_s_time_stands_beside_the_weeks_before(tmp_path):
+    published = publish_launch_day(tmp_path)
+    found = made(published, EARLIER).compared
+    assert found is not None
+    assert not found.operators
+    onset = datetime(2025, 2, 12, tzinfo=SEOUL)
+    assert (found.first.end, found.second.start, found.second.end) == (onset, onset, onset + timedelta(days=14))
+    assert found.first.start.astimezone(SEOUL).date() == LAUNCH_DAY - timedelta(days=42)
+    launch = made(published).compared
+    assert launch is not None
+    # It ends with what is counted, a minute before the clock.
+    assert launch.second.end == datetime(2025, 3, 1, 19, 59, tzinfo=SEOUL)
+
+
+def test_without_any_day_before_the_report_says_that_nothing_can_be_forecast_or_compared(tmp_path):
+    report = made(publish_launch_day(tmp_path, history=False))
+    assert (report.ahead, report.compared) == (None, None)
+    for language in ("ko", "en"):
+        document = compose(report, language)
+        for group in ("report_ahead", "report_compared"):
+            assert [block.text for block in part(document, language, group).blocks] == [texts_in(language)(f"{group}.unknown")]
