@@ -1,22 +1,24 @@
 """What the report says of demand, capacity and the time before: the same figures as on the pages and by the commands."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from dashboard.figures.ahead import DAYS, ahead_figures, around
+from dashboard.figures.incidents import known_incidents
 from dashboard.report.author import AuthorFiles
-from dashboard.report.composing import compose
-from dashboard.report.document import Document, Figures, Notice, Section, Table
+from dashboard.report.document import Figures, Notice, Section, Table
 from dashboard.report.gathering import Report, gather
-from dashboard.report.pdf import write_pdf
-from dashboard.report.writing import write_report
+from dashboard.report.sections import ahead as sections
+from dashboard.report.sections.closing import unknown
+from dashboard.report.wording import Wording
 from dashboard.texts import texts_in
 from streams.forecasting import capacity_from_warehouse, compare_in_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, LAUNCH_DAY, SEOUL, publish_launch_day, replace_table
 from tests.test_dashboard_ahead import shown
-from tests.test_report import pdf_text
 from warehouse.reading import open_snapshot
 
 OLD, NEW = "한가람 운영", "새누리 운영"
@@ -46,19 +48,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made(published: Path, incident: str = LAUNCH) -> Report:
-    with open_snapshot(published) as snapshot:
-        return gather(snapshot, published, incident, AuthorFiles())
-
-
 @pytest.fixture(scope="module")
 def report(published: Path) -> Report:
-    return made(published)
+    with open_snapshot(published) as snapshot:
+        return gather(snapshot, published, LAUNCH, AuthorFiles())
 
 
-def part(document: Document, language: str, group: str) -> Section:
-    title = texts_in(language)(f"{group}.title")
-    return next(section for section in document.sections if section.title == title)
+def ahead_in(report: Report, language: str) -> Section:
+    return sections.ahead(report, Wording(texts_in(language)))
+
+
+def compared_in(report: Report, language: str) -> Section:
+    return sections.compared(report, Wording(texts_in(language)))
 
 
 def table_in(section: Section) -> Table:
@@ -72,7 +73,7 @@ def level(text: str) -> str:
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_demand_and_capacity_are_those_of_the_page_and_the_command(published, report, language, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
-    section = part(compose(report, language), language, "report_ahead")
+    section = ahead_in(report, language)
     page = level(shown("forecast", language)[1])
     figures = next(block for block in section.blocks if isinstance(block, Figures))
     (warned,) = [block for block in section.blocks if isinstance(block, Notice)]
@@ -91,7 +92,7 @@ def test_demand_and_capacity_are_those_of_the_page_and_the_command(published, re
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_operators_compare_as_on_the_page_and_by_the_command(published, report, language, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
-    table = table_in(part(compose(report, language), language, "report_compared"))
+    table = table_in(compared_in(report, language))
     assert [table.columns[1], table.columns[3]] == [OLD, NEW]
     page = level(shown("compare", language)[1])
     assert [cell.text for row in table.rows for cell in row if level(cell.text) not in page] == []
@@ -104,44 +105,41 @@ def test_operators_compare_as_on_the_page_and_by_the_command(published, report, 
     assert compared["failure_rate_alike"][5].text == texts_in(language)(f"why.{by_command['failure_rate_alike']['why']}")
 
 
-def test_the_same_inputs_give_the_same_bytes_with_a_forecast_in_them(published):
-    one, two = (write_report(published, LAUNCH, AuthorFiles(), "en").files for _ in range(2))
-    assert {form: two[form] == content for form, content in one.items()} == dict.fromkeys(("pdf", "html", "xlsx"), True)
-
-
-def test_without_load_there_is_no_proven_capacity_and_with_enough_of_it_nothing_to_warn_of(tmp_path):
+def test_without_load_there_is_no_proven_capacity_and_with_enough_of_it_nothing_to_warn_of(report, tmp_path):
     published = publish_launch_day(tmp_path, load_reports=False)
-    found = made(published)
+    with open_snapshot(published) as snapshot:
+        without = replace(report, ahead=ahead_figures(snapshot, "payment", DAYS, 0.0))
     for language, said in (("ko", "검증된 용량 없음"), ("en", "No proven capacity")):
-        document = compose(found, language)
-        assert [block.text.startswith(said) for block in part(document, language, "report_ahead").blocks if isinstance(block, Notice)] == [True]
-        assert texts_in(language)("report_unknown.capacity").replace(" ", "") in pdf_text(write_pdf(document)).replace(" ", "")
+        assert [block.text.startswith(said) for block in ahead_in(without, language).blocks if isinstance(block, Notice)] == [True]
+        assert texts_in(language)("report_unknown.capacity") in unknown(without, Wording(texts_in(language))).blocks[0].texts
     replace_table(published, "load_minute", payment_load(5_000))
-    document = compose(made(published), "ko")
-    section = part(document, "ko", "report_ahead")
+    with open_snapshot(published) as snapshot:
+        ample = replace(report, ahead=ahead_figures(snapshot, "payment", DAYS, 0.0))
+    section = ahead_in(ample, "ko")
     assert [block for block in section.blocks if isinstance(block, Notice)] == []
     assert {row[4].text for row in table_in(section).rows} == {"충분"}
-    assert texts_in("ko")("report_unknown.capacity").replace(" ", "") not in pdf_text(write_pdf(document)).replace(" ", "")
+    assert texts_in("ko")("report_unknown.capacity") not in unknown(ample, Wording(texts_in("ko"))).blocks[0].texts
 
 
 def test_without_operators_the_incident_s_time_stands_beside_the_weeks_before(tmp_path):
-    published = publish_launch_day(tmp_path)
-    found = made(published, EARLIER).compared
-    assert found is not None
-    assert not found.operators
-    onset = datetime(2025, 2, 12, tzinfo=SEOUL)
-    assert (found.first.end, found.second.start, found.second.end) == (onset, onset, onset + timedelta(days=14))
-    assert found.first.start.astimezone(SEOUL).date() == LAUNCH_DAY - timedelta(days=42)
-    launch = made(published).compared
+    days = timedelta(days=1)
+    with open_snapshot(publish_launch_day(tmp_path)) as snapshot:
+        known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
+        earlier, launch = (around(snapshot, known[name].onset_at, known[name].ended_at) for name in (EARLIER, LAUNCH))
+    assert earlier is not None
     assert launch is not None
+    assert not earlier.operators
+    onset = datetime(2025, 2, 12, tzinfo=SEOUL)
+    assert (earlier.first.end, earlier.second.start, earlier.second.end) == (onset, onset, onset + 14 * days)
+    assert earlier.first.start.astimezone(SEOUL).date() == LAUNCH_DAY - 42 * days
     # It ends with what is counted, a minute before the clock.
     assert launch.second.end == datetime(2025, 3, 1, 19, 59, tzinfo=SEOUL)
 
 
 def test_without_any_day_before_the_report_says_that_nothing_can_be_forecast_or_compared(tmp_path):
-    report = made(publish_launch_day(tmp_path, history=False))
-    assert (report.ahead, report.compared) == (None, None)
+    published = publish_launch_day(tmp_path, history=False)
+    with open_snapshot(published) as snapshot:
+        report = gather(snapshot, published, LAUNCH, AuthorFiles())
     for language in ("ko", "en"):
-        document = compose(report, language)
-        for group in ("report_ahead", "report_compared"):
-            assert [block.text for block in part(document, language, group).blocks] == [texts_in(language)(f"{group}.unknown")]
+        for section, group in ((ahead_in(report, language), "report_ahead"), (compared_in(report, language), "report_compared")):
+            assert [block.text for block in section.blocks] == [texts_in(language)(f"{group}.unknown")]

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from dashboard.formatting import SEOUL
-from warehouse.ahead import Ahead, ahead, as_of, capacity, requests_an_attempt
+from warehouse.ahead import as_of, headroom_ahead, requests_an_attempt
 from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
-from warehouse.analysis.headroom import Headroom, headroom
+from warehouse.analysis.headroom import Headroom
 from warehouse.analysis.remarks import Remark
 from warehouse.comparing import compared, counted_from, operator_spans
 from warehouse.reading import Snapshot
@@ -82,10 +82,9 @@ class SideBySide:
 
 def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float) -> AheadFigures:
     """Everything of the page. Raises as ``warehouse.ahead.ahead``."""
-    known: Ahead = ahead(snapshot, days=days)
+    by_test = Capacity(service, None, None, None, tested, "load_test", 1) if tested else None
+    room, known = headroom_ahead(snapshot, service, by_test, days=days)
     share = requests_an_attempt(snapshot, service)
-    proven = Capacity(service, None, None, None, tested, "load_test", 1) if tested else capacity(snapshot, service)
-    room = headroom(known.peaks, known.attempts, proven, amount=known.amount, share=share)
     sales = known.sales.days.with_columns(at=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Seoul"))
     peaks = known.peaks.select("date", (pl.col("^q.*$") * share).name.prefix("peak_"))
     return AheadFigures(as_of(snapshot), sales.join(peaks, on="date", maintain_order="left"), room, known.warnings)
