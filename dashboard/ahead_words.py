@@ -102,6 +102,14 @@ def with_interval(unit: str, value: float | None, low: float | None, high: float
     return f"{measured(unit, value, texts)} ({around})" if around and value is not None else measured(unit, value, texts)
 
 
+def differing(row: dict[str, Any], texts: Texts) -> str:
+    """How far both spans are apart, shares in percentage points; or why that cannot be said."""
+    if row["why"]:
+        return texts(f"why.{row['why']}")
+    unit = "points" if row["unit"] == "share" else row["unit"]
+    return with_interval(unit, row["difference"], row["low"], row["high"], texts)
+
+
 def _time(unit: timedelta) -> Callable[[float, Texts], str]:
     return lambda value, texts: ("−" if value < 0 else "") + duration(abs(value) * unit, texts.language)
 
@@ -109,6 +117,7 @@ def _time(unit: timedelta) -> Callable[[float, Texts], str]:
 _WRITTEN: dict[str, Callable[[float, Texts], str]] = {
     "count": lambda value, _: count(round(value)).replace("-", "−"),
     "share": lambda value, _: percent(value, 2),
+    "points": lambda value, texts: texts("compare.points", number=percent(value, 2).removesuffix("%")),
     "minutes": _time(timedelta(minutes=1)),
     "seconds": _time(timedelta(seconds=1)),
     "won": lambda value, texts: won(value, texts.language),

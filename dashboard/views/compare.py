@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cards
-from dashboard.ahead_words import with_interval
-from dashboard.formatting import MISSING, moment, percent
+from dashboard.ahead_words import differing, with_interval
+from dashboard.formatting import moment, percent
 from dashboard.frame import banners, freshness_line, with_states
 from dashboard.link import choice, switch
 from dashboard.settings import DashboardSettings
@@ -45,7 +45,7 @@ def _compared(settings: DashboardSettings, texts: Texts) -> None:
     with st.container(border=True, key="compare_card"):
         st.html(cards.section(texts("compare.table"), texts("compare.table_note")))
         rows = [_row(row, texts) for row in found.table.iter_rows(named=True)]
-        heads = [texts("compare.measure"), _label(first, texts), _label(second, texts), texts("compare.difference"), texts("compare.remark")]
+        heads = [texts("compare.measure"), _label(first, texts), _label(second, texts), texts("compare.difference")]
         st.html(cards.table(heads, rows, numbers={1, 2, 3}))
         covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
         st.html(cards.caption(texts("compare.covered", **covered)))
@@ -82,6 +82,5 @@ def _row(row: dict[str, Any], texts: Texts) -> list[str]:
         texts(f"measure.{row['measure']}"),
         with_interval(unit, row["first"], row["first_low"], row["first_high"], texts),
         with_interval(unit, row["second"], row["second_low"], row["second_high"], texts),
-        MISSING if row["why"] else with_interval(unit, row["difference"], row["low"], row["high"], texts),
-        texts(f"why.{row['why']}") if row["why"] else "",
+        differing(row, texts),
     ]

@@ -84,4 +84,4 @@ def _holidays(found: AheadFigures, texts: Texts) -> None:
     with st.container(border=True, key="holidays_card"):
         st.html(cards.section(texts("ahead.holidays"), texts("ahead.holidays_note")))
         heads = [texts(f"ahead.head_{name}") for name in HOLIDAY_COLUMNS]
-        st.html(cards.table(heads, [holiday_row(row, texts) for row in found.holidays], numbers={3, 4, 6, 7}))
+        st.html(cards.table(heads, [holiday_row(row, texts) for row in found.holidays], numbers={3, 4, 5, 6, 7}))

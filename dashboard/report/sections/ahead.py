@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from dashboard.ahead_words import HOLIDAY_COLUMNS, between, chart_sentence, headline, holiday_row, measured, warning, with_interval
+from dashboard.ahead_words import HOLIDAY_COLUMNS, between, chart_sentence, differing, headline, holiday_row, measured, warning
 from dashboard.charts_ahead import ahead_chart
 from dashboard.figures.ahead import DAYS
 from dashboard.formatting import count, percent
@@ -26,18 +26,20 @@ def ahead(report: Report, words: Wording) -> Section:
     if found is None:
         return Section(title, [Notice(words("report_ahead.unknown"), "plain")])
     blocks: list[Block] = [words.paragraph("report_ahead.sentence", time=words.moment(found.made_at), days=count(DAYS))]
+    # The day that the state is from has begun, and is in no row of the table.
+    coming = replace(found, days=found.days.slice(1))
     warned = warning(found, texts)
     if warned:
         blocks.append(Notice(f"{warned.title} {warned.detail}", "danger" if warned.tone == "danger" else "warning"))
     blocks += [
         Figures([(figure.label, figure.value, " · ".join(note for note in figure.notes if note)) for figure in headline(found, texts)]),
-        picture(ahead_chart(found.days, "peaks", found.capacity.proven, texts), words("report_ahead.chart"), chart_sentence(found, "peaks", texts)),
+        picture(ahead_chart(coming.days, "peaks", found.capacity.proven, texts), words("report_ahead.chart"), chart_sentence(coming, "peaks", texts)),
         words.table(
             "headroom",
             [f"ahead_{name}" for name in HOLIDAY_COLUMNS],
             [_holiday(row, words) for row in found.holidays],
             note=words("ahead.holidays_note"),
-            widths=[0.17, 0.18, 0.11, 0.09, 0.1, 0.11, 0.09, 0.15],
+            widths=[0.16, 0.17, 0.12, 0.11, 0.1, 0.11, 0.09, 0.14],
         ),
         words.paragraph("ahead.loss_method"),
     ]
@@ -61,10 +63,10 @@ def compared(report: Report, words: Wording) -> Section:
     table = Table(
         "compared",
         words("report_table.compared"),
-        [words("report_column.compared"), names[0], interval, names[1], interval, words("report_column.difference")],
+        [words("report_column.compared"), names[0], interval, names[1], interval, words("compare.difference")],
         [_measure(row, words) for row in rows],
         words("report_compared.note"),
-        widths=[0.22, 0.12, 0.17, 0.12, 0.17, 0.2],
+        widths=[0.2, 0.11, 0.19, 0.11, 0.19, 0.2],
     )
     covered = [percent(share, 0) for share in found.comparison.covered]
     return Section(
@@ -95,5 +97,4 @@ def _measure(row: dict[str, Any], words: Wording) -> list[Cell]:
         shown = Cell(measured(unit, value, texts), None if value is None or kind == "text" else round(value, 6), kind)
         return [shown, plain(between(unit, row[f"{name}_low"], row[f"{name}_high"], texts))]
 
-    difference = texts(f"why.{row['why']}") if row["why"] else with_interval(unit, row["difference"], row["low"], row["high"], texts)
-    return [plain(texts(f"measure.{row['measure']}")), *figures("first"), *figures("second"), plain(difference)]
+    return [plain(texts(f"measure.{row['measure']}")), *figures("first"), *figures("second"), plain(differing(row, texts))]
