@@ -57,9 +57,9 @@ def live_page(published: Path, language: str, draw: Callable[[Live], Drawn]) -> 
         NothingPublishedError: there is no manifest yet.
         UnreadableError: the manifest or a file that it names cannot be read.
     """
-    manifest = _manifest(published)
+    manifest = newest_manifest(published)
     folder = (str(published), manifest.warehouse_id)
-    with _readable(published):
+    with readable(published):
         shown, live = _newest(*folder, "figures").of(manifest, lambda: _live(published, manifest.warehouse_id))
     shown, drawn = _newest(*folder, language).of(shown, lambda: draw(live))
     return LivePage(freshness_of(shown, datetime.now(UTC)), drawn)
@@ -67,8 +67,8 @@ def live_page(published: Path, language: str, draw: Callable[[Live], Drawn]) -> 
 
 def incident_list(published: Path) -> IncidentList:
     """The newest list of incidents. Raises as ``live_page``."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         incidents = _incidents(str(published), manifest.warehouse_id, manifest.sequence)
     return IncidentList(freshness_of(manifest, datetime.now(UTC)), manifest, incidents)
 
@@ -80,7 +80,7 @@ def incident_page(published: Path, listed: IncidentList, incident: Incident) -> 
     says until when they are.
     """
     key = (str(published), listed.manifest.warehouse_id, incident.incident_id)
-    with _readable(published):
+    with readable(published):
         if incident.open:
             return _open_incident(*key, _incident=incident)
         return _ended_incident(*key, window_of(incident, listed.manifest.watermark), _incident=incident)
@@ -105,8 +105,8 @@ class FailuresPage:
 
 def market_list(published: Path) -> MarketList:
     """The newest list of markets. Raises as ``live_page``."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         markets = _markets(str(published), manifest.warehouse_id, tuple(manifest.files.get("market", ())))
     return MarketList(freshness_of(manifest, datetime.now(UTC)), manifest, markets)
 
@@ -114,22 +114,22 @@ def market_list(published: Path) -> MarketList:
 def market_page(published: Path, listed: MarketList, market: dict[str, Any], day_start: datetime) -> MarketFigures:
     """One market on one day; the current day is made anew every ten seconds at the most. Raises as ``live_page``."""
     key = (str(published), listed.manifest.warehouse_id, market["market_id"], day_start)
-    with _readable(published):
+    with readable(published):
         return _market(*key, _market_row=market)
 
 
 def failures_page(published: Path, span: str, incident: Incident | None) -> FailuresPage:
     """What failed in the span of that name (``figures.failures.SPANS``), or during the incident. Raises as ``live_page``."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         failures = _failures(str(published), manifest.warehouse_id, manifest.sequence, span, incident.incident_id if incident else "", _incident=incident)
     return FailuresPage(freshness_of(manifest, datetime.now(UTC)), failures)
 
 
 def table_list(published: Path) -> tuple[Freshness, list[Table]]:
     """The newest published tables. Raises as ``live_page``."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         tables = _tables(str(published), manifest.warehouse_id)
     return freshness_of(manifest, datetime.now(UTC)), tables
 
@@ -140,7 +140,7 @@ def kafka_is_there(brokers: str) -> bool:
     return saying.reachable(DashboardSettings(Path(), "ko", brokers))
 
 
-class _readable:  # noqa: N801 - reads as a word after with
+class readable:  # noqa: N801 - reads as a word after with
     """Turns failures of reading into UnreadableError."""
 
     def __init__(self, published: Path) -> None:
@@ -155,7 +155,13 @@ class _readable:  # noqa: N801 - reads as a word after with
             raise UnreadableError(f"A file that {self.published / 'manifest.json'} names cannot be read: {error}") from error
 
 
-def _manifest(published: Path) -> Manifest:
+def newest_manifest(published: Path) -> Manifest:
+    """The newest manifest.
+
+    Raises:
+        NothingPublishedError: there is none yet.
+        UnreadableError: it cannot be read.
+    """
     try:
         return Manifest.read(published)
     except (OSError, ValueError, KeyError) as error:

@@ -9,11 +9,11 @@ import streamlit as st
 
 from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, compared_figures, options_of
 from dashboard.figures.freshness import Freshness, freshness_of
-from dashboard.store import _manifest, _readable
+from dashboard.store import newest_manifest, readable
 from warehouse.ahead import notices_today, public_feed
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.early_warning import Notice
-from warehouse.reading import open_snapshot
+from warehouse.reading import Manifest, open_snapshot
 
 
 @dataclass(frozen=True)
@@ -42,46 +42,49 @@ class StatusPage:
 
 def ahead_page(published: Path, service: str, days: int, tested: float) -> AheadPage:
     """Demand, capacity and headroom of the service; ``tested`` requests a minute by a load test, 0: none. Raises as ``store.live_page``, and AnalysisError."""
-    manifest = _manifest(published)
-    hour = f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else ""
-    with _readable(published):
-        return AheadPage(freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, hour, service, days, tested))
+    manifest = newest_manifest(published)
+    with readable(published):
+        return AheadPage(freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, _hour(manifest), service, days, tested))
 
 
 def notices_page(published: Path, service: str, proven: float) -> list[Notice]:
     """Today's warnings against a proven capacity, made anew at most once a minute. Raises as ``store.live_page``, and AnalysisError."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         return _notices(str(published), manifest.warehouse_id, f"{manifest.watermark:%Y%m%d%H%M}" if manifest.watermark else "", service, proven)
 
 
 def compare_page(published: Path) -> ComparePage:
     """The spans that there are. Raises as ``store.live_page``."""
-    manifest = _manifest(published)
-    hour = f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else ""
-    with _readable(published):
-        return ComparePage(freshness_of(manifest, datetime.now(UTC)), _options(str(published), manifest.warehouse_id, hour))
+    manifest = newest_manifest(published)
+    with readable(published):
+        return ComparePage(freshness_of(manifest, datetime.now(UTC)), _options(str(published), manifest.warehouse_id, _hour(manifest)))
 
 
 def comparison(published: Path, shown: ComparePage, first: str, second: str, *, losses: bool) -> Comparison:
     """Two of the spans, by their names. Raises as ``store.live_page``, and AnalysisError."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         return _compared(str(published), manifest.warehouse_id, (first, *shown.options.spans[first]), (second, *shown.options.spans[second]), losses)
 
 
 def status_page(published: Path) -> StatusPage:
     """The newest feed. Raises as ``store.live_page``."""
-    manifest = _manifest(published)
-    with _readable(published):
+    manifest = newest_manifest(published)
+    with readable(published):
         return StatusPage(freshness_of(manifest, datetime.now(UTC)), _feed(str(published), manifest.warehouse_id, manifest.sequence))
+
+
+def _hour(manifest: Manifest) -> tuple[str, ...]:
+    """The hour of the data's time; and what was said of operators, which a person wants to see at once."""
+    return (f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else "", *manifest.files.get("operator_period", ()))
 
 
 # As in dashboard.store: the arguments are what an answer is known by.
 
 
 @st.cache_data(max_entries=16, ttl="60m", show_spinner=False)
-def _ahead(published: str, warehouse_id: str, hour: str, service: str, days: int, tested: float) -> AheadFigures:  # noqa: ARG001
+def _ahead(published: str, warehouse_id: str, hour: tuple[str, ...], service: str, days: int, tested: float) -> AheadFigures:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return ahead_figures(snapshot, service, days, tested)
 
@@ -93,7 +96,7 @@ def _notices(published: str, warehouse_id: str, minute: str, service: str, prove
 
 
 @st.cache_data(max_entries=4, ttl="60m", show_spinner=False)
-def _options(published: str, warehouse_id: str, hour: str) -> Options:  # noqa: ARG001
+def _options(published: str, warehouse_id: str, hour: tuple[str, ...]) -> Options:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return options_of(snapshot)
 

@@ -11,6 +11,7 @@ from streams.tables import read_table
 from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
+from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.times import SEOUL
 from warehouse.comparing import compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
@@ -58,9 +59,9 @@ def forecast_from_file(
 
 def capacity_from_warehouse(published: Path, service: str, test: Path | None, days: int) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """The capacity as a row, the headroom of each holiday ahead, and what is to be said of both. Raises as ``headroom_ahead``."""
-    steps = read_table(test, "--load-test") if test else None
+    tested = capacity_by_test(read_table(test, "--load-test"), service) if test else None
     with open_snapshot(published) as snapshot:
-        room, known = headroom_ahead(snapshot, service, steps, days=days)
+        room, known = headroom_ahead(snapshot, service, tested, days=days)
         given = notices_today(snapshot, room.capacity.proven, service) if room.capacity.proven else []
     found = room.capacity
     row = pl.DataFrame(

@@ -2,7 +2,7 @@
 
     python -m tests.screenshots --published data/demo/published --out docs/pictures
 
-The live page is taken in the middle of the outage: the published Parquet is copied to a temporary folder, cut there to what had
+The live page and the public status are taken in the middle of the outage: the published Parquet is copied to a temporary folder, cut there to what had
 occurred before ``--at``, and given a manifest of that moment. The other pages show the published state as it is. Ages are counted
 from now: both copies get the present as the time of their publication.
 """
@@ -29,11 +29,17 @@ from warehouse.publishing import HOURLY
 
 PATIENCE = 120
 OUTAGE = datetime.fromisoformat("2025-03-01T13:00+09:00")
+IN_OUTAGE = ("live", "status")
+"""What is taken in the middle of the outage."""
+
 PAGES = {
     "live": ("/?", "[data-figure=sales]", 4),
     "incident": ("/incidents?", "[data-figure=lost]", 8),
     "market": ("/markets?market=m0374&", "[data-figure=market_sales]", 2),
     "failures": ("/failures?", "[data-figure=failure]", 1),
+    "forecast": ("/forecast?", "[data-figure=needed]", 1),
+    "compare": ("/compare?", ".st-key-compare_card table", 0),
+    "status": ("/status?", ".st-key-status_now_card", 0),
     "data": ("/data?part=sql&sql=FROM%20market&", "[data-testid=stDataFrame]", 0),
 }
 """A picture's name: the page's link, something that it shows, and how many charts."""
@@ -99,7 +105,7 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def pictures(address: str, name: str, out: Path, profiles: Path) -> Iterator[Path]:
-    """Take one page in both languages at a desk, and in Korean on a phone."""
+    """Take one page in both languages, at a desk and on a phone."""
     for width, language, file in ((1280, "ko", f"{name}-ko"), (1280, "en", f"{name}-en"), (390, "ko", f"{name}-phone-ko"), (390, "en", f"{name}-phone-en")):
         with browser(profiles / file, width=width) as driver:
             yield _picture(driver, address, name, language, out / f"{file}.png", width)
@@ -146,7 +152,8 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m tests.screenshots", description="Pictures of the pages from what a demo has published.")
     options.add_argument("--published", type=Path, required=True, help="folder of a finished demo, e.g. data/demo/published")
     options.add_argument("--out", type=Path, default=Path("docs/pictures"), help="where the pictures go (default: %(default)s)")
-    options.add_argument("--at", type=datetime.fromisoformat, default=OUTAGE, help="moment of the live page (default: %(default)s)")
+    options.add_argument("--only", nargs="+", choices=list(PAGES), default=list(PAGES), help="these pages alone")
+    options.add_argument("--at", type=datetime.fromisoformat, default=OUTAGE, help="moment of the live page and the public status (default: %(default)s)")
     given = options.parse_args()
     if missing_browser():
         sys.exit(f"Pictures need a browser, but there is {missing_browser()}.")
@@ -156,9 +163,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         outage, present = published_until(given.published, given.at, folder / "outage"), published_now(given.published, folder / "present")
-        for state, names in ((outage, ["live"]), (present, [name for name in PAGES if name != "live"])):
+        for state, names in ((outage, IN_OUTAGE), (present, [name for name in PAGES if name not in IN_OUTAGE])):
+            wanted = [name for name in names if name in given.only]
+            if not wanted:
+                continue
             with served(state) as address:
-                for name in names:
+                for name in wanted:
                     for file in pictures(address, name, given.out, folder / "profiles"):
                         print(f"{file}  {file.stat().st_size // 1024} KB", flush=True)
 

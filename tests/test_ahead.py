@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import sys
 from datetime import date, datetime, timedelta
 
@@ -12,7 +13,7 @@ import pytest
 from dashboard.api.endpoints import ENDPOINTS
 from streams import cli
 from tests.dashboard_browser import served
-from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day
+from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day, replace_table
 from tests.demand_data import hourly
 from tests.test_api import fetched
 from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
@@ -143,6 +144,21 @@ def test_the_capacity_is_that_of_the_service_asked_for(launched):
         assert capacity(snapshot, "top_up").method == "none"
         assert operator_spans(snapshot) == []
     assert login == pytest.approx(payment * 850 / 700, rel=0.01)
+
+
+def test_an_operator_without_an_end_ran_the_platform_until_the_next_began(launched, tmp_path):
+    shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
+    began = [datetime(2020, 1, 1), datetime(2025, 2, 28, 15)]
+    replace_table(
+        tmp_path,
+        "operator_period",
+        pl.DataFrame({"name": ["old", "new"], "starts_at": began, "ends_at": [None, None]}, schema_overrides={"ends_at": pl.Datetime}),
+    )
+    with open_snapshot(tmp_path) as snapshot:
+        (_, counted, handed_over), (_, taken_over, now) = operator_spans(snapshot)
+        assert (handed_over, now) == (taken_over, as_of(snapshot))
+    assert taken_over.astimezone(SEOUL) == datetime(2025, 3, 1, tzinfo=SEOUL)
+    assert counted.year == 2025
 
 
 def test_nothing_complete_is_nothing_to_forecast(launched, tmp_path):

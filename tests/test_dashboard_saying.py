@@ -15,6 +15,7 @@ from streams.events import Command
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.test_dashboard_ahead import shown as shown_ahead
 from tests.test_dashboard_pages import shown, words
 from warehouse.commands import PayloadError, parse
 
@@ -85,3 +86,26 @@ def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_
     app.button[0].click().run()
     assert "받아들일 수 없습니다" in words(app)
     assert len(said_in(line.kafka, line.topic_prefix)) == 1
+
+
+def test_who_ran_the_platform_is_said_on_the_page_that_compares(line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
+    monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
+    monkeypatch.setenv("ONNURI_TOPIC_PREFIX", line.topic_prefix)
+    app, _ = shown_ahead("compare", "ko")
+    form(app, "operator_period", operator_name="새누리 운영")
+    next(widget for widget in app.text_input if widget.label == "등록자 이름").set_value("분석 담당")
+    app.button[0].click().run()
+    assert "받아들일 수 없습니다" in words(app)
+    app.datetime_input(key="operator_starts").set_value(datetime(2025, 3, 1, 0, 0))
+    app.button[0].click().run()
+    assert "보냈습니다" in words(app)
+    (found,) = said_in(line.kafka, line.topic_prefix)
+    assert (found.actor, found.kind, found.payload) == ("분석 담당", "operator_period", {"name": "새누리 운영", "starts_at": "2025-03-01T00:00:00+09:00"})
+
+
+def test_before_anything_is_published_it_can_be_said_who_ran_the_platform(line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
+    monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
+    app, _ = shown_ahead("compare", "en")
+    assert app.selectbox(key="say").options == ["Say who ran the platform"]

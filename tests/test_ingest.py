@@ -215,6 +215,13 @@ def test_a_command_beyond_what_the_tables_hold_is_refused_and_the_line_goes_on(w
     assert rows(writer, "SELECT kind, outcome FROM command") == [("span_excluded", "applied")]
 
 
+def test_the_newest_word_on_when_an_operator_began_holds(writer: Writer) -> None:
+    said = [("옛 운영사", "2020-01-01T00:00+09:00"), ("새 운영", "2025-03-01T00:00+09:00"), ("새 운영사", "2025-02-28T15:00+00:00")]
+    write(writer, chunk("commands", [command("operator_period", {"name": name, "starts_at": at}, number) for number, (name, at) in enumerate(said)]))
+    assert rows(writer, "SELECT name FROM operator_period ORDER BY starts_at") == [("옛 운영사",), ("새 운영사",)]
+    assert rows(writer, "SELECT count(*) FROM command") == [(3,)]
+
+
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)).map(datetime.isoformat) | st.just(SPAN["starts_at"])
 ANYTHING = st.text(max_size=300) | st.integers() | st.floats() | st.none() | st.booleans() | MOMENTS
 FIELDS = ["label", "name", "source", "starts_at", "ends_at", "onset_at", "ended_at", "amount", "factor", "note", "incident_id", "into", "scope", "scope_name"]

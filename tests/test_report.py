@@ -29,7 +29,7 @@ from warehouse.reading import open_snapshot
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "report-example"
 MARKET = "가람1시장"
-SECTIONS = 16
+SECTIONS = 18
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What is ahead, on what is published: demand, capacity and headroom, a warning, and what the public is told. The same for command, pages and API."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,6 @@ from warehouse.analysis.capacity import Capacity, capacity_of
 from warehouse.analysis.early_warning import Notice, course, notices
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.headroom import Headroom, headroom
-from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.peaks import peak_minutes
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.status import downtimes
@@ -90,10 +89,8 @@ def ahead(snapshot: Snapshot, *, days: int = 60) -> Ahead:
     return Ahead(sales, attempts, peak_minutes(attempts, minutes), float(minutes["sales"].sum()) / tried if tried else 0.0)
 
 
-def capacity(snapshot: Snapshot, service: str = "payment", test: pl.DataFrame | None = None) -> Capacity:
-    """From a load test where there is one, else from the service's own minutes since its present operator began. Raises as ``capacity_of``."""
-    if test is not None:
-        return capacity_by_test(test, service)
+def capacity(snapshot: Snapshot, service: str = "payment") -> Capacity:
+    """From the service's own minutes since its present operator began. Raises as ``capacity_of``."""
     now = as_of(snapshot)
     begun = snapshot.query("operator_periods").filter(pl.col("starts_at") <= now.astimezone(UTC).replace(tzinfo=None))["starts_at"].max()
     start = max(now - HISTORY, begun.replace(tzinfo=UTC)) if isinstance(begun, datetime) else now - HISTORY
@@ -101,11 +98,17 @@ def capacity(snapshot: Snapshot, service: str = "payment", test: pl.DataFrame | 
 
 
 def headroom_ahead(
-    snapshot: Snapshot, service: str = "payment", test: pl.DataFrame | None = None, *, days: int = 60, known: Ahead | None = None
+    snapshot: Snapshot, service: str = "payment", proven: Capacity | None = None, *, days: int = 60, known: Ahead | None = None
 ) -> tuple[Headroom, Ahead]:
-    """For each holiday ahead, and what it is held against. Raises as ``forecast`` and ``capacity_of``."""
+    """For each holiday from tomorrow on, and what it is held against; ``proven``: by a load test, else from operation. Raises as ``forecast`` and ``capacity_of``.
+
+    Of today the warning tells: nobody can add capacity before a day that has begun.
+    """
     found = known or ahead(snapshot, days=days)
-    return headroom(found.peaks, found.attempts, capacity(snapshot, service, test), amount=found.amount, share=requests_an_attempt(snapshot, service)), found
+    begun = 1 if len(found.peaks) > 1 else 0
+    attempts = replace(found.attempts, hours=found.attempts.hours.slice(24 * begun), days=found.attempts.days.slice(begun))
+    share = requests_an_attempt(snapshot, service)
+    return headroom(found.peaks.slice(begun), attempts, proven or capacity(snapshot, service), amount=found.amount, share=share), found
 
 
 def requests_an_attempt(snapshot: Snapshot, service: str) -> float:

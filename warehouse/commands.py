@@ -46,7 +46,7 @@ class MarketsImported(msgspec.Struct, frozen=True, tag="markets_imported", tag_f
 
 
 class OperatorPeriod(msgspec.Struct, frozen=True, tag="operator_period", tag_field="kind"):
-    """Who ran the platform, from when to when."""
+    """Who ran the platform, from when to when. The newest word on a start holds."""
 
     name: Text
     starts_at: Moment
@@ -221,6 +221,7 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         connection.executemany("INSERT INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return f"{len(rows)} markets"
     if isinstance(payload, OperatorPeriod):
+        run("DELETE FROM operator_period WHERE starts_at = ?", [_utc(payload.starts_at)])
         run("INSERT INTO operator_period VALUES (?, ?, ?)", [payload.name, _utc(payload.starts_at), _utc(payload.ends_at)])
     elif isinstance(payload, Promotion):
         run("INSERT INTO promotion VALUES (?, ?, ?, ?)", [payload.label, _utc(payload.starts_at), _utc(payload.ends_at), payload.factor])

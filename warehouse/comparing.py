@@ -36,16 +36,21 @@ def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: 
 
 
 def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
-    """Who ran the platform when, within what was counted, aware; the newest word on a start holds."""
+    """Who ran the platform when, within what was counted, aware; one without an end ran it until the next began."""
     now = as_of(snapshot)
-    counted = snapshot.query("first_minute").item()
-    first = counted.replace(tzinfo=UTC) if counted else now
-    rows = snapshot.query("operator_periods").unique("starts_at", keep="last", maintain_order=True).sort("starts_at")
+    first = counted_from(snapshot) or now
+    rows = snapshot.query("operator_periods").sort("starts_at").with_columns(pl.coalesce("ends_at", pl.col("starts_at").shift(-1)).alias("ends_at"))
     spans = [
         (row["name"], max(row["starts_at"].replace(tzinfo=UTC), first), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
         for row in rows.iter_rows(named=True)
     ]
     return [(name, start, end) for name, start, end in spans if start < end]
+
+
+def counted_from(snapshot: Snapshot) -> datetime | None:
+    """The first minute that was counted, aware; None where none was."""
+    first = snapshot.query("first_minute").item()
+    return first.replace(tzinfo=UTC) if first else None
 
 
 def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> pl.DataFrame:

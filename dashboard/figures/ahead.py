@@ -1,20 +1,26 @@
-"""Figures of what is ahead, from a snapshot: frames for charts and tables, and the sentence that matters."""
+"""Figures of what is ahead and of spans compared, from a snapshot: the same for pages and report."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from warehouse.ahead import Ahead, ahead, as_of, capacity, requests_an_attempt
+from dashboard.formatting import SEOUL
+from warehouse.ahead import as_of, headroom_ahead, requests_an_attempt
 from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
-from warehouse.analysis.headroom import Headroom, headroom
+from warehouse.analysis.headroom import Headroom
 from warehouse.analysis.remarks import Remark
-from warehouse.comparing import compared, operator_spans
+from warehouse.comparing import compared, counted_from, operator_spans
 from warehouse.reading import Snapshot
 
 RECENT = timedelta(days=14)
+BEFORE = timedelta(days=28)
+"""Before an incident so much is looked at: each weekday four times, and what went before two weeks without service."""
+
+DAYS = 60
+"""Days ahead, unless a reader asks for others."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,34 @@ class Options:
     operators: list[str]
 
 
+class Named(NamedTuple):
+    """A span with its name, times aware."""
+
+    name: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two spans and how they compare. With ``operators`` their names are those of who ran the platform; else ``before`` and ``during``."""
+
+    first: Named
+    second: Named
+    operators: bool
+    comparison: Comparison
+
+    @property
+    def spans(self) -> tuple[Named, Named]:
+        """Both in order."""
+        return self.first, self.second
+
+
 def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float) -> AheadFigures:
     """Everything of the page. Raises as ``warehouse.ahead.ahead``."""
-    known: Ahead = ahead(snapshot, days=days)
+    by_test = Capacity(service, None, None, None, tested, "load_test", 1) if tested else None
+    room, known = headroom_ahead(snapshot, service, by_test, days=days)
     share = requests_an_attempt(snapshot, service)
-    proven = Capacity(service, None, None, None, tested, "load_test", 1) if tested else capacity(snapshot, service)
-    room = headroom(known.peaks, known.attempts, proven, amount=known.amount, share=share)
     sales = known.sales.days.with_columns(at=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Seoul"))
     peaks = known.peaks.select("date", (pl.col("^q.*$") * share).name.prefix("peak_"))
     return AheadFigures(as_of(snapshot), sales.join(peaks, on="date", maintain_order="left"), room, known.warnings)
@@ -72,3 +100,23 @@ def options_of(snapshot: Snapshot) -> Options:
 def compared_figures(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool) -> Comparison:
     """Two spans. Raises as ``compare``."""
     return compared(snapshot, first, second, losses=losses)
+
+
+def around(snapshot: Snapshot, onset: datetime, ended: datetime | None) -> SideBySide | None:
+    """The time of an incident beside the one before it; losses are not estimated. None where nothing was counted before.
+
+    It is the operator under whom the incident began and the one before; where nobody said who they were, two weeks from the incident's
+    first day on and the four weeks before. Raises as ``compare``.
+    """
+    now = as_of(snapshot)
+    operators = [Named(*span) for span in operator_spans(snapshot)]
+    under = next((place for place, span in enumerate(operators) if span.start <= onset < span.end), 0)
+    if under:
+        first, second = operators[under - 1], operators[under]
+    else:
+        midnight = datetime.combine(onset.astimezone(SEOUL).date(), time.min, SEOUL).astimezone(UTC)
+        first = Named("before", max(midnight - BEFORE, counted_from(snapshot) or midnight), midnight)
+        second = Named("during", midnight, min(max(midnight + RECENT, ended or now), now))
+    if first.start >= first.end or second.start >= second.end:
+        return None
+    return SideBySide(first, second, bool(under), compared(snapshot, first, second, losses=False))

@@ -2,7 +2,7 @@
 
 from dashboard.report.document import Document
 from dashboard.report.gathering import Report
-from dashboard.report.sections import closing, finding, money, people, places
+from dashboard.report.sections import ahead, closing, finding, money, people, places
 from dashboard.report.wording import Wording
 from dashboard.texts import texts_in
 
@@ -15,7 +15,9 @@ MAIN = (
     money.methods,
     places.places,
     people.harm,
+    ahead.compared,
     people.causes,
+    ahead.ahead,
     people.measures,
     people.compensation,
     closing.unknown,

@@ -1,19 +1,23 @@
 """Everything a report says, as figures without words: from one snapshot, and from what the author keeps."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
+from dashboard.figures.ahead import DAYS, AheadFigures, SideBySide, ahead_figures, around
 from dashboard.figures.asking import ask
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents
 from dashboard.report.author import AuthorFiles
+from warehouse.analysis import AnalysisError
 from warehouse.reading import Manifest, Snapshot
 
+Made = TypeVar("Made")
 Stage = Literal["draft", "first", "interim", "final"]
 STAGES: tuple[Stage, ...] = ("draft", "first", "interim", "final")
 SIZES = (50, 100, 300)
@@ -37,7 +41,8 @@ class Report:
 
     ``regions``, ``channels``, ``markets``, ``sizes``: ``name``, ``expected``, ``observed``, ``lost``, ``low``, ``high``, ``share``
     (of what was expected), by loss; sizes: ``markets`` instead of an interval, by size. Empty without an estimate. ``outcomes``:
-    attempts by region and channel. ``editions``: earlier editions of the report, the oldest first.
+    attempts by region and channel. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
+    the nation's payments as the page has them, None where nothing can be forecast; ``compared``: None where there is nothing to compare.
     """
 
     stage: Stage
@@ -50,6 +55,8 @@ class Report:
     sizes: pl.DataFrame
     outcomes: pl.DataFrame
     queue: pl.DataFrame
+    ahead: AheadFigures | None
+    compared: SideBySide | None
     provenance: Provenance
 
 
@@ -77,8 +84,18 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
         sizes=_by_size(by_market) if by_market is not None else pl.DataFrame(),
         outcomes=_within(ask(snapshot, "outcomes_by_place", start=figures.start, end=figures.end), figures.incident.scope, figures.incident.scope_name),
         queue=ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end),
+        ahead=_where_possible(lambda: ahead_figures(snapshot, "payment", DAYS, 0.0)),
+        compared=_where_possible(lambda: around(snapshot, figures.incident.onset_at, figures.incident.ended_at)),
         provenance=_provenance(snapshot.manifest, published, author),
     )
+
+
+def _where_possible(make: Callable[[], Made | None]) -> Made | None:
+    """None where the data do not suffice for it."""
+    try:
+        return make()
+    except AnalysisError:
+        return None
 
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:

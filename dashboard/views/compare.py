@@ -1,52 +1,57 @@
 """운영 비교: two operators, or two spans, side by side: like for like, with intervals and with what cannot be compared."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
 from dashboard import cards
-from dashboard.formatting import MISSING, count, duration, moment, percent, unbroken, won
+from dashboard.ahead_words import differing, with_interval
+from dashboard.formatting import moment, percent
 from dashboard.frame import banners, freshness_line, with_states
 from dashboard.link import choice, switch
 from dashboard.settings import DashboardSettings
 from dashboard.store_ahead import ComparePage, compare_page, comparison
 from dashboard.texts import Texts
+from dashboard.views import saying
 from warehouse.analysis import AnalysisError
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
-    """Two spans, which the link names."""
+    """Two spans, which the link names; and a form to say who ran the platform."""
     st.html(cards.heading(texts("compare.title"), texts("compare.note")))
     with with_states(texts, settings):
-        try:
-            shown = compare_page(settings.published)
-        except AnalysisError:
-            st.html(cards.state(texts("ahead.none"), [texts("ahead.none_detail")]))
-            return
-        freshness_line(shown.freshness, texts)
-        banners(shown.freshness, texts)
-        first, second, losses = _chosen(shown, texts)
-        if first == second:
-            st.html(cards.banner("muted", texts("compare.same"), texts("compare.same_detail")))
-            return
-        try:
-            with st.spinner(texts("compare.working")):
-                found = comparison(settings.published, shown, first, second, losses=losses)
-        except AnalysisError:
-            st.html(cards.banner("warning", texts("compare.overlap"), texts("compare.overlap_detail")))
-            return
-        with st.container(border=True, key="compare_card"):
-            st.html(cards.section(texts("compare.table"), texts("compare.table_note")))
-            rows = [_row(row, texts) for row in found.table.iter_rows(named=True)]
-            heads = [texts("compare.measure"), _label(first, texts), _label(second, texts), texts("compare.difference"), texts("compare.remark")]
-            st.html(cards.table(heads, rows, numbers={1, 2, 3}))
-            covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
-            st.html(cards.caption(texts("compare.covered", **covered)))
-        with st.container(border=True, key="compare_method_card"):
-            st.html(cards.section(texts("compare.method_title")))
-            st.html(cards.paragraphs([texts("compare.method"), texts("compare.method_alike"), texts("compare.gate")]))
+        _compared(settings, texts)
+    st.fragment(saying.forms, key="saying")(settings, texts, kinds=("operator_period",))
+
+
+def _compared(settings: DashboardSettings, texts: Texts) -> None:
+    try:
+        shown = compare_page(settings.published)
+    except AnalysisError:
+        st.html(cards.state(texts("ahead.none"), [texts("ahead.none_detail")]))
+        return
+    freshness_line(shown.freshness, texts)
+    banners(shown.freshness, texts)
+    first, second, losses = _chosen(shown, texts)
+    if first == second:
+        st.html(cards.banner("muted", texts("compare.same"), texts("compare.same_detail")))
+        return
+    try:
+        with st.spinner(texts("compare.working")):
+            found = comparison(settings.published, shown, first, second, losses=losses)
+    except AnalysisError:
+        st.html(cards.banner("warning", texts("compare.overlap"), texts("compare.overlap_detail")))
+        return
+    with st.container(border=True, key="compare_card"):
+        st.html(cards.section(texts("compare.table"), texts("compare.table_note")))
+        rows = [_row(row, texts) for row in found.table.iter_rows(named=True)]
+        heads = [texts("compare.measure"), _label(first, texts), _label(second, texts), texts("compare.difference")]
+        st.html(cards.table(heads, rows, numbers={1, 2, 3}))
+        covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
+        st.html(cards.caption(texts("compare.covered", **covered)))
+    with st.container(border=True, key="compare_method_card"):
+        st.html(cards.section(texts("compare.method_title")))
+        st.html(cards.paragraphs([texts("compare.method"), texts("compare.method_alike"), texts("compare.gate")]))
 
 
 def _chosen(shown: ComparePage, texts: Texts) -> tuple[str, str, bool]:
@@ -72,37 +77,10 @@ def _label(name: str, texts: Texts) -> str:
 
 
 def _row(row: dict[str, Any], texts: Texts) -> list[str]:
-    write = _WRITTEN[row["unit"]]
-
-    def worded(value: float | None, low: float | None, high: float | None) -> str:
-        if value is None:
-            return MISSING
-        between = "" if low is None or high is None else f" ({unbroken(write(low, texts))} ~ {unbroken(write(high, texts))})"
-        return unbroken(write(value, texts)) + between
-
+    unit = row["unit"]
     return [
         texts(f"measure.{row['measure']}"),
-        worded(row["first"], row["first_low"], row["first_high"]),
-        worded(row["second"], row["second_low"], row["second_high"]),
-        worded(row["difference"], row["low"], row["high"]) if not row["why"] else MISSING,
-        texts(f"why.{row['why']}") if row["why"] else "",
+        with_interval(unit, row["first"], row["first_low"], row["first_high"], texts),
+        with_interval(unit, row["second"], row["second_low"], row["second_high"], texts),
+        differing(row, texts),
     ]
-
-
-def _minutes(value: float, texts: Texts) -> str:
-    sign = "−" if value < 0 else ""
-    return sign + duration(timedelta(minutes=abs(value)), texts.language)
-
-
-def _seconds(value: float, texts: Texts) -> str:
-    sign = "−" if value < 0 else ""
-    return sign + duration(timedelta(seconds=abs(value)), texts.language)
-
-
-_WRITTEN: dict[str, Callable[[float, Texts], str]] = {
-    "count": lambda value, _: count(round(value)).replace("-", "−"),
-    "share": lambda value, _: percent(value, 2),
-    "minutes": _minutes,
-    "seconds": _seconds,
-    "won": lambda value, texts: won(value, texts.language),
-}

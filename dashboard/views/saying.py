@@ -1,4 +1,4 @@
-"""The part of an incident's page where people say something: forms that become commands, with who and when."""
+"""The part of a page where people say something: forms that become commands, with who and when."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -17,11 +17,22 @@ from dashboard.texts import Texts
 from warehouse.commands import PayloadError
 
 SCOPES = ("nation", "region", "channel", "market", "issuer", "service")
+ABOUT_INCIDENTS = (
+    "incident_corrected",
+    "incident_merged",
+    "claim_entered",
+    "survey_entered",
+    "incident_declared",
+    "span_excluded",
+    "maintenance_announced",
+)
 Fields = Callable[[Texts, Sequence[Incident], Incident | None], dict[str, Any]]
 
 
-def forms(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], chosen: str | None) -> None:
-    """A form for what a person wants to say; without a reachable Kafka, why there is none."""
+def forms(
+    settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident] = (), chosen: str | None = None, *, kinds: Sequence[str] = ABOUT_INCIDENTS
+) -> None:
+    """A form for what a person wants to say, of one of ``kinds``; without a reachable Kafka, why there is none."""
     with st.container(border=True, key="saying_card"):
         st.html(cards.section(texts("say.title"), texts("say.note")))
         if not settings.kafka:
@@ -31,11 +42,11 @@ def forms(settings: DashboardSettings, texts: Texts, incidents: Sequence[Inciden
         elif not access.may_say(settings):
             st.html(cards.banner("muted", texts("say.viewer"), texts("say.viewer_next")))
         else:
-            _form(settings, texts, incidents, next((one for one in incidents if one.incident_id == chosen), None))
+            incident = next((one for one in incidents if one.incident_id == chosen), None)
+            _form(settings, texts, incidents, incident, [kind for kind in kinds if incident is not None or kind not in _OF_AN_INCIDENT])
 
 
-def _form(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], incident: Incident | None) -> None:
-    kinds = [kind for kind in _FIELDS if incident is not None or kind not in _OF_AN_INCIDENT]
+def _form(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], incident: Incident | None, kinds: Sequence[str]) -> None:
     kind = choice(texts("say.what"), "say", kinds, lambda name: texts(f"say.{name}"))
     with st.form(f"say_{kind}", clear_on_submit=False):
         st.html(cards.caption(texts(f"say_help.{kind}")))
@@ -72,13 +83,13 @@ def _text(label: str, key: str, *, limit: int = 200) -> str | None:
     return (st.text_input(label, key=key, max_chars=limit) or "").strip() or None
 
 
-def _span(texts: Texts, kind: str) -> dict[str, Any]:
+def _span(texts: Texts, kind: str, *, ends: str = "say.ends") -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
         starts = _time(texts("say.starts"), None, f"{kind}_starts")
     with right:
-        ends = _time(texts("say.ends"), None, f"{kind}_ends")
-    return {"starts_at": starts, "ends_at": ends}
+        until = _time(texts(ends), None, f"{kind}_ends")
+    return {"starts_at": starts, "ends_at": until}
 
 
 def _declared(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
@@ -121,6 +132,11 @@ def _maintenance(texts: Texts, _: Sequence[Incident], __: Incident | None) -> di
     return {"label": label, **_span(texts, "maintenance"), "service": _text(texts("say.service"), "maintenance_service", limit=64)}
 
 
+def _operator(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+    name = _text(texts("say.operator"), "operator_name")
+    return {"name": name, **_span(texts, "operator", ends="say.ends_open")}
+
+
 def _claim(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
@@ -150,5 +166,6 @@ _FIELDS: Mapping[str, Fields] = {
     "incident_declared": _declared,
     "span_excluded": _excluded,
     "maintenance_announced": _maintenance,
+    "operator_period": _operator,
 }
 _OF_AN_INCIDENT = ("incident_corrected", "incident_merged")

@@ -1,5 +1,6 @@
 """공개 상태: for buyers and merchants, in plain words: does it work, since when not, what is planned, and how else to pay. No sales, no losses."""
 
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -60,7 +61,12 @@ def _row(row: dict[str, Any], texts: Texts) -> list[str]:
         f"{service} · {texts('status.work')}" if row["scheduled"] else service,
         texts(f"downtime.{row['status']}"),
         where,
-        unbroken(moment(row["begin"], texts.language)),
-        unbroken(moment(row["end"], texts.language)) if row["end"] else MISSING,
+        _moment(row["begin"], texts),
+        _moment(row["end"], texts) if row["end"] else MISSING,
         texts(f"severity.{row['severity']}"),
     ]
+
+
+def _moment(at: datetime, texts: Texts) -> str:
+    """A line breaks before the time at most: the table shall fit a phone."""
+    return " ".join(unbroken(part) for part in moment(at, texts.language).rsplit(" ", 1))

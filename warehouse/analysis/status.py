@@ -78,7 +78,7 @@ def _planned(row: dict[str, Any], here: datetime) -> dict[str, Any]:
     # of the label nothing is told but that there is one: it is what an operator wrote for himself
     return {
         "id": f"planned-{begin:%Y%m%dT%H%M}-{row['service'] or 'all'}", "service": row["service"] or "all", "channel": None, "region": None, "market_id": None,
-        "begin": begin, "end": end, "status": status, "scheduled": True, "severity": "minor" if row["service"] else "major",
+        "begin": begin, "end": end, "status": status, "scheduled": True, "severity": "major" if row["service"] in {None, "payment"} else "minor",
     }  # fmt: skip
 
 

@@ -1,2 +1,2 @@
--- Who ran the platform, from when to when? The newest word on a name and its start holds.
+-- Who ran the platform, from when to when? Starts differ.
 SELECT name, starts_at, ends_at FROM operator_period ORDER BY starts_at, name

@@ -9,7 +9,10 @@ from warehouse.connection import query_text
 from warehouse.reading import IN_SCOPE
 
 QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "services_in_span", "outcomes_by_place")
-"""The queries that the figures rest on."""
+"""The queries that the incident's figures rest on."""
+
+OF_OTHER_SPANS = ("demand_by_hour", "attempts_by_minute", "load_by_minute")
+"""Those of demand, capacity and comparison."""
 
 
 def unknown(report: Report, words: Wording) -> Section:
@@ -27,6 +30,8 @@ def unknown(report: Report, words: Wording) -> Section:
         open_questions.append(words("report_unknown.load"))
     if not report.author.causes:
         open_questions.append(words("report_unknown.causes"))
+    if report.ahead is not None and report.ahead.capacity.proven is None:
+        open_questions.append(words("report_unknown.capacity"))
     if report.provenance.manifest.totals.get("lost"):
         open_questions.append(words("report_unknown.lost", number=count(report.provenance.manifest.totals["lost"])))
     remarks = [*(figures.loss.warnings if figures.loss else ()), *(remark for method in figures.methods for remark in method.remarks)]
@@ -79,7 +84,7 @@ def method(report: Report, words: Wording) -> Section:
     """How the estimate is made, and where it fails."""
     loss = report.figures.loss
     blocks: list[Block] = [Paragraph(sentence(loss.method, words.texts))] if loss else []
-    blocks += [words.paragraph(f"report_method.{name}") for name in ("net", "people", "concentration", "limits")]
+    blocks += [words.paragraph(f"report_method.{name}") for name in ("net", "people", "concentration", "compared", "ahead", "limits")]
     return Section(words("report_method.title"), blocks)
 
 
@@ -110,5 +115,7 @@ def origin(report: Report, words: Wording) -> Section:
             words.paragraph("report_origin.sql", **span),
             Code("in_scope.sql", IN_SCOPE.strip()),
             *(Code(f"{name}.sql", query_text(name).strip()) for name in QUERIES),
+            words.paragraph("report_origin.sql_other"),
+            *(Code(f"{name}.sql", query_text(name).strip()) for name in OF_OTHER_SPANS),
         ],
     )
