@@ -1,0 +1,68 @@
+"""Files that operators take over: they ask only for what the worker tells, and are what Prometheus and Grafana read."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from streams.health import metrics
+from tests.test_health import LATER, NOON, manifest
+
+ROOT = Path(__file__).parent.parent
+BOARD = json.loads((ROOT / "deploy" / "grafana" / "onnuri.json").read_text())
+RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+UNITS_AND_COUNTS = ("_total", "_seconds", "_bytes", "_records", "_info", "_up", "_waiting", "_ranges", "_refusals", "_names")
+
+
+def told() -> str:
+    """Everything that a worker may tell."""
+    lost = {"topic": "payments", "partition": 0, "from_offset": 1, "to_offset": 5, "cause": "gone", "found_at": NOON.isoformat()}
+    source = {"topic": "payments", "partition": 0, "lag": 3, **dict.fromkeys(("accepted", "duplicate", "late", "refused", "lost"), 1)}
+    return metrics("running", manifest(sources=[source], refusals={"malformed": 1}, lost_ranges=[lost]), 0, LATER).decode()
+
+
+def names(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:onnuri|process)_\w+", text))
+
+
+def asked() -> list[tuple[str, str]]:
+    shown = [(panel["title"], target["expr"]) for panel in BOARD["panels"] for target in panel["targets"]]
+    return shown + [(rule["alert"], rule["expr"]) for group in RULES for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(("title", "expression"), asked())
+def test_what_a_panel_or_an_alert_asks_for_the_worker_tells(title, expression):
+    series = {re.split(r"[{ ]", line)[0] for line in told().splitlines() if not line.startswith("#")}
+    wanted = names(expression)
+    assert wanted or "up{" in expression
+    assert wanted - series == set()
+
+
+def test_an_operator_is_told_of_every_metric_by_its_name():
+    ours = {line.split()[2] for line in told().splitlines() if line.startswith("# TYPE onnuri_")}
+    assert ours - names((ROOT / "docs" / "operations.md").read_text()) == set()
+
+
+def test_metrics_are_named_as_prometheus_asks():
+    kinds = dict(line.split()[2:] for line in told().splitlines() if line.startswith("# TYPE"))
+    assert [name for name, kind in kinds.items() if (kind == "counter") != name.endswith("_total")] == []
+    assert [name for name in kinds if name.startswith("onnuri_") and not name.endswith(UNITS_AND_COUNTS)] == []
+
+
+def test_what_an_operator_must_hear_of_has_an_alert_with_what_to_do():
+    rules = {rule["alert"]: rule for group in RULES for rule in group["rules"]}
+    assert {"OnnuriWorkerDown", "OnnuriLagGrows", "OnnuriPublishedStateStale", "OnnuriRecordsLost", "OnnuriRefusedShare"} <= rules.keys()
+    assert [name for name, rule in rules.items() if not {"summary", "description"} <= rule["annotations"].keys() or "severity" not in rule["labels"]] == []
+
+
+def test_prometheus_takes_the_rules_and_alarms_as_meant():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus has it)")
+    folder = ROOT / "deploy" / "prometheus"
+    run = subprocess.run([promtool, "test", "rules", str(folder / "alerts_test.yml")], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
