@@ -66,3 +66,16 @@ def test_prometheus_takes_the_rules_and_alarms_as_meant():
     folder = ROOT / "deploy" / "prometheus"
     run = subprocess.run([promtool, "test", "rules", str(folder / "alerts_test.yml")], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_evidence_that_the_threat_model_names_is_there():
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"[`(](?:\.\./)?((?:streams|warehouse|dashboard|tests|deploy)/[\w/.-]+\.\w+)[`)]", text))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_the_threat_model_looks_at_every_chapter_of_the_standard():
+    rows = re.findall(r"^\| V(\d+) [^|]+\| (\S+) \|", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 18))
+    assert {state for _, state in rows} <= {"holds", "partly", "does", "–"}
