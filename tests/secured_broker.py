@@ -11,12 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
 from streams.broker import EmbeddedBroker
 from streams.broker_settings import HOST, Secured
 from streams.ports import free_port
 
-PASSWORDS = {"onnuri": "pass=word of its own", "stranger": "has-a-password-and-no-rights"}
+PASSWORDS = {"onnuri": "pass=word of its own", "worker": "has the rights of a worker", "stranger": "has-a-password-and-no-rights"}
 JAAS = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -73,13 +75,21 @@ class SecuredKafka:
         said = {"kafka": self.sasl, "kafka_security": "SASL_SSL", "kafka_user": user, "kafka_password": PASSWORDS[user], "kafka_ca": self.ours.file}
         return {**said, **changes}
 
+    def allow(self, user: str, operation: str, kind: str, name: str, pattern: str = "LITERAL") -> None:
+        """Give a right, as kafka-acls.sh does."""
+        admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
+        where = ResourcePattern(ResourceType[kind], name, ACLResourcePatternType[pattern])
+        answer = admin.create_acls([ACL(f"User:{user}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, where)])
+        admin.close()
+        assert not answer["failed"], answer
+
     def with_certificate(self, **changes: object) -> dict[str, object]:
         return {"kafka": self.mutual, "kafka_security": "SSL", "kafka_ca": self.ours.file, "kafka_certificate": self.ours.folder / "client.pem", **changes}
 
 
 @contextmanager
 def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
-    """A Kafka that asks for a password at one port and for a certificate at another; ``stranger`` may do nothing."""
+    """A Kafka that asks for a password at one port and for a certificate at another; ``worker`` and ``stranger`` may do nothing yet."""
     ours, others = Authority(folder, "ours"), Authority(folder, "others")
     server = ours.sign("server")
     ours.sign("client")

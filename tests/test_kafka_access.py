@@ -129,6 +129,23 @@ def test_a_worker_and_all_who_send_to_it_get_in(secured, topics, tmp_path, way):
     assert PASSWORDS["onnuri"] not in log
 
 
+def test_a_worker_needs_no_more_rights_than_the_documents_say(secured, topics, tmp_path):
+    ensure_topics(settings_of(tmp_path, secured.with_password(), topics))
+    said = (ROOT / "docs" / "security.md").read_text()
+    for operation, names in re.findall(r"^- (READ|WRITE) on the topics (.+)$", said, re.MULTILINE):
+        for name in re.findall(r"`([\w-]+)`", names):
+            secured.allow("worker", operation, "TOPIC", topics + name)
+    (prefix,) = re.findall(r"^- READ on the groups with the prefix `(.+)`$", said, re.MULTILINE)
+    secured.allow("worker", "READ", "GROUP", prefix, "PREFIXED")
+    sending = settings_of(tmp_path, secured.with_password(), topics)
+    with WorkerProcess(settings_of(tmp_path, secured.with_password("worker"), topics)) as worker:
+        with producer(sending) as made:
+            made.send(sending.topic("payments"), encoded(payment(1, occurred_at=ms(just_now()))))
+            made.send(sending.topic("errors"), b"?")
+        worker.wait(lambda: (m := worker.manifest()) and m["totals"]["accepted"] == m["totals"]["refused"] == 1 and m["lag"] == 0)
+        assert "AuthorizationFailed" not in worker.log.read_text()
+
+
 def test_the_simulator_gets_in(secured, topics, tmp_path):
     settings = settings_of(tmp_path, secured.with_password(), topics, clock="replay")
     ensure_topics(settings)
