@@ -78,7 +78,7 @@ def _told(broker: str, access: Access, error: Exception) -> Refusal | None:
         return Refusal(f"{broker} refuses the user {access.user!r}: user or password is wrong, or its password is not for {access.mechanism}.", final=True)
     if isinstance(error, WRONG_MECHANISM):
         return Refusal(f"{broker} does not take ONNURI_KAFKA_MECHANISM={access.mechanism}: {error}", final=True)
-    if isinstance(error, errors.KafkaConnectionError | TimeoutError) and not isinstance(error, OSError):
+    if isinstance(error, errors.KafkaConnectionError | ConnectionResetError | BrokenPipeError):
         return Refusal(
             f"{broker} is there and hangs up: does it ask for something else than ONNURI_KAFKA_SECURITY={access.security} (PLAINTEXT, SSL, SASL_SSL)?",
             final=False,

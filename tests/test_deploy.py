@@ -1,5 +1,6 @@
 """Files that operators take over: they ask only for what the worker tells, and are what Prometheus and Grafana read."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -66,6 +67,37 @@ def test_prometheus_takes_the_rules_and_alarms_as_meant():
     folder = ROOT / "deploy" / "prometheus"
     run = subprocess.run([promtool, "test", "rules", str(folder / "alerts_test.yml")], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture
+def audit(monkeypatch):
+    spec = importlib.util.spec_from_file_location("audit", ROOT / "deploy" / "audit.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "bill_of_materials", lambda python, out: 3)
+    return module
+
+
+def test_a_database_that_cannot_be_asked_is_told_and_no_clean_bill(audit, tmp_path, capsys):
+    # The tests' environment has no pip-audit, so nobody can be asked; what an earlier run found must not be taken for an answer.
+    (tmp_path / "audit.json").write_text('{"dependencies": []}')
+    assert audit.main("python", "constraints.txt", str(tmp_path)) == 0
+    assert audit.main("python", "constraints.txt", str(tmp_path), "--strict") == 2
+    assert capsys.readouterr().out.count("could not be asked (") == 2
+
+
+def test_a_known_vulnerability_is_named_and_fails(audit, tmp_path, capsys, monkeypatch):
+    found = [
+        {"name": "one", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]},
+        {"name": "two", "version": "2.0", "vulns": []},
+        {"name": "three", "skip_reason": "not there"},
+    ]
+    monkeypatch.setattr(audit, "vulnerabilities", lambda constraints, out: (found, ""))
+    assert audit.main("python", "constraints.txt", str(tmp_path)) == 1
+    said = capsys.readouterr().out
+    assert "one 1.0: PYSEC-1, mended in 1.1" in said and "Not looked up: three." in said
+    monkeypatch.setattr(audit, "vulnerabilities", lambda constraints, out: (found[1:], ""))
+    assert audit.main("python", "constraints.txt", str(tmp_path)) == 0
 
 
 def test_the_evidence_that_the_threat_model_names_is_there():

@@ -1,5 +1,6 @@
 """A Kafka with TLS, passwords and client certificates: whoever may gets in with every client, and whoever may not is told why and at once."""
 
+import json
 import os
 import re
 import subprocess
@@ -102,7 +103,7 @@ def test_nobody_there_is_no_refusal(secured):
 @pytest.mark.parametrize("way", ["password", "certificate"])
 def test_a_worker_and_all_who_send_to_it_get_in(secured, topics, tmp_path, way):
     said = secured.with_password() if way == "password" else secured.with_certificate()
-    settings = settings_of(tmp_path, said, topics)
+    settings = settings_of(tmp_path, said, topics, log_format="json")
     ensure_topics(settings)
     with WorkerProcess(settings) as worker:
         with producer(settings) as made:
@@ -127,6 +128,7 @@ def test_a_worker_and_all_who_send_to_it_get_in(secured, topics, tmp_path, way):
         assert worker.kill(how=15) == 0
     log = worker.log.read_text()
     assert PASSWORDS["onnuri"] not in log
+    assert {"time", "level", "logger", "message"} <= set.intersection(*(set(json.loads(line)) for line in log.split("\n") if line))
 
 
 def test_a_worker_needs_no_more_rights_than_the_documents_say(secured, topics, tmp_path):
