@@ -74,16 +74,20 @@ def until_answered(settings: Settings, work: Callable[[], T], pause: float = STA
         AccessError: a certificate or a key cannot be used.
     """
     while True:
+        # Asked first: the clients try for seconds and say only that nobody answers.
+        refused = refusal(settings.kafka, settings.access)
+        if refused is not None and refused.final:
+            raise BrokerRefusedError(refused.reason)
         try:
-            return work()
+            if refused is None:
+                return work()
+            reason = refused.reason
         except AuthorizationError as error:
-            raise BrokerRefusedError(f"{settings.kafka} does not allow it: {error}. What a worker needs to be allowed is in docs/operations.md.") from error
+            raise BrokerRefusedError(f"{settings.kafka} does not allow it: {error}. What a worker needs to be allowed is in docs/security.md.") from error
         except KafkaError as error:
-            refused = refusal(settings.kafka, settings.access)
-            if refused is not None and refused.final:
-                raise BrokerRefusedError(refused.reason) from error
-            log.warning("No broker at %s yet (%s); trying again.", settings.kafka, refused.reason if refused else type(error).__name__)
-            time.sleep(pause)
+            reason = type(error).__name__
+        log.warning("No broker at %s yet (%s); trying again.", settings.kafka, reason)
+        time.sleep(pause)
 
 
 def wait_for_warehouse(settings: Settings) -> Writer:
