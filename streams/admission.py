@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import errors
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from warehouse.access import Access, BrokerRefusedError
@@ -62,12 +62,22 @@ async def _first(bootstrap: str, access: Access) -> Refusal | None:
 
 async def _enter(broker: str, given: Mapping[str, Any]) -> None:
     host, _, port = broker.rpartition(":")
-    connection = await create_conn(host.strip("[]"), int(port), client_id="onnuri-admission", request_timeout_ms=PATIENCE_MS, **given)
+    connection = AIOKafkaConnection(host.strip("[]"), int(port), client_id="onnuri-admission", request_timeout_ms=PATIENCE_MS, **given)
     try:
+        await connection.connect()
         # A broker that wants a password answers the first question without one, and closes the connection at the second.
         await connection.send(MetadataRequest([]))
-    finally:
-        await connection.close()
+    except OSError:
+        raise  # there was no connection that could be closed
+    except Exception:
+        await _closed(connection)
+        raise
+    await _closed(connection)
+
+
+async def _closed(connection: AIOKafkaConnection) -> None:
+    """Let go of it; TLS says good-bye to the other side, which may be slow to answer."""
+    await asyncio.wait([connection.close()], timeout=1)
 
 
 def _told(broker: str, access: Access, error: Exception) -> Refusal | None:
