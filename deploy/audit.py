@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+UNASKED = 2
+
 
 def bill_of_materials(python: str, out: Path) -> int:
     """Write the bill of materials; returns the number of packages on it."""
@@ -28,11 +30,14 @@ def vulnerabilities(constraints: Path, out: Path) -> tuple[list[dict[str, Any]] 
         # It ends with 1 for a vulnerability and for a network that is away; only the former writes the file.
         return None, (run.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1]
     found: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))["dependencies"]
+    if found and all("skip_reason" in package for package in found):
+        # A mirror of the packages without the database answers like this.
+        return None, f"it knows none of the {len(found)} pins: {found[0]['skip_reason']}"
     return found, ""
 
 
 def verdict(packages: list[dict[str, Any]]) -> tuple[list[str], bool]:
-    """Lines to print, and whether a vulnerability is known. A package that the database does not know is named."""
+    """Lines to print, and whether a vulnerability is known. Packages that the database has no answer about are named."""
     lines = [
         f"{package['name']} {package['version']}: {known['id']}, mended in {', '.join(known['fix_versions']) or 'no version yet'}"
         for package in packages
@@ -40,8 +45,11 @@ def verdict(packages: list[dict[str, Any]]) -> tuple[list[str], bool]:
     ]
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     if unknown:
-        lines.append(f"Not looked up: {', '.join(unknown)}.")
-    return lines, any(package.get("vulns") for package in packages)
+        lines.append(f"Nothing is known of {len(unknown)} pins, which the database does not have: {', '.join(unknown)}.")
+    looked_up = len(packages) - len(unknown)
+    vulnerable = any(package.get("vulns") for package in packages)
+    lines.append(f"{looked_up} of {len(packages)} pins were looked up: {'see above' if vulnerable else 'no vulnerability is known of them'}.")
+    return lines, vulnerable
 
 
 def main(python: str, constraints: str, folder: str, *options: str) -> int:
@@ -52,13 +60,9 @@ def main(python: str, constraints: str, folder: str, *options: str) -> int:
     packages, said = vulnerabilities(Path(constraints), out / "audit.json")
     if packages is None:
         print(f"The database of vulnerabilities could not be asked ({said}), so nothing is known of the pins. Ask again from where there is a network.")
-        return 2 if "--strict" in options else 0
+        return UNASKED if "--strict" in options else 0
     lines, vulnerable = verdict(packages)
-    print(
-        "\n".join(
-            [*lines, f"{len(packages)} pins were looked up; {'see above' if vulnerable else 'no vulnerability is known'}. All of it: {out / 'audit.json'}."]
-        )
-    )
+    print("\n".join(lines), f"All of it: {out / 'audit.json'}.", sep="\n")
     return 1 if vulnerable else 0
 
 

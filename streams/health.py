@@ -40,7 +40,10 @@ def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, w
 
 class _Families(Collector):
     def __init__(self, collected: Callable[[], Iterator[Metric]]) -> None:
-        self.collect = collected  # type: ignore[method-assign]
+        self.collected = collected
+
+    def collect(self) -> Iterator[Metric]:
+        return self.collected()
 
 
 def _families(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> Iterator[Metric]:
@@ -56,7 +59,8 @@ def _families(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int,
         yield _family(Gauge, "onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", ("kind",), unknown)
 
 
-def _family(kind: type[Gauge | Counter], name: str, about: str, labels: Sequence[str], values: Mapping[tuple[object, ...], float]) -> Metric:
+def _family(kind: type[Gauge | Counter], name: str, about: str, labels: Sequence[str], values: Mapping[Any, float]) -> Metric:
+    """``values`` by the labels' values, in a tuple."""
     made = kind(name, about, labels=labels)
     for value, number in values.items():
         made.add_metric([str(one) for one in value], number)

@@ -86,6 +86,15 @@ def test_a_database_that_cannot_be_asked_is_told_and_no_clean_bill(audit, tmp_pa
     assert capsys.readouterr().out.count("could not be asked (") == 2
 
 
+def test_a_mirror_that_knows_no_package_is_no_database(audit, tmp_path, monkeypatch):
+    def answers(command, **_):
+        Path(command[command.index("--output") + 1]).write_text('{"dependencies": [{"name": "one", "skip_reason": "not found"}]}')
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(audit.subprocess, "run", answers)
+    assert audit.vulnerabilities(Path("constraints.txt"), tmp_path / "audit.json") == (None, "it knows none of the 1 pins: not found")
+
+
 def test_a_known_vulnerability_is_named_and_fails(audit, tmp_path, capsys, monkeypatch):
     found = [
         {"name": "one", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]},
@@ -95,7 +104,7 @@ def test_a_known_vulnerability_is_named_and_fails(audit, tmp_path, capsys, monke
     monkeypatch.setattr(audit, "vulnerabilities", lambda constraints, out: (found, ""))
     assert audit.main("python", "constraints.txt", str(tmp_path)) == 1
     said = capsys.readouterr().out
-    assert "one 1.0: PYSEC-1, mended in 1.1" in said and "Not looked up: three." in said
+    assert "one 1.0: PYSEC-1, mended in 1.1" in said and "1 pins, which the database does not have: three." in said and "2 of 3 pins were looked up" in said
     monkeypatch.setattr(audit, "vulnerabilities", lambda constraints, out: (found[1:], ""))
     assert audit.main("python", "constraints.txt", str(tmp_path)) == 0
 
