@@ -36,12 +36,17 @@ def say(settings: DashboardSettings, actor: str, kind: str, payload: dict[str, A
     command_id, value = record(kind, payload, actor, datetime.now(UTC))
     try:
         made = KafkaProducer(
-            bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-dashboard", max_block_ms=10_000, **settings.access.arguments()
+            bootstrap_servers=settings.kafka.split(","),
+            acks="all",
+            client_id="onnuri-dashboard",
+            max_block_ms=10_000,
+            bootstrap_timeout_ms=5_000,
+            **settings.access.arguments(),
         )
         with closing(made) as producer:
             producer.send(f"{settings.topic_prefix}commands", key=command_id.encode(), value=json.dumps(value, ensure_ascii=False).encode()).get(timeout=15)
     except (KafkaError, AccessError, OSError) as error:
-        raise NotSentError(f"{settings.kafka}: {error}") from error
+        raise NotSentError(f"{settings.kafka}: {error} (onnuri doctor says more)") from error
     return command_id
 
 

@@ -55,6 +55,7 @@ def ways(secured: SecuredKafka) -> dict[str, dict[str, object]]:
     }
 
 
+SPAN = {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}
 REFUSED = {
     "wrong password": r"refuses the user 'onnuri': user or password is wrong",
     "unknown user": r"refuses the user 'nobody'",
@@ -109,7 +110,7 @@ def test_a_worker_and_all_who_send_to_it_get_in(secured, topics, tmp_path, way):
             DashboardSettings.read(environment_of_pages),
             "test",
             "span_excluded",
-            {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"},
+            SPAN,
         )
         worker.wait(lambda: (m := worker.manifest()) and m["totals"]["accepted"] == 2 and m["totals"]["refused"] == 1 and m["lag"] == 0)
         with worker.snapshot() as snapshot:
@@ -148,6 +149,12 @@ def test_the_simulator_gets_in(secured, topics, tmp_path):
     slices = play(load_scenario("smoke", scale=0.01))
     sent = send((one for one, _ in zip(slices, range(3), strict=False)), settings.kafka, settings.topic, access=settings.access)
     assert sum(sent.records.values()) == sum(len(records_of(secured.broker.bootstrap, settings.topic(topic))) for topic in sent.records)
+
+
+def test_a_form_of_the_dashboard_that_cannot_get_in_says_so(secured, tmp_path):
+    pages = DashboardSettings.read(environment(settings_of(tmp_path, ways(secured)["locked key without its password"])))
+    with pytest.raises(saying.NotSentError, match="ONNURI_KAFKA_KEY_PASSWORD_FILE"):
+        saying.say(pages, "test", "span_excluded", SPAN)
 
 
 def test_a_command_says_at_once_that_it_is_refused(secured, tmp_path):
