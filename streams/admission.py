@@ -1,6 +1,7 @@
 """Why a broker that is there does not let us in. The clients say only that no broker answers, and go on trying."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from warehouse.access import Access, BrokerRefusedError
+
+log = logging.getLogger(__name__)
 
 PATIENCE_MS = 5_000
 
@@ -53,8 +56,8 @@ async def _first(bootstrap: str, access: Access) -> Refusal | None:
         try:
             await _enter(broker, given)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is told or left to the clients
-            told = _told(broker, access, error)
-            found = found or told
+            log.debug("%s: %r", broker, error)
+            found = found or _told(broker, access, error)
         else:
             return None
     return found
