@@ -9,7 +9,7 @@ ARGS ?=
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy bench-forecast lint types format clean
+.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy bench-forecast lint types format audit clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +52,11 @@ format: $(VENV)/ready-to-test ## Put the code into its form
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
 
+audit: $(VENV)/ready-to-test $(VENV)-audit/ready ## Known vulnerabilities of the pins, and a bill of materials in build/ (ARGS=--strict: fail where nobody can be asked)
+	$(VENV)-audit/bin/python deploy/audit.py $(BIN)/python constraints.txt build $(ARGS)
+
 clean: ## Remove what set-up and tests made (data/ stays)
-	rm -rf $(VENV) $(VENV)-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-audit build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -66,6 +69,11 @@ $(VENV)/ready-to-test: pyproject.toml constraints.txt
 $(VENV)-peers/ready: benchmarks/peers.txt $(VENV)/ready-to-test
 	$(BIN)/python -m venv --clear $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	@touch $@
+
+$(VENV)-audit/ready: deploy/audit.txt $(VENV)/ready
+	$(BIN)/python -m venv --clear $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/audit.txt
 	@touch $@
 
 # A stamp is written when all is installed, so what was interrupted is done again.

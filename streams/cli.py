@@ -20,6 +20,7 @@ from streams.cli_ahead import app as ahead_app
 from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
+from warehouse.access import AccessError, BrokerRefusedError
 from warehouse.analysis import AnalysisError
 from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
@@ -61,6 +62,8 @@ SQL_ROWS, SQL_SECONDS = 10_000_000, 3_600.0
 
 EXPECTED_ERRORS = (
     SettingError,
+    AccessError,
+    BrokerRefusedError,
     NothingPublishedError,
     WarehouseBusyError,
     WarehouseDamagedError,
@@ -151,7 +154,7 @@ def simulate(
     """Send a simulated country to Kafka; its worker needs ONNURI_CLOCK=replay. Example: onnuri simulate launch-day --truth data/truth"""
     from streams.simulating import simulate_to_kafka  # noqa: PLC0415
 
-    sent = simulate_to_kafka(_with_kafka(), scenario, seed=seed, scale=scale, speed=speed, truth=truth, dirty=dirty, markets=markets)
+    sent = simulate_to_kafka(_admitted(), scenario, seed=seed, scale=scale, speed=speed, truth=truth, dirty=dirty, markets=markets)
     typer.echo(json.dumps(sent, ensure_ascii=False, indent=1, default=str))
 
 
@@ -203,7 +206,7 @@ def report(
     """Write the loss report on an incident. Example: onnuri report 20250301-0102-nation-baf589 --out reports --lang ko"""
     from streams.reporting import write_report  # noqa: PLC0415
 
-    settings = Settings.read() if issue is None else _with_kafka()
+    settings = Settings.read() if issue is None else _admitted()
     if issue is not None and stage is Stage.draft:
         raise typer.BadParameter("A draft is not issued: name the stage with --stage first, interim or final.")
     for file in write_report(settings, incident, out, language=lang or settings.language, stage=stage, author=author, note=note, issued_by=issue):
@@ -278,7 +281,7 @@ def say(kind: str, payload: str, actor: Annotated[str, typer.Option(help="Who sa
     """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
     from streams.saying import payload_of, say_commands  # noqa: PLC0415
 
-    say_commands(_with_kafka(), actor, [(kind, payload_of(payload))])
+    say_commands(_admitted(), actor, [(kind, payload_of(payload))])
     console.print("Sent. The worker applies it once and keeps it in the audit log.")
 
 
@@ -290,7 +293,7 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
     found = read_markets(file)
     for problem in found.problems:
         _remark(problem)
-    settings = _with_kafka()
+    settings = _admitted()
     say_commands(settings, actor, market_commands(found.markets))
     missing = unmatched(settings.published_folder, found.markets)
     if missing:
@@ -349,6 +352,14 @@ def _with_kafka() -> Settings:
         raise SettingError(
             "ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092. To try out: onnuri broker, or all at once: onnuri demo."
         )
+    return settings
+
+
+def _admitted() -> Settings:
+    from streams.admission import check_admitted  # noqa: PLC0415  # aiokafka is only for those who connect
+
+    settings = _with_kafka()
+    check_admitted(settings.kafka, settings.access)
     return settings
 
 

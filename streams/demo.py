@@ -58,6 +58,7 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
             clock="replay",
             web_port=free_port(given.web_host, given.web_port),
             dashboard_port=free_port(given.dashboard_host, given.dashboard_port),
+            **({} if given.kafka else {"kafka_security": "PLAINTEXT"}),
         )
         ensure_topics(settings)
         worker = _child(stack, "worker", [sys.executable, "-m", "streams.cli", "worker"], settings, folder)

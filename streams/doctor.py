@@ -1,22 +1,33 @@
 """What ``onnuri doctor`` says: every setting, and the usual faults."""
 
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import metadata, resources
+from importlib.util import find_spec
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 from kafka.errors import KafkaError
 
-from streams.broker_watch import topic_ids
+from streams.admission import refusal
+from streams.broker_watch import newest_times, topic_ids
 from streams.events import CONTRACT
 from streams.settings import Settings
+from warehouse.access import AccessError
 from warehouse.reading import Manifest, NothingPublishedError
 
 STALE_SECONDS = 30
 LEAST_FREE_BYTES = 1_000_000_000
 
+SKEW_SECONDS = 5
+"""More than records and files need on their way: what is that far ahead of this clock was written by another clock."""
+
+PARTS = ("onnuri", "duckdb", "polars", "pyarrow", "faust-streaming", "aiokafka", "kafka-python", "streamlit")
+"""Packages whose versions a report of a fault needs."""
 
 FOR_PROGRAMS = {"kind": pl.String(), "name": pl.String(), "ok": pl.Boolean(), "value": pl.String(), "meaning": pl.String()}
 
@@ -49,7 +60,8 @@ def for_programs(settings: pl.DataFrame, found: list[Finding]) -> pl.DataFrame:
 
 def findings(settings: Settings, wall: datetime) -> list[Finding]:
     """Look at broker, disk and published data. ``wall`` is aware."""
-    return [_broker(settings), _disk(settings), *_published(settings, wall)]
+    broker = _broker(settings)
+    return [broker, _disk(settings), _clock(settings, wall, ask=broker.ok), _time_zone(wall), _fonts(), _versions(), *_published(settings, wall)]
 
 
 def _broker(settings: Settings) -> Finding:
@@ -57,21 +69,79 @@ def _broker(settings: Settings) -> Finding:
         return Finding("broker", ok=True, finding="ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
     wanted = {settings.topic(name) for name in CONTRACT if name != "clock"}
     try:
-        found = topic_ids(settings.kafka, wanted)
+        # Asked first, since the clients would try for seconds and then say only that nobody answers.
+        refused = refusal(settings.kafka, settings.access)
+        found = topic_ids(settings.kafka, wanted, settings.access) if refused is None else {}
+    except AccessError as error:
+        return Finding("broker", ok=False, finding=str(error))
     except KafkaError as error:
         return Finding("broker", ok=False, finding=f"No broker answers at {settings.kafka}: {type(error).__name__}. Is it running, and is the port right?")
+    if refused is not None:
+        return Finding("broker", ok=False, finding=refused.reason)
     missing = sorted(wanted - found.keys())
     if missing:
         return Finding(
             "broker", ok=False, finding=f"{settings.kafka} answers, but these topics are missing: {', '.join(missing)}. A worker creates them when it starts."
         )
-    return Finding("broker", ok=True, finding=f"{settings.kafka} answers and has every topic.")
+    return Finding("broker", ok=True, finding=f"{settings.kafka} answers over {settings.kafka_security} and has every topic.")
 
 
 def _disk(settings: Settings) -> Finding:
     folder = next(p for p in settings.warehouse.resolve().parents if p.exists())
     free = shutil.disk_usage(folder).free
     return Finding("disk", free > LEAST_FREE_BYTES, f"{free / 1e9:,.1f} GB free at {folder}.")
+
+
+def _clock(settings: Settings, wall: datetime, *, ask: bool) -> Finding:
+    """Hold this machine's clock against what other machines have written: nothing can have been written later than now. ``ask``: the brokers too."""
+    ahead = {"the newest published state": _published_ahead(settings, wall)}
+    # A replay carries the times of its scenario.
+    if ask and settings.kafka and settings.clock == "wall":
+        try:
+            newest = newest_times(settings.kafka, [settings.topic(name) for name in ("payments", "errors")], settings.access)
+            ahead |= {f"the newest record of {topic}": (at - wall).total_seconds() for topic, at in newest.items()}
+        except KafkaError as error:
+            return Finding("clock", ok=True, finding=f"The brokers did not tell their newest records: {type(error).__name__}.")
+    what, seconds = max(ahead.items(), key=lambda item: item[1])
+    if seconds > SKEW_SECONDS:
+        told = f"{what[0].upper()}{what[1:]} is {seconds:,.0f} s ahead of this machine's clock, which says {wall:%Y-%m-%d %H:%M:%S} UTC: one of the two clocks is wrong."
+        return Finding("clock", ok=False, finding=f"{told} Keep them with NTP; events more than ten minutes ahead are refused.")
+    return Finding("clock", ok=True, finding=f"This machine says {wall:%Y-%m-%d %H:%M:%S} UTC; nothing was written after that.")
+
+
+def _published_ahead(settings: Settings, wall: datetime) -> float:
+    try:
+        return -Manifest.read(settings.published_folder).age(wall).total_seconds()
+    except NothingPublishedError:
+        return 0.0
+
+
+def _time_zone(wall: datetime) -> Finding:
+    try:
+        korean = wall.astimezone(ZoneInfo("Asia/Seoul"))
+    except ZoneInfoNotFoundError:
+        return Finding("time zone", ok=False, finding="Asia/Seoul is in no time zone data here: install the package tzdata.")
+    return Finding(
+        "time zone", ok=True, finding=f"It is {korean:%H:%M} in Korea. The machine's own zone is {wall.astimezone().tzname()}, which nothing depends on."
+    )
+
+
+def _fonts() -> Finding:
+    package = "pylopdf_fonts_ko"
+    if find_spec(package) is None or not any(found.name.endswith((".ttf", ".otf", ".ttc")) for found in resources.files(package).iterdir()):
+        return Finding("fonts", ok=False, finding="The font that reports are set in is missing: install the package pylopdf-fonts-ko.")
+    return Finding("fonts", ok=True, finding="Reports are set in Noto Sans KR of the package pylopdf-fonts-ko; pages use the fonts of the browser's machine.")
+
+
+def _versions() -> Finding:
+    told, missing = [f"Python {platform.python_version()}"], []
+    for name in PARTS:
+        try:
+            told.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    lacking = f" Missing: {', '.join(missing)}; install again." if missing else ""
+    return Finding("versions", not missing, ", ".join(told) + "." + lacking)
 
 
 def _published(settings: Settings, wall: datetime) -> list[Finding]:

@@ -1,11 +1,15 @@
 """What /health and /metrics say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily as Counter
+from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 COUNTERS = ("accepted", "duplicate", "late", "refused", "lost")
 UNKNOWN_KINDS = ("market", "channel", "service", "code")
@@ -27,48 +31,68 @@ def health(state: str, manifest: Mapping[str, Any] | None, committed_at: datetim
 
 
 def metrics(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> bytes:
-    """Prometheus text, made from the last published state, so that it agrees with what readers see."""
+    """Prometheus text, made from the last published state, so that it agrees with what readers see; and the process's own memory, time and files."""
     registry = CollectorRegistry()
-
-    def gauge(name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(name, about, labels, registry=registry)
-
-    gauge("onnuri_up", "1 while batches are being committed").set(state == "running")
-    gauge("onnuri_rows_waiting", "Records read but not yet committed").set(rows_waiting)
-    if manifest:
-        _sources(manifest, gauge)
-        _ages(manifest, wall, gauge)
-        refusals = gauge("onnuri_refusals", "Records refused in the days that single events are kept", "reason")
-        for reason, count in manifest["refusals"].items():
-            refusals.labels(reason).set(count)
-        unknown = gauge("onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", "kind")
-        for kind in UNKNOWN_KINDS:
-            unknown.labels(kind).set(manifest["unknown_names"].get(kind, 0))
+    ProcessCollector(registry=registry)
+    registry.register(_Families(lambda: _families(state, manifest, rows_waiting, wall)))
     return generate_latest(registry)
 
 
-def _sources(manifest: Mapping[str, Any], gauge: Callable[..., Gauge]) -> None:
-    counters = {key: gauge(f"onnuri_records_{key}", f"Records {key} since the warehouse began", "topic", "partition") for key in COUNTERS}
-    lag = gauge("onnuri_lag_records", "Log end minus the position of the reader", "topic", "partition")
-    for source in manifest["sources"]:
-        where = source["topic"], source["partition"]
-        for key, counter in counters.items():
-            counter.labels(*where).set(source[key])
-        if source["lag"] is not None:
-            lag.labels(*where).set(source["lag"])
-    gauge("onnuri_lost_ranges", "Ranges of offsets that vanished before they were read").set(len(manifest["lost_ranges"]))
-    ranges = gauge("onnuri_lost_range", "One range, 'from' up to but not 'to': its records", "topic", "partition", "from", "to", "cause", "found_at")
-    for lost in manifest["lost_ranges"]:
-        low, high = lost["from_offset"], lost["to_offset"]
-        ranges.labels(lost["topic"], lost["partition"], low, high, lost["cause"], lost["found_at"]).set(max(high - low, 0))
+class _Families(Collector):
+    def __init__(self, collected: Callable[[], Iterator[Metric]]) -> None:
+        self.collected = collected
+
+    def collect(self) -> Iterator[Metric]:
+        return self.collected()
 
 
-def _ages(manifest: Mapping[str, Any], wall: datetime, gauge: Callable[..., Gauge]) -> None:
-    gauge("onnuri_published_age_seconds", "Age of what readers see").set((wall - datetime.fromisoformat(manifest["published_at"])).total_seconds())
+def _families(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> Iterator[Metric]:
+    yield _family(Gauge, "onnuri_build_info", "1; the versions are in the labels", ("version", "duckdb"), {(version("onnuri"), version("duckdb")): 1})
+    yield _family(Gauge, "onnuri_up", "1 while batches are being committed", (), {(): state == "running"})
+    yield _family(Gauge, "onnuri_rows_waiting", "Records read but not yet committed", (), {(): rows_waiting})
+    if manifest:
+        yield from _sources(manifest)
+        yield from _ages(manifest, wall)
+        reasons = {(reason,): count for reason, count in manifest["refusals"].items()}
+        yield _family(Gauge, "onnuri_refusals", "Records refused in the days that single events are kept", ("reason",), reasons)
+        unknown = {(kind,): manifest["unknown_names"].get(kind, 0) for kind in UNKNOWN_KINDS}
+        yield _family(Gauge, "onnuri_unknown_names", "Names that neither the market list nor the contract knows: onnuri unknown lists them", ("kind",), unknown)
+
+
+def _family(kind: type[Gauge | Counter], name: str, about: str, labels: Sequence[str], values: Mapping[Any, float]) -> Metric:
+    """``values`` by the labels' values, in a tuple."""
+    made = kind(name, about, labels=labels)
+    for value, number in values.items():
+        made.add_metric([str(one) for one in value], number)
+    return made
+
+
+def _sources(manifest: Mapping[str, Any]) -> Iterator[Metric]:
+    by_source = {(source["topic"], source["partition"]): source for source in manifest["sources"]}
+    where = ("topic", "partition")
+    for key in COUNTERS:
+        counted = {at: source[key] for at, source in by_source.items()}
+        # The library puts _total behind a counter's name.
+        yield _family(Counter, f"onnuri_records_{key}", f"Records {key} since the warehouse began", where, counted)
+    known = {at: source["lag"] for at, source in by_source.items() if source["lag"] is not None}
+    yield _family(Gauge, "onnuri_lag_records", "Log end minus the position of the reader", where, known)
+    ranges = manifest["lost_ranges"]
+    yield _family(Gauge, "onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", (), {(): len(ranges)})
+    lost = {
+        (r["topic"], r["partition"], r["from_offset"], r["to_offset"], r["cause"], r["found_at"]): max(r["to_offset"] - r["from_offset"], 0) for r in ranges
+    }
+    labels = (*where, "from", "to", "cause", "found_at")
+    yield _family(Gauge, "onnuri_lost_range_records", "One range, 'from' up to but not 'to': its records", labels, lost)
+
+
+def _ages(manifest: Mapping[str, Any], wall: datetime) -> Iterator[Metric]:
+    published = (wall - datetime.fromisoformat(manifest["published_at"])).total_seconds()
+    yield _family(Gauge, "onnuri_published_age_seconds", "Age of what readers see", (), {(): published})
     age = data_age_seconds(manifest, wall)
     if age is not None:
-        gauge("onnuri_watermark_timestamp_seconds", "Up to when all events have been seen").set(datetime.fromisoformat(manifest["watermark"]).timestamp())
-        gauge("onnuri_data_age_seconds", "How far the watermark lies behind the line's clock").set(age)
+        watermark = datetime.fromisoformat(manifest["watermark"]).timestamp()
+        yield _family(Gauge, "onnuri_watermark_timestamp_seconds", "Up to when all events have been seen", (), {(): watermark})
+        yield _family(Gauge, "onnuri_data_age_seconds", "How far the watermark lies behind the line's clock", (), {(): age})
 
 
 def data_age_seconds(manifest: Mapping[str, Any], wall: datetime) -> float | None:

@@ -150,7 +150,12 @@ class Letters:
         if self.producer is None:
             # A repetition has the same key: nothing is gained by a producer that tells its own.
             made = AIOKafkaProducer(
-                bootstrap_servers=self.settings.kafka, acks="all", max_batch_size=LARGEST_BYTES, request_timeout_ms=10_000, client_id="onnuri-letters"
+                bootstrap_servers=self.settings.kafka,
+                acks="all",
+                max_batch_size=LARGEST_BYTES,
+                request_timeout_ms=10_000,
+                client_id="onnuri-letters",
+                **self.settings.access.arguments(),
             )
             try:
                 await made.start()

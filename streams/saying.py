@@ -48,7 +48,7 @@ def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, d
     """
     now = datetime.now(UTC)
     checked = [record(kind, payload, actor, now) for kind, payload in commands]
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-commands")
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-commands", **settings.access.arguments())
     try:
         sent = [
             producer.send(settings.topic("commands"), key=command_id.encode(), value=json.dumps(command, ensure_ascii=False).encode())

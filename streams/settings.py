@@ -12,6 +12,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse.access import Access, from_file
+
+SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
+"""Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
+
 
 class SettingError(Exception):
     """A setting cannot be used; the message says what was expected, what came, what to do."""
@@ -23,9 +28,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ONNURI_", extra="ignore", frozen=True)
 
     kafka: str = Field("", description="Kafka brokers, host:port with commas between. Empty: an embedded one where a command offers it.")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How brokers are spoken to. SSL: TLS, with a certificate of one's own where they ask for it; SASL_SSL: TLS, user and password."
+    )
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field("SCRAM-SHA-512", description="How the password is proved with SASL_SSL.")
+    kafka_user: str = Field("", description="User with SASL_SSL.")
+    kafka_password: SecretStr | None = Field(None, description="Its password.")
+    kafka_password_file: Path | None = Field(None, description="File that holds it instead.")
+    kafka_ca: Path | None = Field(None, description="PEM file of the authorities that vouch for the brokers. Default: the system's.")
+    kafka_certificate: Path | None = Field(None, description="PEM file of the client's own certificate, where brokers ask for one.")
+    kafka_key: Path | None = Field(None, description="PEM file of its key. Default: the certificate's file.")
+    kafka_key_password: SecretStr | None = Field(None, description="Password of that key, where it is locked.")
+    kafka_key_password_file: Path | None = Field(None, description="File that holds it instead.")
     warehouse: Path = Field(Path("data/onnuri.duckdb"), description="The DuckDB file of the one writer.")
     published: Path | None = Field(None, description="Folder of published Parquet files. Default: 'published' beside the warehouse.")
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
+    user_key_file: Path | None = Field(None, description="File that holds it instead.")
     topic_prefix: str = Field("", description="Put before every topic's name, so that several lines share a cluster.")
     partitions: int = Field(8, ge=1, le=1000, description="Partitions of the topics that onnuri creates where they are missing.")
     clock: Literal["wall", "replay"] = Field("wall", description="'wall' for live data; 'replay' follows the topic 'clock' of a scenario.")
@@ -42,6 +60,7 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=0, le=65535, description="Port of the worker's /health and /metrics.")
     alert_url: str | None = Field(None, description="Where alerts about incidents are posted. Default: nowhere.")
     alert_secret: SecretStr | None = Field(None, description="Key that signs alerts (16 characters or more, or whsec_ and base64). Needed with an alert_url.")
+    alert_secret_file: Path | None = Field(None, description="File that holds it instead.")
     alert_per_minute: int = Field(30, ge=1, le=10_000, description="Most tries a minute to post alerts.")
     alert_timeout_seconds: float = Field(10, gt=0, le=600, description="How long the receiver of an alert may take to answer.")
     subscribers: int = Field(
@@ -57,11 +76,23 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         None, description="Token that the dashboard's HTTP API asks for. Default: none is asked, but where people sign in it is closed."
     )
+    api_token_file: Path | None = Field(None, description="File that holds it instead.")
     public_status: bool = Field(
         default=False, description="Whether the dashboard's status page and /api/v1/status are for everybody, without sign-in or token."
     )
     language: Literal["ko", "en"] = Field("ko", description="Language that the dashboard starts in.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Form of the worker's log: lines for people, or a JSON object a line.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        found = {}
+        for name in SECRETS:
+            if file := given.get(f"{name}_file"):
+                value = given.get(name) or ""
+                found[name] = from_file(f"ONNURI_{name.upper()}", Path(file), value.get_secret_value() if isinstance(value, SecretStr) else value)
+        return {**given, **found}
 
     @field_validator("kafka")
     @classmethod
@@ -103,6 +134,22 @@ class Settings(BaseSettings):
             raise ValueError("ONNURI_ALERT_URL is set, ONNURI_ALERT_SECRET is not: alerts are always signed. Make a key with: openssl rand -base64 32")
         return self
 
+    @model_validator(mode="after")
+    def _admitted(self) -> Self:
+        if self.kafka_security == "SASL_SSL" and not (self.kafka_user and self.kafka_password):
+            raise ValueError("ONNURI_KAFKA_SECURITY is SASL_SSL, which needs ONNURI_KAFKA_USER and ONNURI_KAFKA_PASSWORD_FILE (or ONNURI_KAFKA_PASSWORD).")
+        # What is set and not used would leave somebody believing in it.
+        sasl, tls = ("kafka_user", "kafka_password"), ("kafka_ca", "kafka_certificate", "kafka_key")
+        idle = {"PLAINTEXT": (*sasl, *tls), "SSL": sasl, "SASL_SSL": ()}[self.kafka_security]
+        if unused := [f"ONNURI_{name.upper()}" for name in idle if getattr(self, name)]:
+            wanted = "SSL or SASL_SSL" if unused[0] not in ("ONNURI_KAFKA_USER", "ONNURI_KAFKA_PASSWORD") else "SASL_SSL"
+            raise ValueError(
+                f"ONNURI_KAFKA_SECURITY is {self.kafka_security}, where {', '.join(unused)} would do nothing. Set it to {wanted}, or leave them out."
+            )
+        if self.kafka_key and not self.kafka_certificate:
+            raise ValueError("ONNURI_KAFKA_KEY is set, ONNURI_KAFKA_CERTIFICATE is not: a key needs its certificate.")
+        return self
+
     @classmethod
     def read(cls, **given: object) -> Self:
         """Read the environment; ``given`` wins over it.
@@ -119,6 +166,20 @@ class Settings(BaseSettings):
     def published_folder(self) -> Path:
         """Where manifest and Parquet files are."""
         return self.published or self.warehouse.parent / "published"
+
+    @property
+    def access(self) -> Access:
+        """How one gets in to the brokers."""
+        return Access(
+            self.kafka_security,
+            self.kafka_mechanism,
+            self.kafka_user,
+            _shown(self.kafka_password),
+            self.kafka_ca,
+            self.kafka_certificate,
+            self.kafka_key,
+            _shown(self.kafka_key_password),
+        )
 
     def topic(self, name: str) -> str:
         """The name in Kafka of the contract's topic ``name``."""
@@ -139,10 +200,14 @@ class Settings(BaseSettings):
         return path.read_bytes()
 
 
+def _shown(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
 def _line(error: Any) -> str:  # noqa: ANN401  # pydantic's own
     """What is wrong with one setting; a secret is not repeated."""
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
-    came = "set" if name in ("user_key", "alert_secret") else f"{error['input']!r}"
+    came = "set" if name in SECRETS else f"{error['input']!r}"
     return f"ONNURI_{name.upper()} is {came}: {error['msg']}"

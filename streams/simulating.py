@@ -62,7 +62,7 @@ def play_with_progress(
 
         # Ten seconds of the scenario a slice where people watch, ten minutes where nobody does.
         slices = play(scenario, slice_seconds=10.0 if speed else 600.0, dirty=dirty)
-        return send(slices, settings.kafka, settings.topic, speed=speed, pace_from=incident - lead, total=total, on_progress=show)
+        return send(slices, settings.kafka, settings.topic, speed=speed, pace_from=incident - lead, total=total, on_progress=show, access=settings.access)
 
 
 def summary(sent: Sent) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import logging
+import logging.config
 import platform
 import sys
 import time
@@ -11,12 +12,15 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import duckdb
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
+from streams.admission import refusal
 from streams.broker_watch import clients_of, committed_and_starts
+from streams.logs import json_lines
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from streams.worker import create_app, group_of
+from warehouse.access import BrokerRefusedError
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged
 from warehouse.ingest import Source, Writer
 from warehouse.reading import Manifest, NothingPublishedError
@@ -33,25 +37,29 @@ def run_worker(settings: Settings) -> int:
     Raises:
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
+        BrokerRefusedError: the brokers do not let it in.
     """
     tune_interpreter()
     logging.getLogger("kafka").setLevel(logging.WARNING)
     # At DEBUG it prints what it has fetched, user ids among it.
     logging.getLogger("aiokafka").setLevel(logging.INFO)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if settings.log_format == "json":
+        logging.config.dictConfig(json_lines(settings.log_level))
+    else:
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         writer = wait_for_warehouse(settings)
         group = group_of(writer)
         until_answered(settings, lambda: ensure_topics(settings))
         wait_for_group(settings, group)
         if not settings.accept_loss:
-            refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group)), settings.topic)
+            refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
         worker = create_app(settings, writer, client_id(settings))
     except duckdb.Error as error:
         if damaged(error):
             raise WarehouseDamagedError(f"{settings.warehouse} is damaged: {error}. {WHAT_TO_DO}") from error
         raise
-    return worker.run(settings.log_level)
+    return worker.run(settings.log_level, json_lines(settings.log_level) if settings.log_format == "json" else None)
 
 
 SWITCH_SECONDS = 0.0002
@@ -68,13 +76,27 @@ def tune_interpreter() -> None:
 
 
 def until_answered(settings: Settings, work: Callable[[], T], pause: float = STANDBY_SECONDS) -> T:
-    """Wait for a broker, however long it takes."""
+    """Wait for a broker, however long it takes.
+
+    Raises:
+        BrokerRefusedError: one is there and does not let us in, or does not let us do the work.
+        AccessError: a certificate or a key cannot be used.
+    """
     while True:
+        # Asked first: the clients try for seconds and say only that nobody answers.
+        refused = refusal(settings.kafka, settings.access)
+        if refused is not None and refused.final:
+            raise BrokerRefusedError(refused.reason)
         try:
-            return work()
+            if refused is None:
+                return work()
+            reason = refused.reason
+        except AuthorizationError as error:
+            raise BrokerRefusedError(f"{settings.kafka} does not allow it: {error}. What a worker needs to be allowed is in docs/security.md.") from error
         except KafkaError as error:
-            log.warning("No broker at %s yet (%s); trying again.", settings.kafka, type(error).__name__)
-            time.sleep(pause)
+            reason = type(error).__name__
+        log.warning("No broker at %s yet (%s); trying again.", settings.kafka, reason)
+        time.sleep(pause)
 
 
 def wait_for_warehouse(settings: Settings) -> Writer:
@@ -110,7 +132,7 @@ def wait_for_group(settings: Settings, group: str) -> None:
     One that died on this file has our client id, and is not waited for.
     """
     told = False
-    while others := until_answered(settings, lambda: clients_of(settings.kafka, group)) - {client_id(settings)}:
+    while others := until_answered(settings, lambda: clients_of(settings.kafka, group, settings.access)) - {client_id(settings)}:
         if not told:
             log.warning(
                 "Standby: %s is in the group %s, on a copy of this warehouse. Two copies must not run at once; waiting until it is gone.",

@@ -18,7 +18,7 @@ def ensure_topics(settings: Settings) -> None:
     kept = {"retention.ms": "-1"}
     plain = {settings.topic(name): count for name, count in names.items() if name != "commands"}
     # Replayed records carry old times; a broker's retention would delete them before they are read.
-    create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {})
+    create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {}, settings.access)
     # The audit log begins here.
-    create_topics(settings.kafka, {settings.topic("commands"): one}, kept)
-    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)})
+    create_topics(settings.kafka, {settings.topic("commands"): one}, kept, settings.access)
+    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)}, settings.access)

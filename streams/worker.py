@@ -5,10 +5,12 @@ import logging
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from faust.web import Request, Response, View
 from mode.supervisors import CrashingSupervisor
 
@@ -21,6 +23,7 @@ from streams.settings import Settings
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkTransport, Start
 from streams.webhook import Webhook
+from warehouse.access import Access
 from warehouse.ingest import Writer
 
 log = logging.getLogger(__name__)
@@ -39,9 +42,9 @@ class Worker:
     tending: Tending
     backups: Backups
 
-    def run(self, log_level: str) -> int:
+    def run(self, log_level: str, logging_config: dict[str, Any] | None = None) -> int:
         """Run until a signal or a bug. Returns the process's exit code: 0 after a signal, else 1."""
-        worker = faust.Worker(self.app, loglevel=log_level, quiet=True)
+        worker = faust.Worker(self.app, loglevel=log_level, logging_config=logging_config, quiet=True)
         try:
             worker.execute_from_commandline()
         except SystemExit as error:
@@ -71,7 +74,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
         return await line.retried(lambda: offsets_now(assignment))
 
     async def offsets_now(assignment: set[TP]) -> Start:
-        known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}))
+        known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}, settings.access))
         return await line.start_offsets(assignment, consumer(), known_ids)
 
     app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets)
@@ -117,7 +120,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
         while not app.should_stop:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                ids = await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in consumer().assignment()})
+                ids = await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in consumer().assignment()}, settings.access)
                 # The starts first: a log's start that moves on after the positions were looked at is for the next time.
                 starts = await consumer().earliest_offsets(*consumer().assignment())
                 broken = line.discontinuities(await consumer().reaches(), starts)
@@ -152,11 +155,18 @@ def _add_pages(app: faust.App, line: Line, tending: Tending) -> None:
         return view.bytes(health.metrics(line.state, tending.manifest, line.rows_waiting, datetime.now(UTC)), content_type="text/plain")
 
 
+def _credentials(access: Access) -> CredentialsT | None:
+    if access.security == "SASL_SSL":
+        return SASLCredentials(username=access.user, password=access.password, mechanism=access.mechanism, ssl_context=access.context())
+    return SSLCredentials(access.context()) if access.security == "SSL" else None
+
+
 def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
     """An app without agents yet, a member of ``group``."""
     return faust.App(
         group,
         broker=[f"aiokafka://{broker}" for broker in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings.access),
         broker_client_id=client_id,
         datadir=str(settings.warehouse.parent / ".faust"),
         web_bind=settings.web_host,

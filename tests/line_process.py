@@ -97,7 +97,7 @@ class WorkerProcess:
 @contextmanager
 def producer(settings: Settings) -> Iterator[KafkaProducer]:
     """A client that waits for all acknowledgements at its end."""
-    made = KafkaProducer(bootstrap_servers=settings.kafka, acks="all")
+    made = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", **settings.access.arguments())
     try:
         yield made
         made.flush()

@@ -141,5 +141,5 @@ def test_duplicates_days_apart_and_after_a_restart_count_once_and_the_counts_are
     assert rows(writer, "SELECT partition, accepted, duplicate FROM source_offset ORDER BY 1") == [(0, 31, 1), (1, 0, 1)]
     published = Publisher(writer.connection, tmp_path / "published").publish(NOON, NOON, {}, {})
     assert published["totals"]["duplicate"] == 2
-    assert 'onnuri_records_duplicate{partition="1",topic="payments"} 1.0' in metrics("running", published, 0, NOON).decode()
+    assert 'onnuri_records_duplicate_total{partition="1",topic="payments"} 1.0' in metrics("running", published, 0, NOON).decode()
     writer.close()

@@ -52,8 +52,8 @@ def test_each_lost_range_has_a_line_with_its_offsets() -> None:
     anew = {**gone, "topic": "errors", "from_offset": 40, "to_offset": 0, "cause": "topic made anew"}
     said = metrics("running", manifest(lost_ranges=[gone, anew]), 0, NOON).decode()
     assert "onnuri_lost_ranges 2.0" in said
-    (payments,) = [line for line in said.splitlines() if line.startswith("onnuri_lost_range{") and 'topic="payments"' in line]
+    (payments,) = [line for line in said.splitlines() if line.startswith("onnuri_lost_range_records{") and 'topic="payments"' in line]
     assert 'from="10"' in payments and 'to="25"' in payments and payments.endswith(" 15.0")
     # How much the old topic still held, nobody knows; that it is gone, is said.
-    (errors,) = [line for line in said.splitlines() if line.startswith("onnuri_lost_range{") and 'topic="errors"' in line]
+    (errors,) = [line for line in said.splitlines() if line.startswith("onnuri_lost_range_records{") and 'topic="errors"' in line]
     assert 'cause="topic made anew"' in errors and errors.endswith(" 0.0")

@@ -18,6 +18,7 @@ from kafka.producer.future import FutureRecordMetadata
 from streams.events import ClockTick
 from streams.simulator.playing import Records, Slice
 from streams.simulator.tally import Tally
+from warehouse.access import PLAIN, Access
 
 _ACKNOWLEDGED_WITHIN_SECONDS = 120
 
@@ -33,7 +34,7 @@ class SendError(Exception):
 class Line:
     """The way to the broker: slices are queued, then acknowledged together, then each one's tick is sent."""
 
-    def __init__(self, bootstrap: str, topic_name: Callable[[str], str]) -> None:
+    def __init__(self, bootstrap: str, topic_name: Callable[[str], str], access: Access = PLAIN) -> None:
         try:
             self._producer = KafkaProducer(
                 bootstrap_servers=bootstrap.split(","),
@@ -42,6 +43,7 @@ class Line:
                 linger_ms=_LINGER_MS,
                 batch_size=_BATCH_BYTES,
                 compression_type="lz4" if has_lz4() else None,
+                **access.arguments(),
             )
         except KafkaError as error:
             raise SendError(f"{bootstrap} does not answer as a Kafka broker does: {error}") from error

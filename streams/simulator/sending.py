@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from streams.simulator.playing import Slice
 from streams.simulator.producing import Line, SendError
 from streams.simulator.tally import Tally
+from warehouse.access import PLAIN, Access
 
 __all__ = ["Progress", "SendError", "Sent", "send"]
 
@@ -55,6 +56,7 @@ def send(
     total: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    access: Access = PLAIN,
 ) -> Sent:
     """Send slices in order; after each one is acknowledged, send the tick that says so to the topic ``clock``.
 
@@ -65,7 +67,7 @@ def send(
         SendError: the broker could not be reached or refused a record.
     """
     _check_reachable(bootstrap)
-    line = Line(bootstrap, settings_topic)
+    line = Line(bootstrap, settings_topic, access)
     began, told = time.monotonic(), 0.0
     paced: tuple[float, datetime] | None = None
     stopped = stop or (lambda: False)
