@@ -21,7 +21,7 @@ test: $(VENV)/ready-to-test ## Run the tests but the long ones (ARGS: what pytes
 	$(BIN)/python -m pytest $(ARGS)
 
 test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
-	$(BIN)/python -m pytest -m faults $(ARGS)
+	$(BIN)/python -m pytest -m "faults or long" $(ARGS)
 
 test-walk: $(VENV)/ready-to-test ## Walk over every page in a browser; PUBLISHED=data/demo/published walks over what a demo left, PICTURES=folder keeps pictures
 	ONNURI_TEST_PUBLISHED='$(PUBLISHED)' ONNURI_TEST_PICTURES='$(PICTURES)' $(BIN)/python -m pytest tests/test_dashboard_walk.py $(ARGS)

@@ -85,7 +85,7 @@ def test_every_payment_of_a_live_stream_is_waited_for(monkeypatch: pytest.Monkey
     assert capsys.readouterr().out.startswith("800 payments")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_history_is_published_restarted_asked_and_written_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "--days", "2", "--payments", "3000"]) == 0
     printed = capsys.readouterr().out
