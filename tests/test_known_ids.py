@@ -129,3 +129,29 @@ def test_batches_without_duplicates_do_not_search_what_is_kept(writer: Writer) -
     write(writer, "payments", payment(1))
     assert [text for text in searched if "TEMP TABLE found" in text]
     writer.connection = run
+
+
+def test_a_filter_that_could_not_be_made_is_made_again_and_nothing_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    write(writer, "payments", payment(1))
+    writer.close()
+    fill = BloomFilter.fill
+
+    def fails(self: BloomFilter, hashes: Hashes) -> None:
+        monkeypatch.setattr(BloomFilter, "fill", fill)
+        raise OSError("no more room")
+
+    monkeypatch.setattr(BloomFilter, "fill", fails)
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    ids = writer.known["payment"]
+    for number in range(2, 5):
+        assert ids.filter is None
+        assert ids.making is not None
+        ids.making.exception(60)
+        write(writer, "payments", payment(1), payment(number))
+        if ids.filter is not None:
+            break
+    assert ids.filter is not None
+    write(writer, "payments", payment(1), payment(9))
+    assert counted(writer) == (number + 1, 0)
+    writer.close()

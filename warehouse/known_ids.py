@@ -4,6 +4,7 @@ The filter lives in memory only. It is made from the table at the start, and ane
 a thread of its own, for seconds where many millions are kept; until it is ready, every id may be known.
 """
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import duckdb
@@ -11,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from warehouse.bloom import BloomFilter, Hashes
+
+log = logging.getLogger(__name__)
 
 LEAST = 2_000_000
 ROOM = 2
@@ -49,13 +52,13 @@ class KnownIds:
         """Take the next filter once it is ready; begin another where this one is full."""
         if self.making is not None and self.making.done():
             # A disk that is full ends the database under the other thread, and what that made is not whole.
-            whole = self.making.exception() is None
+            failure = self.making.exception()
             self.making = None
-            if whole:
+            if failure is None:
                 self.filter = self.next
-            elif self.filter is None:
-                self._begin(connection)
-        if self.making is None and self.filter is not None and self.filter.full:
+            else:
+                log.warning("The filter of %s.%s could not be made and is made again: %r", self.table, self.column, failure)
+        if self.making is None and (self.filter is None or self.filter.full):
             self._begin(connection)
 
     def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
