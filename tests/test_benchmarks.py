@@ -41,7 +41,7 @@ def test_ingest_publishes_what_was_sent_and_keeps_the_result(tmp_path: Path, cap
     assert "agree to the won" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ingest_fails_where_the_totals_are_not_those_that_were_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,7 +78,7 @@ def test_the_stages_of_a_payment_are_told_with_the_statements_that_write_it(caps
     assert "CREATE OR REPLACE TEMP TABLE batch_payment" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_payment_of_a_live_stream_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(live, "WARM_UP", 1.0)
     assert main(["live", "--rate", "400", "--seconds", "2"]) == 0

@@ -283,6 +283,7 @@ def test_settings_of_alerts_that_cannot_be_used_are_refused_in_words_and_without
     assert "short" not in str(refused.value)
 
 
+@pytest.mark.long
 def test_a_running_worker_posts_an_incident_that_the_receiver_refused_before_the_worker_was_killed(line: Settings, receiver: Receiver) -> None:
     """On real Kafka: failures of one minute open an incident; its alert outlives a receiver that fails and a worker that is killed."""
     receiver.status = 503
