@@ -1,6 +1,7 @@
 """How commands print results: a table for people, JSON or CSV for programs, Parquet and XLSX into a file."""
 
 import json
+import sys
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -41,6 +42,9 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
         raise OutputError(f"{out} cannot be written: {error.strerror or error}. Name a file in a folder that is there.") from None
 
 
+NO_EDGE = 10_000
+
+
 def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
     if form in {Format.parquet, Format.xlsx}:
         if out is None:
@@ -74,8 +78,8 @@ def _table(frame: pl.DataFrame) -> None:
         table.add_column(visible(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
-    # Brackets in a text are the text's own.
-    Console(markup=False).print(table)
+    # Brackets in a text are the text's own. In a file or a pipe nothing is cut: there is no edge.
+    Console(markup=False, width=None if sys.stdout.isatty() else NO_EDGE).print(table)
 
 
 def _cell(value: object) -> str:
