@@ -13,6 +13,9 @@ from rich.table import Table
 
 from warehouse.spreadsheets import flat, neutralised, plain, workbook
 
+NO_EDGE = 10_000
+"""Columns of a table that goes into a file or a pipe."""
+
 
 class Format(StrEnum):
     """Forms of output."""
@@ -40,9 +43,6 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
         if out is None:
             raise
         raise OutputError(f"{out} cannot be written: {error.strerror or error}. Name a file in a folder that is there.") from None
-
-
-NO_EDGE = 10_000
 
 
 def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:

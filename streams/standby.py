@@ -43,8 +43,9 @@ def run_worker(settings: Settings) -> int:
     logging.getLogger("kafka").setLevel(logging.WARNING)
     # At DEBUG it prints what it has fetched, user ids among it.
     logging.getLogger("aiokafka").setLevel(logging.INFO)
-    if settings.log_format == "json":
-        logging.config.dictConfig(json_lines(settings.log_level))
+    lines = json_lines(settings.log_level) if settings.log_format == "json" else None
+    if lines:
+        logging.config.dictConfig(lines)
     else:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -59,7 +60,7 @@ def run_worker(settings: Settings) -> int:
         if damaged(error):
             raise WarehouseDamagedError(f"{settings.warehouse} is damaged: {error}. {WHAT_TO_DO}") from error
         raise
-    return worker.run(settings.log_level, json_lines(settings.log_level) if settings.log_format == "json" else None)
+    return worker.run(settings.log_level, lines)
 
 
 SWITCH_SECONDS = 0.0002

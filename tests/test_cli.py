@@ -295,3 +295,10 @@ def test_errors_of_the_database_are_told_in_its_own_words(onnuri, published):
         connection.sql("SELECT nothing FROM nowhere")
     ended = onnuri("sql", "SELECT nothing FROM nowhere", published=published)
     assert str(raised.value).splitlines()[0].split("!")[0] in ended.said
+
+
+def test_a_table_that_goes_into_a_pipe_is_not_cut(capsys):
+    wide = {f"column_{number}": [f"a text of some length in column {number}"] for number in range(20)}
+    show(pl.DataFrame(wide), Format.table)
+    printed = capsys.readouterr().out
+    assert all(text in printed for (text,) in wide.values())

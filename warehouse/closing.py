@@ -11,10 +11,10 @@ from typing import Any
 from warehouse.analysis import Usual, detect, usual_day
 from warehouse.connection import frame, query_text
 from warehouse.ingest import MARGIN, Writer
+from warehouse.merging import SEOUL
 from warehouse.telling import note
 
 HISTORY = timedelta(days=28)
-SEOUL = timedelta(hours=9)
 STEP = timedelta(days=1)
 
 

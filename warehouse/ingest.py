@@ -121,15 +121,12 @@ class Writer:
     def reopen(self) -> None:
         """Open a stopped database anew; what was committed is there, and nothing else."""
         with self.in_use, self.in_backup:
-            self._close()
+            self.close()
             self._open()
         self.stopped = False
 
     def close(self) -> None:
         """Checkpoint and let the file go."""
-        self._close()
-
-    def _close(self) -> None:
         for ids in (*self.known.values(), self.paid):
             ids.close()
         self.connection.close()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 SEOUL = timedelta(hours=9)
+"""Days are days in Seoul, times are UTC; Korea has no summer time."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ def merge(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     spec = AGGREGATES[table]
     unit = "hour" if spec.step < timedelta(days=1) else "day"
     found = connection.execute(f"SELECT DISTINCT date_trunc('{unit}', {spec.time}) FROM change_{table} ORDER BY 1").fetchall()
-    touched = {_start(hour, spec) for (hour,) in connection.execute("SELECT hour_at FROM hour_version").fetchall()}
     starts = [start for (start,) in found]
+    if not starts:
+        return
+    around = {"low": starts[0] - SEOUL, "high": starts[-1] + spec.step}
+    hours = connection.execute("SELECT hour_at FROM hour_version WHERE hour_at >= $low AND hour_at < $high", around).fetchall()
+    touched = {_start(hour, spec) for (hour,) in hours}
     for text, some in (
         (_merging(table, spec), [start for start in starts if start in touched]),
         (f"INSERT INTO {table} BY NAME {_changes(table, spec)}", [start for start in starts if start not in touched]),

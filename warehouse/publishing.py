@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from warehouse.ingest import SMALL_TABLES
+from warehouse.merging import SEOUL
 from warehouse.reading import Manifest, NothingPublishedError
 
 HOURLY = {
@@ -40,8 +41,6 @@ HOURLY_DAYS = 2
 
 BACKLOG = 100_000
 """Records behind, from where publishing is coarse."""
-
-SEOUL = timedelta(hours=9)
 
 
 class PublishingEndedError(Exception):
