@@ -20,6 +20,7 @@ import typer
 
 from streams import cli
 from streams.estimating import summed_up
+from streams.output import Format, show
 from streams.ports import free_port
 from streams.settings import Settings
 from tests.events_data import NOON, chunk, ms, payment
