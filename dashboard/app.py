@@ -36,7 +36,9 @@ def main() -> None:
     current = st.navigation(list(pages.values()), position="hidden")
     menu(list(pages.values()))
     top(texts)
-    if (settings.public_status and current.url_path == "status") or access.admitted(settings, texts):
+    if settings.public_status and current.url_path == "status":
+        current.run()
+    elif access.admitted(settings, texts):
         audit.seen(settings, current.url_path or "live")
         current.run()
 

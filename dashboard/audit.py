@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +28,7 @@ LONGEST = 500
 
 def seen(settings: DashboardSettings, page: str) -> None:
     """Keep that a page is shown, once for each choice that its link has."""
-    shown = {"page": page, **{name: value for name, value in st.query_params.items() if name != "lang"}}
+    shown = {**{name: value for name, value in st.query_params.items() if name != "lang"}, "page": page}
     if st.session_state.get("audited") != shown:
         st.session_state["audited"] = shown
         keep(settings, "seen", shown)
@@ -71,13 +72,28 @@ def _who() -> str:
 
 def _write(settings: DashboardSettings, did: str, who: str, what: Mapping[str, object]) -> None:
     if settings.audit_log is not None:
-        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "who": who, "did": did, **{name: str(value)[:LONGEST] for name, value in what.items()}}
-        _file(settings.audit_log).handle(logging.makeLogRecord({"msg": json.dumps(entry, ensure_ascii=False)}))
-        settings.audit_log.chmod(0o600)
+        # What a link says never takes the place of who, when and what: it comes between.
+        kept = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "who": who, "did": did}
+        entry = {**kept, **{name: str(value)[:LONGEST] for name, value in what.items()}, **kept}
+        file = _file(settings.audit_log)
+        if not settings.audit_log.is_file():
+            file.close()  # somebody took it away: the next line opens another
+        file.handle(logging.makeLogRecord({"msg": json.dumps(entry, ensure_ascii=False)}))
+
+
+class _File(RotatingFileHandler):
+    """For its owner alone. Raises OSError where a line cannot be written: a page that shall be watched is not shown unwatched."""
+
+    def _open(self) -> TextIOWrapper:
+        opened = super()._open()
+        Path(self.baseFilename).chmod(0o600)
+        return opened
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        raise  # noqa: PLE0704  # called while the error is handled
 
 
 @lru_cache(maxsize=4)
-def _file(path: Path) -> RotatingFileHandler:
-    """Raises OSError where the file cannot be written: a page that shall be watched is not shown unwatched."""
+def _file(path: Path) -> _File:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return RotatingFileHandler(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")
+    return _File(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8")

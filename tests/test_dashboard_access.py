@@ -1,5 +1,6 @@
 """Who may look and who may enter something, with and without an identity provider."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,25 @@ def test_the_audit_log_rolls_over_is_for_its_owner_alone_and_gives_the_newest_fi
     assert len(list(file.parent.iterdir())) > 2
     assert file.stat().st_mode & 0o777 == 0o600
     assert "example" not in file.read_text(encoding="utf-8")
+    audit._file(file).close()
+
+
+def test_a_link_cannot_put_words_into_the_audit_log_and_a_log_that_cannot_be_written_is_no_silence(tmp_path: Path) -> None:
+    settings = DashboardSettings.read({"ONNURI_AUDIT_LOG": str(tmp_path / "audit.jsonl")})
+    file = settings.audit_log
+    assert file is not None
+    audit.keep(settings, "seen", {"who": "somebody else", "did": "foo", "at": "bar", "page": "live"}, "me")
+    (line,) = audit.newest(settings, 5)
+    assert (line["who"], line["did"], line["page"]) == ("me", "seen", "live")
+    assert datetime.fromisoformat(line["at"])
+    file.rename(tmp_path / "away.jsonl")
+    audit.keep(settings, "seen", {"page": "data"}, "me")
+    assert [line["page"] for line in audit.newest(settings, 5)] == ["data"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        audit.keep(settings, "seen", {"page": "data"}, "me")
 
 
 def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:

@@ -137,6 +137,13 @@ def test_merchants_days_are_days_in_seoul(writer: Writer) -> None:
     assert rows(writer, "SELECT day::VARCHAR, amount FROM merchant_day ORDER BY 1") == [("2025-03-01", 25_000), ("2025-03-02", 25_000)]
 
 
+def test_a_merchants_day_goes_on_in_the_next_batch_also_before_nine_in_the_morning(writer: Writer) -> None:
+    early = ms(NOON) - 9 * 3_600_000
+    for number in (1, 2):
+        write(writer, chunk("payments", [payment(number, occurred_at=early + number * 3_600_000)], first_offset=number))
+    assert rows(writer, "SELECT day, approved, amount FROM merchant_day") == [(NOON.date(), 2, 50_000)]
+
+
 def test_service_load_is_counted_once_a_service_and_time(writer: Writer) -> None:
     report = {"occurred_at": ms(NOON), "service": "login", "attempts": 10, "succeeded": 9, "failed": 1, "queue_length": 5}
     later = {**report, "occurred_at": ms(NOON) + 10_000, "queue_length": 7}

@@ -44,14 +44,16 @@ def api(settings: DashboardSettings) -> Starlette:
 
 def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers") -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
-        barred = _barred(request, settings, open_to_all=endpoint.public and settings.public_status)
+        open_to_all = endpoint.public and settings.public_status
+        barred = _barred(request, settings, open_to_all=open_to_all)
         if barred:
             return barred
         try:
             form = accepted(request.headers.get("accept"))
             asked = read_parameters((*endpoint.parameters, *PAGING), request.query_params.multi_items())
             limit, offset = asked.pop("limit"), asked.pop("offset")
-            audit.keep(settings, "taken", {"api": endpoint.path, **request.query_params}, who="api")
+            if not open_to_all:  # nobody's log rolls over by what everybody may read
+                audit.keep(settings, "taken", {**request.query_params, "api": endpoint.path}, who="api")
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
         except (KeyError, IndexError):
