@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, compared_figures, options_of
+from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, options_of
 from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.store import newest_manifest, readable
-from warehouse.ahead import notices_today, public_feed
+from warehouse.ahead import Ahead, ahead, notices_today, public_feed
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.early_warning import Notice
+from warehouse.comparing import compared
 from warehouse.reading import Manifest, open_snapshot
 
 
@@ -84,9 +85,17 @@ def _hour(manifest: Manifest) -> tuple[str, ...]:
 
 
 @st.cache_data(max_entries=16, ttl="60m", show_spinner=False)
-def _ahead(published: str, warehouse_id: str, hour: tuple[str, ...], service: str, days: int, tested: float) -> AheadFigures:  # noqa: ARG001
+def _ahead(published: str, warehouse_id: str, hour: tuple[str, ...], service: str, days: int, tested: float) -> AheadFigures:
+    known = _demand(published, warehouse_id, hour, days)
     with open_snapshot(Path(published)) as snapshot:
-        return ahead_figures(snapshot, service, days, tested)
+        return ahead_figures(snapshot, service, days, tested, known)
+
+
+@st.cache_data(max_entries=4, ttl="60m", show_spinner=False)
+def _demand(published: str, warehouse_id: str, hour: tuple[str, ...], days: int) -> Ahead:  # noqa: ARG001
+    """Demand is the same whatever service is looked at and whatever a slider says of its capacity."""
+    with open_snapshot(Path(published)) as snapshot:
+        return ahead(snapshot, days=days)
 
 
 @st.cache_data(max_entries=8, ttl=60, show_spinner=False)
@@ -104,7 +113,7 @@ def _options(published: str, warehouse_id: str, hour: tuple[str, ...]) -> Option
 @st.cache_data(max_entries=8, ttl="60m", show_spinner=False)
 def _compared(published: str, warehouse_id: str, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], losses: bool) -> Comparison:  # noqa: ARG001, FBT001
     with open_snapshot(Path(published)) as snapshot:
-        return compared_figures(snapshot, first, second, losses=losses)
+        return compared(snapshot, first, second, losses=losses)
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)

@@ -19,6 +19,7 @@ from tests.test_api import fetched
 from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
 from warehouse.analysis import HistoryError
 from warehouse.comparing import compared, operator_spans
+from warehouse.losses import opened_before
 from warehouse.reading import open_snapshot
 
 BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
@@ -159,6 +160,21 @@ def test_an_operator_without_an_end_ran_the_platform_until_the_next_began(launch
         assert (handed_over, now) == (taken_over, as_of(snapshot))
     assert taken_over.astimezone(SEOUL) == datetime(2025, 3, 1, tzinfo=SEOUL)
     assert counted.year == 2025
+
+
+def test_what_one_market_lacked_for_days_is_no_opening_of_the_whole_platform(launched, tmp_path):
+    shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
+    with open_snapshot(tmp_path) as snapshot:
+        now, before = as_of(snapshot), demand_ahead(snapshot, days=3)
+    ended = now.replace(tzinfo=None) - timedelta(hours=1)
+    one = {"label": "화재", "starts_at": [ended - timedelta(days=9)], "ends_at": [ended], "market_id": "M001"}
+    replace_table(tmp_path, "exclusion", pl.DataFrame(one))
+    with open_snapshot(tmp_path) as snapshot:
+        assert demand_ahead(snapshot, days=3).days.equals(before.days)
+        everywhere = opened_before(snapshot, now)
+    replace_table(tmp_path, "exclusion", pl.DataFrame({**one, "market_id": None}, schema_overrides={"market_id": pl.String}))
+    with open_snapshot(tmp_path) as snapshot:
+        assert opened_before(snapshot, now) != everywhere
 
 
 def test_nothing_complete_is_nothing_to_forecast(launched, tmp_path):

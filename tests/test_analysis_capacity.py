@@ -57,6 +57,12 @@ def test_failures_at_a_load_that_was_carried_before_say_nothing_of_capacity():
     assert found.proven == pytest.approx(600, rel=0.05)
 
 
+def test_a_hole_in_the_newest_minutes_does_not_take_what_was_carried_before():
+    carried = loads([500.0] * 3)
+    found = capacity_of(carried.filter(~pl.col("minute_at").is_in(carried["minute_at"][-4:-2].to_list())))
+    assert found.proven == capacity_of(carried).proven
+
+
 def test_a_service_that_never_reported_has_no_proven_capacity():
     found = capacity_of(loads([300.0]), "login")
     assert (found.method, found.proven) == ("none", None)

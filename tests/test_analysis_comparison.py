@@ -173,6 +173,8 @@ def test_maintenance_is_planned_only_if_it_was_announced_before():
     assert found["scheduled"].all()
     assert overall(found) == "maintenance"
     assert overall(feed([])) == "working"
+    everything = [feed([], [("y", service, *running[2:])])["severity"].item() for service in (None, "", "all", "payment", "login")]
+    assert everything == ["major", "major", "major", "major", "minor"]
     assert "메모" not in str(found.rows())
 
 

@@ -193,6 +193,8 @@ def test_the_busiest_minute_stands_above_its_hour_as_minutes_did():
 def test_feasts_are_the_days_of_the_lunar_calendar_and_long_weekends_are_one_holiday():
     assert [feast_offset(date(2025, 1, 29) + timedelta(days=n)) for n in (-11, -10, 0, 3, 4)] == [99, -10, 0, 3, 99]
     assert ("삼일절", date(2025, 3, 1), date(2025, 3, 3)) in next_holidays(date(2025, 2, 1), 60)
+    # In 2028 Chuseok falls on the Foundation Day.
+    assert [name for name, first, last in next_holidays(date(2028, 9, 20), 20) if first <= date(2028, 10, 3) <= last] == ["추석"]
 
 
 def test_few_errors_make_no_quantile_of_their_own():

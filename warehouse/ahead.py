@@ -13,9 +13,10 @@ from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.headroom import Headroom, headroom
 from warehouse.analysis.peaks import peak_minutes
 from warehouse.analysis.remarks import Remark
+from warehouse.analysis.scopes import touches
 from warehouse.analysis.status import downtimes
 from warehouse.analysis.times import SEOUL
-from warehouse.losses import CLOSED, cycles, exclusions, promotions
+from warehouse.losses import CLOSED, aware, cycles, exclusions, opened_before, promotions
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=1_200)
@@ -66,23 +67,24 @@ def as_of(snapshot: Snapshot) -> datetime:
 
 def demand_ahead(snapshot: Snapshot, *, days: int = 60, by: str = "nation", what: str = "sales") -> Forecast:
     """Forecast ``sales`` (KRW) or ``attempts`` from the day of the watermark on. Raises as ``forecast``."""
+    return _forecasts(snapshot, [what], days, by)[0]
+
+
+def _forecasts(snapshot: Snapshot, wanted: list[str], days: int, by: str) -> list[Forecast]:
+    """One for each of the columns that are wanted, from one look at what is published."""
     now = as_of(snapshot)
     rows = aware(snapshot.query("demand_by_hour", start=now - (MARKETS_HISTORY if by == "market" else HISTORY), end=now, by=by))
-    known = exclusions(snapshot)
-    return forecast(
-        rows.select("at", "region", "market_id", sales=pl.col(what)),
-        as_of=now,
-        days=days,
-        by=by,
-        promotions=_multiplied(snapshot, known, now, days),
-        exclusions=known.filter(pl.col("market_id").is_null()) if len(known) else None,
-        cycles=cycles(snapshot) if by == "market" else None,
-    )
+    known = {
+        "promotions": _multiplied(snapshot, now, days),
+        "exclusions": exclusions(snapshot),
+        "cycles": cycles(snapshot) if by == "market" else None,
+    }
+    return [forecast(rows.select("at", "region", "market_id", sales=pl.col(what)), as_of=now, days=days, by=by, **known) for what in wanted]
 
 
 def ahead(snapshot: Snapshot, *, days: int = 60) -> Ahead:
     """The nation's sales and attempts, and its busiest minutes. Raises as ``forecast``."""
-    sales, attempts = (demand_ahead(snapshot, days=days, what=what) for what in ("sales", "attempts"))
+    sales, attempts = _forecasts(snapshot, ["sales", "attempts"], days, "nation")
     now = as_of(snapshot)
     minutes = _ordinary(aware(snapshot.query("attempts_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
     tried = float(minutes["attempts"].sum())
@@ -150,24 +152,20 @@ def public_feed(snapshot: Snapshot) -> pl.DataFrame:
     return found.with_columns(pl.col("begin", "end").dt.replace_time_zone("Asia/Seoul"))
 
 
-def _multiplied(snapshot: Snapshot, known: pl.DataFrame, now: datetime, days: int) -> pl.DataFrame | None:
+def _multiplied(snapshot: Snapshot, now: datetime, days: int) -> pl.DataFrame | None:
     """Promotions known so far, announced times without any service ahead, and pent-up demand after them."""
     until = now + timedelta(days=days)
     said = promotions(snapshot, until)
     rows = [] if said is None else [{**row, "low": None, "high": None} for row in said.select("starts_at", "ends_at", "factor").iter_rows(named=True)]
     closed = aware(snapshot.query("maintenance_in_span", start=now, end=until)).filter(
         pl.col("announced_at") < pl.col("starts_at"),
-        pl.col("service").is_null() | (pl.col("service") == "payment"),
+        touches("payment"),
         pl.col("ends_at") - pl.col("starts_at") >= CLOSED,
     )
     for start, end in closed.select("starts_at", "ends_at").iter_rows():
         rows.append({"starts_at": max(start, now.astimezone(UTC)), "ends_at": end, "factor": NOTHING, "low": None, "high": None})
-    opened = [
-        end
-        for start, end in known.select("starts_at", "ends_at").iter_rows()
-        if end is not None and end - start >= CLOSED and now - timedelta(days=PENT_UP_DAYS) <= end <= now + timedelta(days=days)
-    ]
-    for opening in sorted(set(opened))[-1:]:
+    opening = opened_before(snapshot, until)
+    if opening is not None and opening >= now - timedelta(days=PENT_UP_DAYS):
         first = opening.astimezone(SEOUL).date()
         for day in range(PENT_UP_DAYS):
             midnight = datetime.combine(first + timedelta(days=day), datetime.min.time(), SEOUL)
@@ -195,9 +193,3 @@ def _ordinary(minutes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     here = pl.col("minute_at").dt.convert_time_zone("Asia/Seoul").dt.date()
     kept = minutes.filter(~here.is_in(list(touched)))
     return kept if len(kept) else minutes
-
-
-def aware(frame: pl.DataFrame) -> pl.DataFrame:
-    """Naive times as UTC."""
-    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
-    return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC"))

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from warehouse.ahead import HISTORY, PENT_UP_DAYS, Ahead, ahead, as_of, aware
+from warehouse.ahead import HISTORY, PENT_UP_DAYS, Ahead, ahead, as_of
 from warehouse.analysis import AnalysisError
 from warehouse.analysis.comparison import Comparison, Span, compare
 from warehouse.analysis.forecast import forecast
 from warehouse.analysis.gate import Gate, judged
+from warehouse.analysis.scopes import touches
 from warehouse.analysis.times import SEOUL
-from warehouse.losses import exclusions, loss_between, promotions
+from warehouse.losses import aware, exclusions, loss_between, promotions, window
 from warehouse.reading import Snapshot
 
 MOST_INCIDENTS = 20
@@ -22,7 +23,7 @@ def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, lo
     """All that a comparison needs of [start, end), aware. With ``losses`` the nation's incidents are costed, and announced switch-offs by what had been forecast for them."""
     span = {"start": start, "end": end}
     incidents = snapshot.query("incidents_in_span", **span)
-    maintenance = snapshot.query("maintenance_in_span", **span)
+    maintenance = snapshot.query("maintenance_in_span", **span).filter(touches("payment"))
     queue = snapshot.query("load_by_minute", **span).filter(pl.col("service") == "queue")
     purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
     told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
@@ -77,11 +78,7 @@ def _lost(snapshot: Snapshot, incidents: pl.DataFrame, start: datetime, end: dat
     total = 0.0
     for low, high in sorted(spans, key=lambda one: one[0] - one[1])[:MOST_INCIDENTS]:
         try:
-            total += (
-                loss_between(snapshot, low.replace(second=0, microsecond=0), high.replace(second=0, microsecond=0)).lost
-                if high - low >= timedelta(minutes=10)
-                else 0.0
-            )
+            total += loss_between(snapshot, *window(low, high, snapshot.manifest.watermark)).lost if high - low >= timedelta(minutes=10) else 0.0
         except AnalysisError:
             return None
     return total

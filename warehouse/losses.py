@@ -87,7 +87,7 @@ def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: s
     minutes = STEP // timedelta(minutes=1)
     sales = snapshot.query("sales_by_market_and_step", start=start - HISTORY, end=end, minutes=minutes, fine_hours=_fine_hours(start, end), **within)
     return estimate_loss(
-        _aware(sales),
+        aware(sales),
         start,
         end,
         as_of=end,
@@ -129,7 +129,7 @@ def account_between(
     """
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
-    purchases = _aware(snapshot.query("failed_purchases_with_buyers", **within))
+    purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
     # load is that of the whole platform: it says nothing of a part
@@ -171,7 +171,7 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
     """
     sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // timedelta(minutes=1), scope="nation", scope_name="")
     return launch_scenario(
-        _aware(sales.select("at", "sales")),
+        aware(sales.select("at", "sales")),
         start,
         end,
         opened=opened_before(snapshot, start),
@@ -184,8 +184,13 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
 
 
 def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
-    """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known."""
-    spans = exclusions(snapshot, before=start).filter(pl.col("ends_at") <= start.astimezone(UTC), pl.col("ends_at") - pl.col("starts_at") >= CLOSED)
+    """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known.
+
+    What was so in some markets alone does not count.
+    """
+    spans = exclusions(snapshot, before=start).filter(
+        pl.col("market_id").is_null(), pl.col("ends_at") <= start.astimezone(UTC), pl.col("ends_at") - pl.col("starts_at") >= CLOSED
+    )
     return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
 
 
@@ -198,7 +203,7 @@ def cycles(snapshot: Snapshot) -> pl.DataFrame | None:
 def promotions(snapshot: Snapshot, end: datetime) -> pl.DataFrame | None:
     """Promotions that began before ``end``, aware, None where there were none."""
     found = snapshot.query("promotions_before", end=end)
-    return _aware(found) if len(found) else None
+    return aware(found) if len(found) else None
 
 
 def _net(
@@ -231,11 +236,12 @@ def _fine_hours(start: datetime, end: datetime) -> list[int]:
 
 def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFrame:
     """Spans that are no example of ordinary sales, aware; only those that began before a moment."""
-    found = _aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
+    found = aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
     return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
 
 
-def _aware(frame: pl.DataFrame) -> pl.DataFrame:
+def aware(frame: pl.DataFrame) -> pl.DataFrame:
+    """Naive times as UTC."""
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
     return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC"))
 

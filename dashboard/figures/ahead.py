@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from dashboard.formatting import SEOUL
-from warehouse.ahead import as_of, headroom_ahead, requests_an_attempt
+from warehouse.ahead import Ahead, as_of, headroom_ahead, requests_an_attempt
 from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.headroom import Headroom
@@ -80,10 +80,10 @@ class SideBySide:
         return self.first, self.second
 
 
-def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float) -> AheadFigures:
-    """Everything of the page. Raises as ``warehouse.ahead.ahead``."""
+def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float, known: Ahead | None = None) -> AheadFigures:
+    """Everything of the page, from demand that is ``known`` or made here. Raises as ``warehouse.ahead.ahead``."""
     by_test = Capacity(service, None, None, None, tested, "load_test", 1) if tested else None
-    room, known = headroom_ahead(snapshot, service, by_test, days=days)
+    room, known = headroom_ahead(snapshot, service, by_test, days=days, known=known)
     share = requests_an_attempt(snapshot, service)
     sales = known.sales.days.with_columns(at=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Seoul"))
     peaks = known.peaks.select("date", (pl.col("^q.*$") * share).name.prefix("peak_"))
@@ -95,11 +95,6 @@ def options_of(snapshot: Snapshot) -> Options:
     now = as_of(snapshot)
     operators = {name: (start, end) for name, start, end in operator_spans(snapshot)}
     return Options({**operators, "recent": (now - RECENT, now), "before": (now - 2 * RECENT, now - RECENT)}, list(operators))
-
-
-def compared_figures(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool) -> Comparison:
-    """Two spans. Raises as ``compare``."""
-    return compared(snapshot, first, second, losses=losses)
 
 
 def around(snapshot: Snapshot, onset: datetime, ended: datetime | None) -> SideBySide | None:

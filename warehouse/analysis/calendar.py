@@ -47,27 +47,29 @@ def types_of(days: list[date], calendar: pl.DataFrame | None) -> list[str]:
 
 def near_feast(day: date) -> bool:
     """Whether a day is within a week before Seollal or Chuseok, or three days after: people buy for the table, then shops are shut."""
-    return any(-7 <= (day - feast).days <= 3 for year in (day.year, day.year + 1) for feast in _feasts(year))
+    return any(-7 <= (day - feast).days <= 3 for year in (day.year, day.year + 1) for feast in feasts_of(year))
 
 
 def is_feast(day: date) -> bool:
     """Whether the day is of Seollal or Chuseok, with the day before and after the holidays: its rhythm is like no other day's."""
     around = [day + timedelta(days=n) for n in (-1, 0, 1)]
-    named = [_holidays(one.year).get(one, "") for one in around]
+    named = [korean_holidays(one.year).get(one, "") for one in around]
     return any(feast in name for name in named for feast in ("설날", "추석"))
 
 
 def _day_type(day: date) -> str:
-    if day.weekday() == 6 or day in _holidays(day.year):
+    if day.weekday() == 6 or day in korean_holidays(day.year):
         return SUNDAY_OR_HOLIDAY
     return SATURDAY if day.weekday() == 5 else WORKDAY
 
 
 @cache
-def _holidays(year: int) -> holidays.HolidayBase:
+def korean_holidays(year: int) -> holidays.HolidayBase:
+    """Public holidays and their substitute days in a year, with Korean names; several of one day have ``; `` between them."""
     return holidays.country_holidays("KR", years=year, language="ko")
 
 
 @cache
-def _feasts(year: int) -> list[date]:
-    return [day for day, name in _holidays(year).items() if {"설날", "추석"} & set(name.split("; "))]
+def feasts_of(year: int) -> list[date]:
+    """The days of Seollal and Chuseok themselves in a year."""
+    return [day for day, name in korean_holidays(year).items() if {"설날", "추석"} & set(name.split("; "))]

@@ -112,7 +112,8 @@ def _thresholds(attempts: Array, failed: Array, gap: Mask) -> tuple[list[_Thresh
         if minute > fresh_from + CARRIED_MINUTES:
             # whole minutes before the failures, of a day without holes
             stretch = steady[fresh_from + CARRIED_MINUTES : max(minute - 2, fresh_from + CARRIED_MINUTES)]
-            if len(stretch) and not gap[max(minute - LOOKED_BACK, 0) : minute].any():
+            # Holes just before failures hide how they began; just before the newest minute they hide nothing.
+            if len(stretch) and (minute == len(attempts) or not gap[max(minute - LOOKED_BACK, 0) : minute].any()):
                 carried.append(float(stretch.max()))
                 if minute < len(attempts):
                     # the means of five minutes: the one that ended some minutes before, and the last before the failing minute, which holds retries

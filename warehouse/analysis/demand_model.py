@@ -84,9 +84,8 @@ def filtered(logs: Array, share: Array, special: SpecialDays, noise: Noise) -> F
 
 
 def fitted(logs: Array, share: Array, special: SpecialDays) -> Filtered:
-    """The noise under which the first place's days were likeliest, one number at a time, and the filter with it."""
-    first = logs[:1]
-    best = filtered(first, share, special, Noise(0.1, 0.01, 0.05))
+    """The noise under which the days of the one place were likeliest, one number at a time, and the filter with it."""
+    best = filtered(logs, share, special, Noise(0.1, 0.01, 0.05))
     for name, tried in (("chance", SCALES), ("wanders", WANDERS), ("lasting", LASTING), ("chance", SCALES)):
         for value in tried:
             scale = 1.0 if name == "chance" else best.noise.chance
@@ -95,9 +94,9 @@ def fitted(logs: Array, share: Array, special: SpecialDays) -> Filtered:
                 noise = Noise(value, of.wanders / of.chance * value, of.lasting / of.chance * value)
             else:
                 noise = replace(best.noise, **{name: value * scale})
-            found = filtered(first, share, special, noise)
+            found = filtered(logs, share, special, noise)
             best = max(best, found, key=lambda one: one.likelihood)
-    return filtered(logs, share, special, best.noise)
+    return best
 
 
 def rhythms(values: Array, seen: Mask, special: SpecialDays) -> Array:

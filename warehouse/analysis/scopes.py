@@ -122,6 +122,15 @@ class Scopes:
         return np.concatenate([cells.whole(length, figure, free), *parts])
 
 
+EVERY_SERVICE = ("all", "")
+"""What maintenance of everything is called, besides nothing at all."""
+
+
+def touches(service: str = "payment") -> pl.Expr:
+    """Whether a row of maintenance takes a service away, by its column ``service``."""
+    return pl.col("service").is_null() | pl.col("service").cast(pl.String).is_in([service, *EVERY_SERVICE])
+
+
 def planned_minutes(maintenance: pl.DataFrame | None, first: int, last: int, service: str = "payment") -> Mask:
     """Which of the minutes [first, last) lie in maintenance of a service that was announced before its start.
 
@@ -134,7 +143,7 @@ def planned_minutes(maintenance: pl.DataFrame | None, first: int, last: int, ser
     need_columns(maintenance, "maintenance", ("starts_at", "ends_at", "announced_at"))
     counts = maintenance.filter(pl.col("announced_at") < pl.col("starts_at"))
     if "service" in counts.columns:
-        counts = counts.filter(pl.col("service").is_null() | pl.col("service").cast(pl.String).is_in([service, "all", ""]))
+        counts = counts.filter(touches(service))
     for start, end in counts.select("starts_at", "ends_at").iter_rows():
         low = minute_of_utc(start, "maintenance: starts_at") - first
         high = len(planned) if end is None else -((EPOCH - naive(end)) // timedelta(minutes=1)) - first

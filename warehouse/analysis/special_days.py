@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 
-import holidays
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.calendar import SATURDAY, SUNDAY_OR_HOLIDAY, types_of
+from warehouse.analysis.calendar import SATURDAY, SUNDAY_OR_HOLIDAY, feasts_of, korean_holidays, types_of
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.panel import Array, Codes
 from warehouse.analysis.times import date_of
@@ -108,7 +107,7 @@ def special_days(first: int, last: int, calendar: pl.DataFrame | None = None, fe
 @cache
 def feast_offset(day: date) -> int:
     """Days from the nearest Seollal or Chuseok within ``FEAST_DAYS``; 99 where there is none."""
-    near = [(day - feast).days for year in (day.year, day.year + 1) for feast in _feasts(year)]
+    near = [(day - feast).days for year in (day.year, day.year + 1) for feast in feasts_of(year)]
     return next((offset for offset in near if offset in FEAST_DAYS), 99)
 
 
@@ -136,18 +135,8 @@ def _padded(calendar: pl.DataFrame, days: list[date]) -> pl.DataFrame:
 
 
 def _name(day: date) -> str:
-    found = _korean(day.year).get(day, "")
-    return str(found).split("; ")[0]
-
-
-@cache
-def _korean(year: int) -> holidays.HolidayBase:
-    return holidays.country_holidays("KR", years=year, language="ko")
-
-
-@cache
-def _feasts(year: int) -> list[date]:
-    return [day for day, name in _korean(year).items() if {"설날", "추석"} & set(name.split("; "))]
+    names = str(korean_holidays(day.year).get(day, "")).split("; ")
+    return next((name for name in names if name in {"설날", "추석"}), names[0])
 
 
 def next_holidays(first: date, days: int) -> list[tuple[str, date, date]]:

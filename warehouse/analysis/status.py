@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from warehouse.analysis.errors import need_columns
+from warehouse.analysis.scopes import EVERY_SERVICE
 from warehouse.analysis.times import local
 
 PAST = timedelta(days=30)
@@ -78,7 +79,7 @@ def _planned(row: dict[str, Any], here: datetime) -> dict[str, Any]:
     # of the label nothing is told but that there is one: it is what an operator wrote for himself
     return {
         "id": f"planned-{begin:%Y%m%dT%H%M}-{row['service'] or 'all'}", "service": row["service"] or "all", "channel": None, "region": None, "market_id": None,
-        "begin": begin, "end": end, "status": status, "scheduled": True, "severity": "major" if row["service"] in {None, "payment"} else "minor",
+        "begin": begin, "end": end, "status": status, "scheduled": True, "severity": "major" if row["service"] in {None, "payment", *EVERY_SERVICE} else "minor",
     }  # fmt: skip
 
 
