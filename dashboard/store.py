@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -205,8 +204,7 @@ def _live(published: Path, warehouse_id: str) -> Live:
     with open_snapshot(published) as snapshot:
         start = day_start_of(snapshot.manifest)
         as_of = known_until(incidents_of_the_day(snapshot, start), start)
-        level = _level(str(published), warehouse_id, start, as_of, _snapshot=snapshot)
-        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot, _level=level))
+        return live_figures(snapshot, _band(str(published), warehouse_id, start, as_of, _snapshot=snapshot))
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
@@ -215,16 +213,8 @@ def _level(published: str, warehouse_id: str, day_start: datetime, as_of: dateti
 
 
 @st.cache_data(max_entries=8, ttl="10m", show_spinner=False)
-def _band(
-    published: str,  # noqa: ARG001
-    warehouse_id: str,  # noqa: ARG001
-    day_start: datetime,
-    as_of: datetime,
-    *,
-    _snapshot: Snapshot,
-    _level: LossEstimate | None,
-) -> pl.DataFrame:
-    return expected_day(_snapshot, day_start, as_of, _level)
+def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetime, *, _snapshot: Snapshot) -> pl.DataFrame:
+    return expected_day(_snapshot, day_start, as_of, _level(published, warehouse_id, day_start, as_of, _snapshot=_snapshot))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -261,13 +251,8 @@ def _markets(published: str, warehouse_id: str, files: tuple[str, ...]) -> pl.Da
 @st.cache_data(max_entries=64, ttl=10, refresh_mode="background", show_spinner=False)
 def _market(published: str, warehouse_id: str, market_id: str, day_start: datetime, *, _market_row: dict[str, Any]) -> MarketFigures:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
-        level = partial(_level_of_day, published, warehouse_id)
-        return market_figures(snapshot, _market_row, day_start, level)
-
-
-def _level_of_day(published: str, warehouse_id: str, snapshot: Snapshot, day_start: datetime, as_of: datetime) -> LossEstimate | None:
-    """The same for all markets, and for the live page."""
-    return _level(published, warehouse_id, day_start, as_of, _snapshot=snapshot)
+        # The same level for all markets, and for the live page.
+        return market_figures(snapshot, _market_row, day_start, lambda s, day, as_of: _level(published, warehouse_id, day, as_of, _snapshot=s))
 
 
 @st.cache_data(max_entries=16, ttl="10m", show_spinner=False)

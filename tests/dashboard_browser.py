@@ -17,6 +17,19 @@ from benchmarks._processes import dashboard
 
 PATIENCE = 60
 
+MENU = {
+    "live": "live.nav",
+    "incidents": "incidents.nav",
+    "markets": "markets.nav",
+    "failures": "failures.nav",
+    "forecast": "ahead.nav",
+    "compare": "compare.nav",
+    "report": "report.nav",
+    "data": "data.nav",
+    "status": "status.nav",
+}
+"""Every page's path, and the text that its link in the menu has."""
+
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Opened at a page's own address, Streamlit looks for its server below that address first; the browser logs the two 404s."""
 

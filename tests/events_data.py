@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,10 +66,10 @@ def encoded(event: object) -> bytes:
     return event if isinstance(event, bytes) else json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def chunk(topic: str, events: Iterable[object], *, first_offset: int = 0, partition: int = 0, now: datetime = NOON) -> Chunk:
-    """Events as the line hands them to the writer."""
+def chunk(topic: str, events: Iterable[object], *, first_offset: int = 0, partition: int = 0, now: datetime = NOON, sent: Sequence[int] | None = None) -> Chunk:
+    """Events as the line hands them to the writer; in a replay each is judged by when it was ``sent`` (epoch milliseconds)."""
     values = [encoded(event) for event in events]
-    decoded = decode(values, Layout(CONTRACT[topic]), Span(EARLIEST_MS, ms(now)))
+    decoded = decode(values, Layout(CONTRACT[topic]), Span(EARLIEST_MS, ms(now) if sent is None else sent))
     frame = hide_users(decoded.frame.with_columns((pl.col("row") + first_offset).alias("offset_at")), hider(KEY))
     refused = [Refused(first_offset + r.row, r.reason, r.detail, None, values[r.row]) for r in decoded.refusals]
     return Chunk(topic, partition, first_offset, first_offset + len(values), frame, refused)

@@ -13,35 +13,14 @@ from streamlit.testing.v1 import AppTest
 from dashboard.command import command
 from dashboard.figures.ahead import ahead_figures
 from dashboard.texts import texts_in
-from tests.dashboard_browser import browser, missing_browser, served, severe
+from tests.dashboard_browser import PATIENCE, body, browser, charts, fits, missing_browser, served, severe, text_of, wait_for
 from tests.dashboard_data import SEOUL, publish_launch_day
 from tests.test_dashboard_access import PROVIDER
-from tests.test_dashboard_browser import PATIENCE, body, charts, fits, text_of, wait_for
-from tests.test_dashboard_pages import words
+from tests.test_dashboard_pages import shown, words
 from warehouse.reading import open_snapshot
 
 BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
 with_browser = [pytest.mark.browser, pytest.mark.skipif(bool(missing_browser()), reason=missing_browser() or "a browser is there")]
-
-
-def script(page: str) -> None:
-    from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
-    from dashboard.settings import DashboardSettings  # noqa: PLC0415
-    from dashboard.views import compare, forecast, status  # noqa: PLC0415
-
-    settings = DashboardSettings.read()
-    texts = chosen_texts(settings)
-    top(texts)
-    {"forecast": forecast, "compare": compare, "status": status}[page].page(settings, texts)
-
-
-def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:
-    app = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60)
-    for name, value in {"lang": language, **link}.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app, words(app)
 
 
 @pytest.fixture(scope="module")

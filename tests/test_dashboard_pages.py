@@ -25,12 +25,13 @@ PAGES = ("live", "incidents", "markets", "failures", "data")
 def script(page: str) -> None:
     from dashboard.frame import chosen_texts, top  # noqa: PLC0415 - Streamlit runs this function's text as a script
     from dashboard.settings import DashboardSettings  # noqa: PLC0415
-    from dashboard.views import data, failures, incidents, live, markets  # noqa: PLC0415
+    from dashboard.views import compare, data, failures, forecast, incidents, live, markets, status  # noqa: PLC0415
 
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
     top(texts)
-    {"live": live, "incidents": incidents, "markets": markets, "failures": failures, "data": data}[page].page(settings, texts)
+    older = {"live": live, "incidents": incidents, "markets": markets, "failures": failures, "data": data}
+    {**older, "forecast": forecast, "compare": compare, "status": status}[page].page(settings, texts)
 
 
 def shown(page: str, language: str, **link: str) -> tuple[AppTest, str]:

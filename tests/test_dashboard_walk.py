@@ -23,7 +23,7 @@ from dashboard.figures.incidents import IncidentFigures, incident_figures, known
 from dashboard.figures.live import day_start_of
 from dashboard.formatting import count, exact_won, won
 from dashboard.texts import texts_in
-from tests.dashboard_browser import PATIENCE, body, browser, charts, click, fits, missing_browser, served, severe, wait_for
+from tests.dashboard_browser import MENU, PATIENCE, body, browser, charts, click, fits, missing_browser, served, severe, wait_for
 from tests.screenshots import photograph, published_now
 from tests.simulated_day import publish_simulated_day
 from warehouse.reading import open_snapshot
@@ -96,7 +96,7 @@ class Walk:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
     given = os.environ.get("ONNURI_TEST_PUBLISHED")
-    return published_now(Path(given), folder) if given else publish_simulated_day(folder)[0]
+    return published_now(Path(given), folder) if given else publish_simulated_day(folder)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,11 @@ def test_live_shows_the_day_s_sales_by_its_name_and_all_markets_on_demand(walk: 
 def test_every_page_is_reached_by_the_menu(walk: Walk) -> None:
     texts = texts_in("ko")
     walk.open("", "ko")
-    for page in ("incidents", "markets", "failures", "report", "data", "live"):
-        click(walk.driver, texts(f"{page}.nav"))
+    for page in [*(page for page in MENU if page != "live"), "live"]:
+        click(walk.driver, texts(MENU[page]))
         WebDriverWait(walk.driver, PATIENCE).until(lambda d, page=page: urlsplit(d.current_url).path == ("/" if page == "live" else f"/{page}"))
         assert "lang=ko" in walk.driver.current_url
+    assert len(walk.driver.find_elements(By.CSS_SELECTOR, "[data-testid=stPageLink]")) == len(MENU)
     walk.ends_well("menu", "ko")
 
 

@@ -18,7 +18,7 @@ from dashboard.report.wording import Wording
 from dashboard.texts import texts_in
 from streams.forecasting import capacity_from_warehouse, compare_in_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, LAUNCH_DAY, SEOUL, publish_launch_day, replace_table
-from tests.test_dashboard_ahead import shown
+from tests.test_dashboard_pages import shown
 from warehouse.reading import open_snapshot
 
 OLD, NEW = "한가람 운영", "새누리 운영"

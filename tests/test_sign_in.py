@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.formatting import exact_won
 from streams.ports import free_port
-from tests.dashboard_browser import PATIENCE, body, browser, click, missing_browser, served, severe, text_of, wait_for
+from tests.dashboard_browser import MENU, PATIENCE, body, browser, click, missing_browser, served, severe, text_of, wait_for
 from tests.dashboard_data import publish_launch_day
 from tests.oidc_provider import Provider, provider, secrets_file
 from warehouse.reading import open_snapshot
@@ -90,7 +90,7 @@ def fetched(url: str, **headers: str) -> tuple[int, bytes]:
 
 
 def test_nobody_reads_a_page_without_signing_in(driver: webdriver.Chrome, address: str) -> None:
-    for page in ("", "incidents", "markets", "failures", "report", "data"):
+    for page in MENU:
         driver.get(f"{address}/{page}?lang=ko")
         WebDriverWait(driver, PATIENCE).until(lambda d: "로그인이 필요합니다" in body(d))
         figures = "[data-figure], [data-testid=stDataFrame], [data-testid=stVegaLiteChart], [data-testid=stDownloadButton]"
