@@ -132,6 +132,7 @@ def test_an_analyst_finds_in_the_log_who_took_what_and_a_file_is_nobody_else_s(d
     files = driver.execute_script(
         "return performance.getEntriesByType('resource').map(one => one.name).filter(name => new URL(name).pathname.startsWith('/media/'))"
     )
+    assert files
     driver.get(f"{address}/data?lang=ko&part=audit")
     WebDriverWait(driver, PATIENCE).until(lambda d: "form=csv · rows=30" in body(d))
     assert ANALYST in body(driver)
