@@ -67,7 +67,7 @@ SENTENCES = {
     "forecast_no_feast": "The history of {days} days holds no Seollal or Chuseok: what they do to demand is taken from a table, with a wide range.",
     "forecast_within_year": "The history of {days} days is less than a year: growth, the year's course and most holidays are taken from what is believed in general.",
     "forecast_far": "The horizon of {count} days is longer than the history of {days} days: the last days are little more than the level of now.",
-    "forecast_repaired": "{count} hours of incidents, switch-offs and exclusions were repaired from the other hours of their days.",
+    "forecast_repaired": "Hours of incidents, switch-offs and exclusions that were filled from the other hours of their days: {count}.",
     "forecast_promotion": "A promotion without a factor lies ahead: its effect is that of those before, or, where there was none, from 1 to 6 times.",
 }
 """Every remark by its code. Moments are local; ``amount`` is in the unit of the sales, ``level`` and ``confidence`` are shares of 1."""
