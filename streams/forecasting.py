@@ -101,13 +101,14 @@ def compare_in_warehouse(published: Path, first: str, second: str, gate: Path | 
         SettingError: a name is not known, or a span cannot be read.
         AnalysisError: they cannot be compared.
     """
+    criteria = read_gate(gate) if gate else None
     with open_snapshot(published) as snapshot:
         spans = [_span(snapshot, text, option) for text, option in ((first, "--first"), (second, "--second"))]
         found = compared(snapshot, *spans, losses=losses)
         said = [
             f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike."
         ]
-        return found.table, gate_judged(snapshot, read_gate(gate)) if gate else None, said
+        return found.table, gate_judged(snapshot, criteria) if criteria else None, said
 
 
 def for_people(table: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from warehouse.analysis.availability import availability
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.panel import Array
 from warehouse.analysis.resampling import Drawn, Measure, complement, median_of, picks_of, ratio_of, standardised
-from warehouse.analysis.span_days import Span, alike, days_of, laid_out, local_minute, usual_hours
+from warehouse.analysis.span_days import Span, alike, days_of, laid_out, local_minute, local_minutes, usual_hours
 from warehouse.analysis.times import DAY
 
 _MINUTE = timedelta(minutes=1)
@@ -121,7 +121,8 @@ def _share(purchases: pl.DataFrame, rng: np.random.Generator) -> Drawn:
     """Of purchases that failed at least once, those that never succeeded; days are resampled."""
     if purchases.is_empty():
         return Measure(None, why="no_data"), np.empty(0)
-    by_day = purchases.group_by(pl.col("first_failure_at").dt.date()).agg(pl.len(), lost=pl.col("recovered_at").is_null().sum()).sort("first_failure_at")
+    day = pl.Series("day", local_minutes(purchases["first_failure_at"]) // DAY)
+    by_day = purchases.group_by(day).agg(pl.len(), lost=pl.col("recovered_at").is_null().sum()).sort("day")
     count, lost = by_day["len"].to_numpy().astype(float), by_day["lost"].to_numpy().astype(float)
     return ratio_of(lost, count, picks_of(len(count), rng))
 

@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.calendar import types_of
+from warehouse.analysis.changes import minute_of_utc
+from warehouse.analysis.counts import UTC_TO_SEOUL, utc_minutes
 from warehouse.analysis.panel import Array, Codes, Mask
-from warehouse.analysis.times import DAY, date_of, minute_of, minutes_of
+from warehouse.analysis.times import DAY, date_of, minute_of
 
 LOADS = 3
 """Classes of load, by thirds of both spans' minutes."""
@@ -62,7 +64,7 @@ class Minutes:
 def laid_out(span: Span) -> Minutes:
     """By the local clock, from its first midnight to its last."""
     first, last = _local(span.start), _local(span.end)
-    minute = _utc_minutes(span.minutes)
+    minute = local_minutes(span.minutes["minute_at"])
     inside = (minute >= first) & (minute < last)
     low, high = first // DAY, -(-last // DAY)
     size = (high - low) * DAY
@@ -111,7 +113,7 @@ def alike(first: Span, second: Span, calendar: pl.DataFrame | None) -> tuple[lis
     """Of each span attempts and failed [day, cell] at kinds of day and loads, the common weights [cell], and the shares of attempts where both have been."""
     known = []
     for span in (first, second):
-        minute = _utc_minutes(span.minutes)
+        minute = local_minutes(span.minutes["minute_at"])
         attempts, failed = (span.minutes[name].to_numpy().astype(float) for name in ("attempts", "failed"))
         known.append((minute, attempts, failed))
     loads = np.concatenate([attempts for _, attempts, _ in known])
@@ -140,12 +142,12 @@ def _local(moment: datetime) -> int:
 
 def local_minute(moment: datetime) -> int:
     """The local minute of a moment that is aware, or naive in UTC."""
-    return minute_of(moment, "time") + (0 if moment.tzinfo else 540)
+    return minute_of_utc(moment, "time") + UTC_TO_SEOUL
 
 
-def _utc_minutes(frame: pl.DataFrame) -> np.ndarray:
-    aware = getattr(frame["minute_at"].dtype, "time_zone", None)
-    return minutes_of(frame["minute_at"], "minutes: minute_at") + (0 if aware else 540)
+def local_minutes(times: pl.Series) -> Codes:
+    """The same of a column."""
+    return utc_minutes(times, times.name) + UTC_TO_SEOUL
 
 
 def _clip(minute: int, size: int) -> int:
