@@ -96,7 +96,7 @@ def capacity(snapshot: Snapshot, service: str = "payment") -> Capacity:
     now = as_of(snapshot)
     begun = snapshot.query("operator_periods").filter(pl.col("starts_at") <= now.astimezone(UTC).replace(tzinfo=None))["starts_at"].max()
     start = max(now - HISTORY, begun.replace(tzinfo=UTC)) if isinstance(begun, datetime) else now - HISTORY
-    return capacity_of(snapshot.query("load_by_minute", start=start, end=now), service)
+    return capacity_of(snapshot.query("load_by_minute", start=start, end=now, services=[service]), service)
 
 
 def headroom_ahead(
@@ -118,7 +118,7 @@ def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
     if service == "payment":
         return 1.0
     now = as_of(snapshot)
-    load = _ordinary(aware(snapshot.query("load_by_minute", start=now - PEAKS_FROM, end=now)), exclusions(snapshot))
+    load = _ordinary(aware(snapshot.query("load_by_minute", start=now - PEAKS_FROM, end=now, services=["payment", service])), exclusions(snapshot))
     hours = load.group_by(pl.col("minute_at").dt.truncate("1h"), "service").agg(pl.col("attempts").sum())
     paid, mine = (hours.filter(pl.col("service") == name).select("minute_at", "attempts") for name in ("payment", service))
     ratios = mine.join(paid.filter(pl.col("attempts") > 0), on="minute_at", suffix="_paid").select(pl.col("attempts") / pl.col("attempts_paid")).to_series()
@@ -137,7 +137,7 @@ def notices_today(snapshot: Snapshot, proven: float, service: str = "payment") -
     if service == "payment":
         before, load = (aware(snapshot.query("attempts_by_minute", **span)) for span in (past, today))
     else:
-        before, load = (aware(snapshot.query("load_by_minute", **span)).filter(pl.col("service") == service) for span in (past, today))
+        before, load = (aware(snapshot.query("load_by_minute", **span, services=[service])) for span in (past, today))
     try:
         return notices(load, course(_ordinary(before, exclusions(snapshot)), midnight), proven)
     except HistoryError:

@@ -1,4 +1,4 @@
-"""How much a service takes: at what load of first attempts it tips over, from minutes under load or from a load test. docs/capacity.md has the method."""
+"""How much a service takes: at what load of first attempts it tips over, from minutes under load or from a load test. docs/forecast.md has the method."""
 
 from dataclasses import dataclass
 
