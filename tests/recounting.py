@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from streams.settings import Settings
-from tests.line_process import recount, records_of
+from tests.line_process import records_of, recount
 
 Event = dict[str, Any]
 EPOCH = datetime(1970, 1, 1)
