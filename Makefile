@@ -4,12 +4,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# What touches the warehouse; the rest knows nothing of DuckDB's version.
+LAKE_TESTS := $(addprefix tests/test_,$(addsuffix .py,stores ingest closing known_ids unknown_names publishing commands_incidents backup retention))
 .DEFAULT_GOAL := help
 
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults test-walk check bench bench-peers bench-accuracy bench-forecast lint types format audit clean
+.PHONY: help demo test test-faults test-lake test-walk check bench bench-peers bench-accuracy bench-forecast lint types format audit clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +24,9 @@ test: $(VENV)/ready-to-test ## Run the tests but the long ones (ARGS: what pytes
 
 test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
 	$(BIN)/python -m pytest -m "faults or long" $(ARGS)
+
+test-lake: $(VENV)-lake/ready ## Run the warehouse's tests on DuckLake too, with DuckDB 1.5 and its extensions from packages (ARGS: what pytest takes)
+	$(VENV)-lake/bin/python -m pytest $(or $(ARGS),$(LAKE_TESTS))
 
 test-walk: $(VENV)/ready-to-test ## Walk over every page in a browser; PUBLISHED=data/demo/published walks over what a demo left, PICTURES=folder keeps pictures
 	ONNURI_TEST_PUBLISHED='$(PUBLISHED)' ONNURI_TEST_PICTURES='$(PICTURES)' $(BIN)/python -m pytest tests/test_dashboard_walk.py $(ARGS)
@@ -56,7 +61,7 @@ audit: $(VENV)/ready-to-test $(VENV)-audit/ready ## Known vulnerabilities of the
 	$(VENV)-audit/bin/python deploy/audit.py $(BIN)/python constraints.txt build $(ARGS)
 
 clean: ## Remove what set-up and tests made (data/ stays)
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-audit build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-audit $(VENV)-lake build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -69,6 +74,13 @@ $(VENV)/ready-to-test: pyproject.toml constraints.txt
 $(VENV)-peers/ready: benchmarks/peers.txt $(VENV)/ready-to-test
 	$(BIN)/python -m venv --clear $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	@touch $@
+
+# As constraints.txt but for DuckDB itself, which the extra pins.
+$(VENV)-lake/ready: pyproject.toml constraints.txt $(VENV)/ready-to-test
+	$(BIN)/python -m venv --clear $(VENV)-lake
+	grep -v '^duckdb==' constraints.txt > $(VENV)-lake/constraints.txt
+	$(VENV)-lake/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)-lake/constraints.txt --editable '.[test,lake-offline]'
 	@touch $@
 
 $(VENV)-audit/ready: deploy/audit.txt $(VENV)/ready

@@ -90,7 +90,7 @@ class Line:
         except duckdb.Error as error:
             if damaged(error):
                 raise WarehouseDamagedError(f"{self.writer.path} is damaged: {error}. {WHAT_TO_DO}") from error
-            self.writer.stopped = isinstance(error, duckdb.FatalException)
+            self.writer.failed(error)
             raise
 
     async def put(self, fetched: Fetched) -> None:

@@ -3,6 +3,8 @@
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from streams.broker import EmbeddedBroker
 from streams.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
+from tests.postgres_server import Postgres
 
 FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_TEST_PUBLISHED", "ONNURI_TEST_PICTURES", "ONNURI_DATA"}
 
@@ -66,3 +69,16 @@ def line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
 def narrow_line(kafka: EmbeddedBroker, topics: str, tmp_path: Path) -> Settings:
     """A line with topics of one partition, where records come in the order of sending."""
     return line_of(kafka, topics, tmp_path, 1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that lasts for the whole run; a test makes a database of its own in it."""
+    # Its owner is another user, who may not enter pytest's folders.
+    folder = Path(tempfile.mkdtemp(prefix="onnuri-postgres-"))
+    folder.chmod(0o755)
+    try:
+        with Postgres(folder / "server") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ class Closing:
         if self.watermark is not None and watermark <= self.watermark:
             return
         since = self.detected_through or self._first_minute(until - timedelta(days=self.raw_days))
-        with self.writer.transaction():
+        with self.writer.leading():
             if since is not None and until > since:
                 for low, high in _spans(since, until):
                     self._detect(low, high)
@@ -54,7 +54,7 @@ class Closing:
         """
         horizon = (min(watermark, now.astimezone(UTC).replace(tzinfo=None)) - timedelta(days=self.raw_days)).replace(minute=0, second=0, microsecond=0)
         if self.retained_from is None or horizon > self.retained_from:
-            with self.writer.transaction():
+            with self.writer.leading():
                 for table in ("payment", "failed_purchase_payment", "failure", "load_report"):
                     self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
                 self.writer.connection.execute("DELETE FROM rejected WHERE rejected_at < ?", [horizon - MARGIN])

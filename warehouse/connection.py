@@ -1,11 +1,16 @@
 """The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import duckdb
 import polars as pl
+
+from warehouse.lake_errors import away, conflicts
 
 
 class WarehouseBusyError(Exception):
@@ -21,12 +26,12 @@ class WarehouseOutdatedError(Exception):
 
 
 def passes(error: Exception) -> bool:
-    """Whether an error of DuckDB comes from a full or failing disk or from too little memory: to be tried again, and no bug.
+    """Whether an error of DuckDB comes from a full or failing disk, too little memory or a lake's catalog: to be tried again, and no bug.
 
     A full disk is an IOException in a statement, a TransactionException at COMMIT, and a FatalException, which stops the database until it is
     opened anew, in a checkpoint.
     """
-    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)) or away(error) or conflicts(error):
         return True
     return isinstance(error, (duckdb.TransactionException, duckdb.FatalException)) and any(sign in str(error) for sign in DISK_SIGNS)
 
@@ -47,6 +52,11 @@ def damaged(error: Exception) -> bool:
 
 
 DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
+
+
+def connect(*, memory_limit: str, threads: int, **config: str) -> duckdb.DuckDBPyConnection:
+    """An empty database in memory."""
+    return duckdb.connect(config={"memory_limit": memory_limit, "threads": threads, **config})
 
 
 def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> duckdb.DuckDBPyConnection:
@@ -75,7 +85,7 @@ def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> d
 
 def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
     """A database of a reader's own, with every table of the warehouse, empty."""
-    connection = duckdb.connect(config={"memory_limit": memory_limit, "threads": threads})
+    connection = connect(memory_limit=memory_limit, threads=threads)
     connection.execute("SET TimeZone = 'UTC'")
     # All at once and without a record: every question opens such a database, and nothing is in it yet.
     connection.execute("\n".join(text for _, text in _migrations()))
@@ -84,21 +94,25 @@ def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDB
 
 @cache
 def _migrations() -> list[tuple[str, str]]:
-    """Names and texts, in their order."""
-    scripts = [file for file in resources.files("warehouse").joinpath("migrations").iterdir() if file.name.endswith(".sql")]
-    return sorted((file.name, file.read_text(encoding="utf-8")) for file in scripts)
+    return scripts_of(resources.files("warehouse").joinpath("migrations"))
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Apply the migrations that this database has not seen, each in one transaction with its own record."""
+def scripts_of(folder: Traversable) -> list[tuple[str, str]]:
+    """Names and texts of the SQL files in a folder, in their order."""
+    return sorted((file.name, file.read_text(encoding="utf-8")) for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, more: Sequence[tuple[str, str]] = ()) -> None:
+    """Apply the migrations that this database has not seen, and ``more`` in the order of all names, each in one transaction with its own record."""
+    scripts = sorted([*_migrations(), *more])
     connection.execute("CREATE TABLE IF NOT EXISTS migration (name VARCHAR, applied_at TIMESTAMP)")
     applied = {name for (name,) in connection.execute("SELECT name FROM migration").fetchall()}
-    unknown = applied - {name for name, _ in _migrations()}
+    unknown = applied - {name for name, _ in scripts}
     if unknown:
         raise WarehouseDamagedError(
             f"This warehouse has migrations that this version does not know: {', '.join(sorted(unknown))}. It was written by a newer onnuri; start that version."
         )
-    for name, text in _migrations():
+    for name, text in scripts:
         if name in applied:
             continue
         connection.begin()
@@ -107,7 +121,9 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute("INSERT INTO migration VALUES (?, now()::TIMESTAMP)", [name])
             connection.commit()
         except BaseException:
-            connection.rollback()
+            # After a COMMIT that was refused there is nothing left to roll back.
+            with suppress(duckdb.Error):
+                connection.rollback()
             raise
 
 

@@ -6,13 +6,14 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from warehouse import commands
@@ -95,6 +96,14 @@ class Writer:
         if not may_begin and not path.exists():
             raise WarehouseDamagedError(f"{path} is missing, but something was published from it. {WHAT_TO_DO}")
         self.path = path
+        self._begin(now)
+        if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
+            if not may_begin:
+                self.close()
+                raise WarehouseDamagedError(f"{path} is empty, but something was published from it. {WHAT_TO_DO}")
+            self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
+
+    def _begin(self, now: datetime) -> None:
         self.stopped = False
         """Whether DuckDB has stopped the database, as it does when a checkpoint meets a full disk."""
         self.in_use = threading.Lock()
@@ -105,15 +114,13 @@ class Writer:
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
         self.first_version = int(now.timestamp() * 1000)
-        if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
-            if not may_begin:
-                self.close()
-                raise WarehouseDamagedError(f"{path} is empty, but something was published from it. {WHAT_TO_DO}")
-            self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
 
     def _open(self) -> None:
         self.connection = open_file(self.path)
-        self.connection.execute(_statement("macros"))
+        self.connection.execute(statement("macros"))
+        self._make_filters()
+
+    def _make_filters(self) -> None:
         self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
         # Asked for the few purchases that fail for the first time, so one in a thousand that looks known costs little.
         self.paid = KnownIds(self.connection, "payment", "purchase_id", bits_an_id=16)
@@ -125,11 +132,25 @@ class Writer:
             self._open()
         self.stopped = False
 
+    def failed(self, error: duckdb.Error) -> None:
+        """Note what an error of DuckDB leaves behind."""
+        self.stopped = isinstance(error, duckdb.FatalException)
+
+    def hold(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """These partitions are read on from these offsets of the warehouse's, and no others are."""
+
+    def leading(self) -> Transaction:
+        """A transaction for what only one worker does: closing minutes, publishing, letting go. This one is alone."""
+        return self.transaction()
+
     def close(self) -> None:
         """Checkpoint and let the file go."""
+        self._end_filters()
+        self.connection.close()
+
+    def _end_filters(self) -> None:
         for ids in (*self.known.values(), self.paid):
             ids.close()
-        self.connection.close()
 
     def line(self) -> Line:
         """The line's state."""
@@ -143,17 +164,17 @@ class Writer:
 
     def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
         """How many of the newest ``records`` of each partition there were, and how many of them were refused."""
-        rows = self.connection.execute(_statement("newest_refusals"), {"records": records}).fetchall()
+        rows = self.connection.execute(statement("newest_refusals"), {"records": records}).fetchall()
         return {(topic, partition): (seen, refused) for topic, partition, seen, refused in rows}
 
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
         with self.transaction():
-            known = self.sources()
+            known = self._progressed(chunks)
             fresh = [_from(chunk, known[chunk.topic, chunk.partition].next_offset if (chunk.topic, chunk.partition) in known else 0) for chunk in chunks]
             names = sorted({(c.topic, c.partition) for c in fresh})
-            for topic, statement in (("payments", "arrive_payments"), ("errors", "arrive_failures"), ("service_load", "arrive_load")):
-                self._arrive(topic, fresh, names, statement)
+            for topic, arriving in (("payments", "arrive_payments"), ("errors", "arrive_failures"), ("service_load", "arrive_load")):
+                self._arrive(topic, fresh, names, arriving)
             self._aggregate()
             letters = [(c.topic, c.partition, r) for c in fresh for r in c.refused]
             letters += [(c.topic, c.partition, r) for c in fresh if c.topic == "commands" for r in self._commands(c, now)]
@@ -164,6 +185,14 @@ class Writer:
             if letters:
                 self._reject(letters, now)
                 send_dead_letters(letters)
+
+    def _progressed(self, _chunks: Sequence[Chunk]) -> Mapping[tuple[str, int], Source]:
+        """Progress of the partitions of these chunks at least, as the open transaction sees it."""
+        return self.sources()
+
+    def _offsets(self, _topic: str, _partition: int) -> str:
+        """The table that holds the progress of a partition."""
+        return "source_offset"
 
     def _reject(self, letters: list[tuple[str, int, Refused]], now: datetime) -> None:
         rows = [(topic, partition, r.offset, r.reason, r.detail[:500], _naive(now)) for topic, partition, r in letters]
@@ -181,62 +210,77 @@ class Writer:
     def name_topic(self, topic: str, partition: int, topic_id: str) -> None:
         """Note which topic a partition belongs to, where no broker could tell when it was begun."""
         with self.transaction():
-            self.connection.execute("UPDATE source_offset SET topic_id = ? WHERE topic = ? AND partition = ?", [topic_id, topic, partition])
+            table = self._offsets(topic, partition)
+            self.connection.execute(f"UPDATE {table} SET topic_id = ? WHERE topic = ? AND partition = ?", [topic_id, topic, partition])
 
     def move_source(self, topic: str, partition: int, offset: int, topic_id: str | None, cause: str, now: datetime) -> None:
         """Records vanished, or the topic is another one: keep the range as lost and read on from ``offset``."""
         with self.transaction():
             self._lose(topic, partition, self.sources()[topic, partition].next_offset, offset, cause, now)
-            self.connection.execute(
-                "UPDATE source_offset SET next_offset = ?, topic_id = ? WHERE topic = ? AND partition = ?", [offset, topic_id, topic, partition]
-            )
+            table = self._offsets(topic, partition)
+            self.connection.execute(f"UPDATE {table} SET next_offset = ?, topic_id = ? WHERE topic = ? AND partition = ?", [offset, topic_id, topic, partition])
 
     def _lose(self, topic: str, partition: int, low: int, high: int, cause: str, now: datetime) -> None:
         self.connection.execute("INSERT INTO lost_range VALUES (?, ?, ?, ?, ?, ?)", [topic, partition, low, high, cause, _naive(now)])
-        self.connection.execute("UPDATE source_offset SET lost = lost + ? WHERE topic = ? AND partition = ?", [max(high - low, 0), topic, partition])
+        table = self._offsets(topic, partition)
+        self.connection.execute(f"UPDATE {table} SET lost = lost + ? WHERE topic = ? AND partition = ?", [max(high - low, 0), topic, partition])
 
     def transaction(self) -> Transaction:
         """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
         return Transaction(self.connection)
 
-    def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]], statement: str) -> None:
+    def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]], arriving: str) -> None:
         frames = [c.frame.with_columns(pl.lit(names.index((c.topic, c.partition))).alias("source")) for c in chunks if c.topic == topic and len(c.frame)]
         if frames:
             arrived = pl.concat(frames)
             if topic != "service_load":
                 arrived = arrived.rename({"user_id": "user_key"})
             self.connection.register("arrived", arrived.to_arrow(compat_level=pl.CompatLevel.newest()))
-            self.connection.execute(_statement(statement))
+            self.connection.execute(statement(arriving))
             self.connection.unregister("arrived")
             table = BATCHES[topic]
             if table == "batch_load":
                 return
             self.known[table.removeprefix("batch_")].drop_known(self.connection, table)
             if self.connection.execute(f"SELECT count(*) > count(DISTINCT event_id) FROM {table}").fetchall()[0][0]:
-                self.connection.execute(_statement("first_of_each").format(table=table))
+                self.connection.execute(statement("first_of_each").format(table=table))
         else:
             self.connection.execute(_EMPTY[topic])
 
     def _aggregate(self) -> None:
         run = self.connection.execute
-        run(_statement("touched"))
-        run(_statement("counted_failures").format(target="counted_before"))
+        run(statement("touched"))
+        run(statement("counted_failures").format(target="counted_before"))
         earlier = self.paid.among(self.connection, "first_failed")
         if len(earlier):
-            with_hashes(self.connection, earlier, _statement("copy_earlier_payments"))
-        run(_statement("copy_payments"))
+            with_hashes(self.connection, earlier, statement("copy_earlier_payments"))
+        run(statement("copy_payments"))
         self.paid.add(self.connection, "batch_payment")
         run(f"INSERT INTO payment SELECT {PAYMENT_FIELDS} FROM batch_payment; INSERT INTO failure SELECT {FAILURE_FIELDS} FROM batch_failure")
-        run(_statement("counted_failures").format(target="counted_after"))
-        run(_statement("failure_changes"))
-        run(_statement("failed_purchases"))
+        run(statement("counted_failures").format(target="counted_after"))
+        run(statement("failure_changes"))
+        run(statement("renewed_purchases"))
+        self._renew_purchases()
         for table in AGGREGATES:
-            run(_statement(f"change_{table}"))
-            merge(self.connection, table)
-        if run(_statement("unknown_names")).fetchall()[0][0]:
+            run(statement(f"change_{table}"))
+            self._add_changes(table)
+        if run(statement("met_names")).fetchall()[0][0]:
+            self._add_names()
             self.raise_versions("table_version", "name", ["unknown_name"])
-        hours = [hour for (hour,) in run(_statement("touched_hours")).fetchall() if hour is not None]
+        hours = [hour for (hour,) in run(statement("touched_hours")).fetchall() if hour is not None]
         self.raise_versions("hour_version", "hour_at", hours)
+
+    def _renew_purchases(self) -> None:
+        """Put ``renewed`` in the place of ``outdated``."""
+        self.connection.execute(statement("failed_purchases"))
+
+    def _add_changes(self, table: str) -> None:
+        """Add ``change_<table>`` to an aggregate."""
+        merge(self.connection, table)
+
+    def _add_names(self) -> None:
+        """Add ``met_name`` to the unknown names."""
+        self.connection.execute(statement("unknown_names"))
 
     def raise_versions(self, table: str, key: str, touched: Sequence[object]) -> None:
         """Mark hours or tables as ahead of what is published."""
@@ -266,7 +310,7 @@ class Writer:
 
     def _progress(self, chunks: list[Chunk], names: list[tuple[str, int]], letters: list[tuple[str, int, Refused]]) -> None:
         run = self.connection.execute
-        run(_statement("accepted"))
+        run(statement("accepted"))
         accepted = {names[source]: (count, late) for source, count, late in run("SELECT source, count, late FROM accepted").fetchall()}
         for topic, partition in names:
             mine = [c for c in chunks if (c.topic, c.partition) == (topic, partition)]
@@ -278,10 +322,11 @@ class Writer:
             fresh, late = accepted.get((topic, partition), (arrived if topic in ("commands", "clock") else 0, 0))
             if topic == "clock" and latest is not None:
                 run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [latest])
-            if not run("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
-                run("INSERT INTO source_offset VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
+            table = self._offsets(topic, partition)
+            if not run(f"SELECT 1 FROM {table} WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
+                run(f"INSERT INTO {table} VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
             run(
-                "UPDATE source_offset SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
+                f"UPDATE {table} SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
                 "duplicate = duplicate + $4, late = late + $5, refused = refused + $6 WHERE topic = $7 AND partition = $8",
                 [max(c.next_offset for c in mine), latest, fresh, max(arrived - fresh, 0), late, bad, topic, partition],
             )
@@ -321,7 +366,8 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
 
 
 @cache
-def _statement(name: str) -> str:
+def statement(name: str) -> str:
+    """The SQL of a step of the writer, from ``statements/``."""
     return resources.files("warehouse").joinpath("statements", f"{name}.sql").read_text(encoding="utf-8")
 
 

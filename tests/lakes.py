@@ -1,0 +1,32 @@
+"""Stores to run the same tests on. A lake is skipped in words where DuckDB has no extension for it, or where there is no PostgreSQL."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.postgres_server import Postgres, programs
+from warehouse.connection import connect
+from warehouse.lake import Lake, LakeExtensionError, load_extensions
+
+STORES = ["file", "sqlite", "postgres"]
+
+
+def make_lake(request: pytest.FixtureRequest, folder: Path) -> Lake | None:
+    """A lake of a test's own by the fixture's parameter; None for a file."""
+    if request.param == "file":
+        return None
+    if request.param == "sqlite":
+        lake = Lake(f"ducklake:sqlite:{folder / 'catalog.sqlite'}", str(folder / "data"))
+    else:
+        if programs() is None:
+            pytest.skip("PostgreSQL is not installed (Debian's package postgresql has it)")
+        server: Postgres = request.getfixturevalue("postgres")
+        database = f"lake_{secrets.token_hex(4)}"
+        server.sql(f"CREATE DATABASE {database}", "postgres")
+        lake = Lake(f"ducklake:postgres:{server.dsn(database=database)}", str(folder / "data"))
+    try:
+        load_extensions(connect(memory_limit="100MB", threads=1), lake)
+    except LakeExtensionError as error:
+        pytest.skip(str(error).splitlines()[0])
+    return lake

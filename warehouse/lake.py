@@ -1,0 +1,163 @@
+"""A lake: the tables of the warehouse in a catalog that any number of workers commit to (DuckLake), its data as Parquet in a shared folder or on S3.
+
+What several workers change at once they append, and views under the tables' names add it up (``lake_migrations/``): DuckLake refuses a commit where one
+transaction inserts into a table and another deletes from it, and never where both insert.
+"""
+
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self, cast
+
+import duckdb
+
+from warehouse.connection import connect, migrate, scripts_of
+from warehouse.lake_errors import conflicts
+
+PREFIX = "ducklake:"
+NAME = "lake"
+"""What an attached lake is called in SQL."""
+
+DSN = " connect_timeout=5 keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000"
+"""A connection whose packets vanish ends after ten seconds; by itself it would wait for a quarter of an hour."""
+
+SESSION = """
+SET TimeZone = 'UTC';
+-- Who loses the race for the next snapshot tries again at a steady pace: waiting longer each time, one of two would lose it for most of a minute.
+SET ducklake_max_retry_count = 100; SET ducklake_retry_backoff = 1.0; SET ducklake_retry_wait_ms = 50;
+"""
+POSTGRES = "SET pg_idle_in_transaction_timeout_millis = 30000; SET pg_statement_timeout_millis = 30000;"
+"""A worker that is frozen amid its commit holds up all others until PostgreSQL lets go of it."""
+
+SQLITE = ("META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 500")
+"""Those who read do not keep others from committing, and those who commit wait for each other."""
+
+
+class LakeExtensionError(Exception):
+    """DuckDB has not got what a lake needs; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where a lake is: ``target`` as DuckLake attaches it (``ducklake:postgres:host=…``, ``ducklake:sqlite:path``), ``data`` a folder or s3:// address."""
+
+    target: str
+    data: str
+
+    @classmethod
+    def of(cls, warehouse: Path | str, data: str) -> Self | None:
+        """The lake that a setting names; None where it names a file."""
+        text = str(warehouse)
+        return cls(text, data) if text.startswith(PREFIX) else None
+
+    @property
+    def postgres(self) -> bool:
+        """Whether the catalog is in PostgreSQL."""
+        return self.target.startswith(f"{PREFIX}postgres:")
+
+    @property
+    def remote(self) -> bool:
+        """Whether the data are on object storage and not in a folder."""
+        return "://" in self.data
+
+
+class Connection:
+    """DuckDB's connection, but that its cursors use the lake as well: the database in use is a connection's own."""
+
+    def __init__(self, inner: duckdb.DuckDBPyConnection) -> None:
+        self.inner = inner
+        inner.execute(f"USE {NAME}")
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever DuckDB's has
+        return getattr(self.inner, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inner.close()
+
+    def cursor(self) -> "Connection":
+        """Another connection to the same lake."""
+        return Connection(self.inner.cursor())
+
+
+def open_lake(lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read_only: bool = False, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Attach a lake to a database in memory, and bring it to the newest migration unless it is only read; as it was at ``snapshot`` where that is given.
+
+    Raises:
+        LakeExtensionError: DuckDB's extensions are not there.
+        duckdb.Error: the catalog is away, or there is no lake to read.
+    """
+    inner = connect(memory_limit=memory_limit, threads=threads, temp_directory=tempfile.gettempdir())
+    load_extensions(inner, lake)
+    inner.execute(SESSION + POSTGRES * lake.postgres)
+    # Keys and address of object storage are read from AWS_… and DUCKDB_S3_… by DuckDB itself, but for this.
+    if os.environ.get("DUCKDB_S3_ENDPOINT"):
+        inner.execute("SET s3_url_style = 'path'")
+    data = lake.data if lake.remote else str(Path(lake.data).resolve())
+    options = [
+        f"DATA_PATH '{_quoted(data)}'",
+        *SQLITE * (not lake.postgres),
+        *["READ_ONLY"] * read_only,
+        *([f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []),
+    ]
+    attach = f"ATTACH '{_quoted(lake.target + DSN * lake.postgres)}' AS {NAME} ({', '.join(options)})"
+    if read_only or snapshot is not None:
+        inner.execute(attach)
+        return _using(inner)
+    # Of several workers that begin a lake at once all but one are refused, and look again.
+    for _ in range(100):
+        try:
+            inner.execute(attach.replace("ATTACH", "ATTACH IF NOT EXISTS", 1))
+            migrate(_using(inner), _own_scripts())
+        except duckdb.Error as error:
+            if not conflicts(error) and not any(sign in str(error) for sign in ("already exists", "duplicate key")):
+                raise
+            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311  # no secret
+        else:
+            return _using(inner)
+    raise duckdb.TransactionException("The lake could not be brought up to date: others changed it each time. Start one worker first.")
+
+
+def _using(inner: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    return cast("duckdb.DuckDBPyConnection", Connection(inner))
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Load what DuckDB needs for this lake.
+
+    Raises:
+        LakeExtensionError: it is not there.
+    """
+    for extension in ("ducklake", "postgres_scanner" if lake.postgres else "sqlite_scanner", *["httpfs"] * lake.remote):
+        _load(connection, extension)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension: from its package where that is installed, else from where DuckDB keeps or fetches it. Signatures are checked in both cases."""
+    package = find_spec(f"duckdb_extension_{name}")
+    places = list(package.submodule_search_locations or []) if package else []
+    files = [file for place in places for file in Path(place).glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")]
+    try:
+        connection.execute(f"LOAD '{_quoted(str(files[0]))}'" if files else f"INSTALL {name}; LOAD {name}")
+    except (duckdb.IOException, duckdb.HTTPException) as error:
+        raise LakeExtensionError(
+            f"A lake needs DuckDB's extension {name}, which is neither installed as a package for DuckDB {duckdb.__version__} nor could be fetched: {error}. "
+            "Where there is no network: pip install 'onnuri[lake-offline]'."
+        ) from error
+
+
+@cache
+def _own_scripts() -> list[tuple[str, str]]:
+    return scripts_of(resources.files("warehouse").joinpath("lake_migrations"))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

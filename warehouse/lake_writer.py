@@ -1,0 +1,219 @@
+"""The writer on a lake, one of several. It differs in where changes go (appended) and in how progress is set (only where nobody else has set it).
+
+A worker whose partitions were given to another, or that was frozen meanwhile, finds other offsets than those it holds, or its commit is refused.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError
+from warehouse.ingest import Chunk, DeadLetters, Source, Writer, statement
+from warehouse.lake import NAME, Lake, open_lake
+from warehouse.lake_errors import ConflictError, NotLeadingError, away, conflicts
+from warehouse.merging import AGGREGATES
+from warehouse.transaction import Transaction
+
+TOGETHER = ("payments", "errors")
+"""Topics whose partitions of one number are read by one worker and have their progress in one table: what a failure counts depends on both."""
+
+TRIES = 50
+"""How often a transaction that a leader's has got in the way of is begun anew."""
+
+Partition = tuple[str, int]
+
+
+class LakeWriter(Writer):
+    """A writer on a lake. Progress is only written for partitions that it was told to ``hold``."""
+
+    def __init__(self, lake: Lake, now: datetime, *, may_begin: bool = True) -> None:
+        self.lake, self.path = lake, Path(lake.target)
+        self.worker = str(uuid.uuid4())
+        self.held: dict[Partition, int] = {}
+        self.known = {}
+        self.broken: list[duckdb.DuckDBPyConnection] = []
+        """Connections to databases that DuckDB has invalidated: to close one would abort the process."""
+        self._begin(now)
+        if not may_begin and not self.sources():
+            self.close()
+            raise WarehouseDamagedError(f"{lake.target} is empty, but something was published from it. {WHAT_TO_DO}")
+
+    def _open(self) -> None:
+        self.connection = open_lake(self.lake)
+        self.connection.execute(statement("macros"))
+
+    def reopen(self) -> None:
+        """Connect anew. What was about to be committed may be committed: then other offsets are held than the lake has."""
+        with self.in_use, self.in_backup:
+            if self.connection not in self.broken:
+                with suppress(duckdb.Error):
+                    self.connection.close()
+            self._open()
+        self.stopped = False
+
+    def failed(self, error: duckdb.Error) -> None:
+        """Note what an error leaves behind: after one of the catalog's the connection is no longer of use."""
+        if isinstance(error, (duckdb.FatalException, duckdb.InternalException)):
+            self.broken.append(self.connection)
+        self.stopped = self.connection in self.broken or away(error)
+
+    def close(self) -> None:
+        """Let the lake go."""
+        if self.known:
+            self._end_filters()
+        if self.connection not in self.broken:
+            self.connection.close()
+
+    def hold(self, offsets: Mapping[Partition, int]) -> None:
+        """Read on from these offsets. Where others have written meanwhile the filters of known ids are made anew."""
+        if self.held != offsets:
+            if self.known:
+                self._end_filters()
+            self._make_filters()
+        self.held = dict(offsets)
+
+    def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
+        """Write one batch.
+
+        Raises:
+            ConflictError: another worker has written of these partitions; nothing was written.
+        """
+        for _ in range(TRIES):
+            try:
+                super().apply(chunks, now, send_dead_letters)
+            except duckdb.Error as error:
+                # Perhaps the leader's work came in between, perhaps another worker's: then the next try finds other offsets.
+                if not conflicts(error):
+                    raise
+                last = error
+            else:
+                self.held |= {key: max(c.next_offset for c in chunks if (c.topic, c.partition) == key) for key in {(c.topic, c.partition) for c in chunks}}
+                return
+        raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
+
+    def _progressed(self, chunks: Sequence[Chunk]) -> dict[Partition, Source]:
+        ours = {(chunk.topic, chunk.partition) for chunk in chunks}
+        if foreign := ours - self.held.keys():
+            raise ConflictError(f"{sorted(foreign)} are not held by this worker.")
+        tables = sorted({self._offsets(*key) for key in ours})
+        self.fresh = self._fresh_now()
+        found = self._sources_in(" UNION ALL ".join(f"FROM {table}" for table in tables))
+        moved = [f"{key[0]}/{key[1]}: {self.held[key]}, {s.next_offset}" for key, s in found.items() if self.held.get(key, s.next_offset) != s.next_offset]
+        if moved:
+            raise ConflictError(f"Others have read on. Held here, set in the lake: {'; '.join(moved)}.")
+        return found
+
+    def _offsets(self, topic: str, partition: int) -> str:
+        return f"progress.of_{partition}" if topic in TOGETHER else f"progress.{topic}_{partition}"
+
+    def sources(self) -> dict[Partition, Source]:
+        """Progress by (topic, partition), of all workers."""
+        return self._sources_in("FROM source_offset")
+
+    def _sources_in(self, rows: str) -> dict[Partition, Source]:
+        rows = f"SELECT topic, partition, next_offset, topic_id, event_time_max FROM ({rows}) WHERE next_offset IS NOT NULL"
+        return {(topic, partition): Source(*rest) for topic, partition, *rest in self.connection.execute(rows).fetchall()}
+
+    def begin_source(self, topic: str, partition: int, offset: int, topic_id: str | None) -> None:
+        """Note where a partition begins, and make the table for its progress where there is none."""
+        table = self._offsets(topic, partition)
+        for _ in range(TRIES):
+            try:
+                with self.transaction():
+                    self._make_room(table, TOGETHER if topic in TOGETHER else (topic,), partition)
+                    begun = "next_offset IS NOT NULL AND (next_offset > 0 OR accepted > 0)"
+                    self.connection.execute(
+                        f"UPDATE {table} SET next_offset = if({begun}, next_offset, $offset), topic_id = if({begun}, topic_id, $topic_id) WHERE topic = $topic",
+                        {"offset": offset, "topic_id": topic_id, "topic": topic},
+                    )
+            except duckdb.Error as error:
+                # Another worker has made the table, or the view, first.
+                if not conflicts(error) and "already exists" not in str(error):
+                    raise
+            else:
+                return
+        raise ConflictError(f"{topic}/{partition} could not be begun: others were faster {TRIES} times in a row.")
+
+    def _make_room(self, table: str, topics: Sequence[str], partition: int) -> None:
+        run = self.connection.execute
+        made = {
+            f"progress.{name}"
+            for (name,) in run(f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{NAME}' AND schema_name = 'progress'").fetchall()
+        }
+        if table in made:
+            return
+        # With all its rows at once: rows that two workers insert would not conflict, and tables do.
+        run(
+            f"CREATE TABLE {table} AS SELECT unnest($topics) AS topic, $partition::INTEGER AS partition, {EMPTY}",
+            {"topics": list(topics), "partition": partition},
+        )
+        run(
+            "CREATE OR REPLACE VIEW source_offset AS SELECT * FROM ("
+            + " UNION ALL ".join(f"FROM {name}" for name in sorted({*made, table}))
+            + ") WHERE next_offset IS NOT NULL"
+        )
+
+    def _renew_purchases(self) -> None:
+        self.connection.execute(statement("failed_purchases_lake").format(fresh=self.fresh))
+
+    def _add_changes(self, table: str) -> None:
+        changed = " OR ".join(f'"{m}" <> 0' for m in AGGREGATES[table].measures)
+        self.connection.execute(f"INSERT INTO {self.fresh}.{table} BY NAME SELECT * FROM change_{table} WHERE {changed}")
+
+    def _add_names(self) -> None:
+        self.connection.execute(f"INSERT INTO {self.fresh}.unknown_name BY NAME FROM met_name")
+
+    def _fresh_now(self) -> str:
+        """The schema that changes are appended to, as the open transaction sees it. One that sees another than is open by its end is refused."""
+        return f"fresh_{self.connection.execute('SELECT open_part FROM leader').fetchall()[0][0]}"
+
+    def raise_versions(self, table: str, key: str, touched: Sequence[object]) -> None:
+        """Mark hours or tables as ahead of what is published: versions are sums, so that two workers at once raise them twice."""
+        if touched:
+            self.connection.execute(
+                f"INSERT INTO {self._fresh_now()}.{table} SELECT k, greatest($first - coalesce(version, 0), 1) FROM (SELECT unnest($touched) AS k) LEFT JOIN {table} ON k = {key}",
+                {"touched": list(touched), "first": self.first_version},
+            )
+
+    def lead(self) -> None:
+        """Begin to lead; whoever led before is refused from now on."""
+        with self.transaction():
+            self.connection.execute("UPDATE leader SET worker = ?, term = term + 1", [self.worker])
+
+    def leading(self) -> Transaction:
+        """A transaction that is refused where another worker leads by now.
+
+        Raises:
+            NotLeadingError: at its beginning.
+        """
+        return LeadersTransaction(self.connection, self.worker)
+
+
+class LeadersTransaction(Transaction):
+    """One of the leading worker. It writes the leader's row, so that of two that take themselves for it one is refused."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, worker: str) -> None:
+        super().__init__(connection)
+        self.worker = worker
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        mine = [(0,)]
+        try:
+            mine = self.connection.execute("UPDATE leader SET turn = turn + 1 WHERE worker = ?", [self.worker]).fetchall()
+        finally:
+            if mine != [(1,)]:
+                with suppress(duckdb.Error):
+                    self.connection.rollback()
+        if mine != [(1,)]:
+            raise NotLeadingError("Another worker leads by now.")
+
+
+EMPTY = (
+    "NULL::BIGINT AS next_offset, NULL::VARCHAR AS topic_id, NULL::TIMESTAMP AS event_time_max, "
+    "0::BIGINT AS accepted, 0::BIGINT AS duplicate, 0::BIGINT AS late, 0::BIGINT AS refused, 0::BIGINT AS lost"
+)
