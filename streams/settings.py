@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.access import Access, from_file
+from warehouse.lake import Lake
 
 SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
 """Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
@@ -40,7 +41,10 @@ class Settings(BaseSettings):
     kafka_key: Path | None = Field(None, description="PEM file of its key. Default: the certificate's file.")
     kafka_key_password: SecretStr | None = Field(None, description="Password of that key, where it is locked.")
     kafka_key_password_file: Path | None = Field(None, description="File that holds it instead.")
-    warehouse: Path = Field(Path("data/onnuri.duckdb"), description="The DuckDB file of the one writer.")
+    warehouse: Path = Field(
+        Path("data/onnuri.duckdb"), description="The DuckDB file of the one writer; or a lake of several: ducklake:postgres:DSN, ducklake:sqlite:PATH."
+    )
+    lake_data: str = Field("", description="Folder, or s3:// and a bucket, of a lake's Parquet files.")
     published: Path | None = Field(None, description="Folder of published Parquet files. Default: 'published' beside the warehouse.")
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
     user_key_file: Path | None = Field(None, description="File that holds it instead.")
@@ -150,6 +154,13 @@ class Settings(BaseSettings):
             raise ValueError("ONNURI_KAFKA_KEY is set, ONNURI_KAFKA_CERTIFICATE is not: a key needs its certificate.")
         return self
 
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(self, name)]
+        if self.lake and missing:
+            raise ValueError(f"ONNURI_WAREHOUSE is a lake, which workers share, and so must be {', '.join(missing)}: set them, to the same for all of them.")
+        return self
+
     @classmethod
     def read(cls, **given: object) -> Self:
         """Read the environment; ``given`` wins over it.
@@ -161,6 +172,11 @@ class Settings(BaseSettings):
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             raise SettingError("\n".join(_line(e) for e in error.errors())) from None
+
+    @property
+    def lake(self) -> Lake | None:
+        """The lake, where the warehouse is one."""
+        return Lake.of(self.warehouse, self.lake_data)
 
     @property
     def published_folder(self) -> Path:

@@ -21,8 +21,9 @@ from streams.settings import Settings
 from streams.topics import ensure_topics
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
-from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged
+from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
+from warehouse.lake_writer import LakeWriter
 from warehouse.reading import Manifest, NothingPublishedError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def run_worker(settings: Settings) -> int:
         writer = wait_for_warehouse(settings)
         group = group_of(writer)
         until_answered(settings, lambda: ensure_topics(settings))
-        wait_for_group(settings, group)
+        if settings.lake is None:
+            wait_for_group(settings, group)
         if not settings.accept_loss:
             refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
         worker = create_app(settings, writer, client_id(settings))
@@ -113,7 +115,14 @@ def wait_for_warehouse(settings: Settings) -> Writer:
         published = None
     while True:
         try:
+            if settings.lake:
+                return LakeWriter(settings.lake, datetime.now(UTC), may_begin=published is None)
             return Writer(settings.warehouse, datetime.now(UTC), may_begin=published is None)
+        except duckdb.Error as error:
+            if not settings.lake or not passes(error):
+                raise
+            log.warning("The lake cannot be opened yet: %s", error)
+            time.sleep(STANDBY_SECONDS)
         except WarehouseBusyError as error:
             if not told:
                 log.warning("Standby: %s", error)
@@ -123,6 +132,8 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
 def client_id(settings: Settings) -> str:
     """What tells this worker's file from a copy of it: the machine's name, and a hash of the path."""
+    if settings.lake:
+        return f"onnuri-{platform.node()}-{settings.web_port}"
     path = hashlib.sha256(str(settings.warehouse.resolve()).encode()).hexdigest()[:12]
     return f"onnuri-{platform.node()}-{path}"
 

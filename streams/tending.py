@@ -20,7 +20,10 @@ from warehouse import alerts
 from warehouse.closing import Closing
 from warehouse.connection import passes
 from warehouse.ingest import Writer
+from warehouse.lake_errors import ConflictError, NotLeadingError, conflicts
+from warehouse.lake_writer import LakeWriter
 from warehouse.publishing import Publisher
+from warehouse.settling import settle, turn
 from warehouse.telling import tell
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 AWAY = "waiting: broker"
 LONGEST_CLOSE_PAUSE = 2.0
 """Seconds: closing takes a fifth of the time at most, but does not wait longer than this."""
+
+SETTLE_SECONDS = 60.0
 
 Partition = tuple[str, int]
 """The contract's name of a topic, and the number of a partition."""
@@ -43,6 +48,11 @@ class Tending:
         self.lateness = timedelta(seconds=settings.lateness_seconds)
         self.publish_seconds = settings.publish_seconds
         self.alerted, self.subscribers = settings.alert_url is not None, settings.subscribers
+        self.settings = settings
+        self.leads = not isinstance(writer, LakeWriter)
+        """Whether this worker closes and publishes: the only one on a file; on a lake the one that has the commands."""
+        self.led_in = 0
+        self.settle_at = 0.0
         self.closing = Closing(writer, self.lateness, settings.raw_days)
         self.publisher = Publisher(writer.connection, settings.published_folder)
         self.publishing = ThreadPoolExecutor(1, "publisher")
@@ -59,13 +69,27 @@ class Tending:
         reaches = await self._reaches(consumer)
         read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
         partitions = [self._partition(tp) for tp in consumer.assignment()]
+        ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
+        if isinstance(self.writer, LakeWriter):
+            positions = {self._partition(tp): r.position for tp, r in reaches.items() if self._partition(tp) in read_through}
+            try:
+                if not await self._shared(self.writer, consumer, partitions, ends, read_through, positions):
+                    return
+            except (ConflictError, NotLeadingError) as error:
+                log.info("Another worker has this by now: %s", error)
+                self.led_in = 0
+                return
         # One visit to the database thread: while a backlog is read, each waits for a batch.
-        await self.line.retried(lambda: self.line.on_database(self._on_database, partitions, read_through, now))
+        try:
+            await self.line.retried(lambda: self.line.on_database(self._on_database, partitions, read_through, now))
+        except NotLeadingError:
+            self.led_in = 0
+            return
         # While a backlog is read, publishing takes at most a tenth of the time.
-        pause = self.publish_seconds if len(read_through) == len(reaches) else max(self.publish_seconds, 10 * self.took)
+        pause = self.publish_seconds if len(read_through) == len(ends) else max(self.publish_seconds, 10 * self.took)
         began = time.monotonic()
         if began >= self.published_at + pause:
-            await self._publish(now, reaches, read_through)
+            await self._publish(now, ends, read_through)
             self.published_at, self.took = began, time.monotonic() - began
 
     async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
@@ -105,8 +129,53 @@ class Tending:
     def _alert(self, changes: Sequence[Mapping[str, Any]]) -> None:
         alerts.queue(self.writer.connection, changes, datetime.now(UTC), self.subscribers)
 
-    async def _publish(self, now: datetime | None, reaches: Mapping[TP, Reach], read_through: set[Partition]) -> None:
-        ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
+    async def _shared(
+        self,
+        writer: LakeWriter,
+        consumer: ChunkConsumer,
+        partitions: list[Partition],
+        ends: dict[Partition, int],
+        through: set[Partition],
+        positions: Mapping[Partition, int],
+    ) -> bool:
+        """On a lake: tell others how far this worker is; where it leads, add to ``partitions``, ``ends`` and ``through`` what they are at. Returns whether it leads."""
+        self.leads = ("commands", 0) in partitions
+        await self.line.retried(lambda: self.line.on_database(self._on_shared, writer, positions))
+        if not self.leads:
+            return False
+        known = await self.line.retried(lambda: self.line.on_database(writer.sources))
+        others = {TP(self.settings.topic(topic), number): (topic, number) for topic, number in known if (topic, number) not in partitions}
+        try:
+            found = await consumer.highwaters(*others) if others else {}
+        except BROKER_ERRORS as error:
+            log.warning("No broker tells the ends of the topics: %r", error)
+            return True
+        # Asked after the ends, so that nothing that came in between lies behind the watermark.
+        known = await self.line.retried(lambda: self.line.on_database(writer.sources))
+        partitions += others.values()
+        ends |= {others[tp]: end for tp, end in found.items()}
+        through |= {others[tp] for tp, end in found.items() if known[others[tp]].next_offset >= end}
+        return True
+
+    def _on_shared(self, writer: LakeWriter, positions: Mapping[Partition, int]) -> None:
+        writer.passed(positions)
+        self.line.retained_from = writer.line().retained_from
+        if self.leads and self.led_in != self.line.epoch:
+            # What another leader has closed and published is looked at anew.
+            writer.lead()
+            self.led_in = self.line.epoch
+            self.closing = Closing(writer, self.lateness, self.settings.raw_days)
+            self.publisher = Publisher(writer.connection, self.settings.published_folder)
+        if self.leads and time.monotonic() >= self.settle_at:
+            self.settle_at = time.monotonic() + SETTLE_SECONDS
+            try:
+                settle(writer, turn(writer))
+            except duckdb.Error as error:
+                if not conflicts(error):
+                    raise
+                log.info("A worker was still appending; what it appended is added up next time.")
+
+    async def _publish(self, now: datetime | None, ends: Mapping[Partition, int], read_through: set[Partition]) -> None:
         positions = {partition: ends[partition] for partition in read_through}
         wall = datetime.now(UTC)
         try:

@@ -139,6 +139,9 @@ class Writer:
     def hold(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """These partitions are read on from these offsets of the warehouse's, and no others are."""
 
+    def passed(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """These partitions of one's own are read up to here, where nothing but markers of transactions lay: for who else may ask."""
+
     def leading(self) -> Transaction:
         """A transaction for what only one worker does: closing minutes, publishing, letting go. This one is alone."""
         return self.transaction()

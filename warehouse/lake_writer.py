@@ -179,6 +179,28 @@ class LakeWriter(Writer):
                 {"touched": list(touched), "first": self.first_version},
             )
 
+    def passed(self, positions: Mapping[Partition, int]) -> None:
+        """Note how far partitions that are held are read, so that the leader knows those that are read to their end.
+
+        Raises:
+            ConflictError: another worker has written of them.
+        """
+        further = {key: at for key, at in positions.items() if at > self.held.get(key, at)}
+        if not further:
+            return
+        try:
+            with self.transaction():
+                for (topic, partition), at in further.items():
+                    table, given = self._offsets(topic, partition), [at, topic, self.held[topic, partition]]
+                    mine = self.connection.execute(f"UPDATE {table} SET next_offset = ? WHERE topic = ? AND next_offset = ?", given).fetchall()
+                    if mine != [(1,)]:
+                        raise ConflictError(f"{topic}/{partition}: others have read on from {self.held[topic, partition]}.")
+        except duckdb.Error as error:
+            if not conflicts(error):
+                raise
+            raise ConflictError(f"Others were faster: {error}") from error
+        self.held |= further
+
     def lead(self) -> None:
         """Begin to lead; whoever led before is refused from now on."""
         with self.transaction():
