@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.access import Access, from_file
-from warehouse.lake import Lake
+from warehouse.lake import PREFIX, Lake
 
 SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
 """Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
@@ -42,9 +42,10 @@ class Settings(BaseSettings):
     kafka_key_password: SecretStr | None = Field(None, description="Password of that key, where it is locked.")
     kafka_key_password_file: Path | None = Field(None, description="File that holds it instead.")
     warehouse: Path = Field(
-        Path("data/onnuri.duckdb"), description="The DuckDB file of the one writer; or a lake of several: ducklake:postgres:DSN, ducklake:sqlite:PATH."
+        Path("data/onnuri.duckdb"),
+        description="The DuckDB file of the one writer; or a lake that several share: ducklake:postgres:DSN or ducklake:sqlite:PATH.",
     )
-    lake_data: str = Field("", description="Folder, or s3:// and a bucket, of a lake's Parquet files.")
+    lake_data: str = Field("", description="Folder, or s3:// address, of a lake's Parquet files; every worker must reach it. Only with a lake.")
     published: Path | None = Field(None, description="Folder of published Parquet files. Default: 'published' beside the warehouse.")
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
     user_key_file: Path | None = Field(None, description="File that holds it instead.")
@@ -154,13 +155,6 @@ class Settings(BaseSettings):
             raise ValueError("ONNURI_KAFKA_KEY is set, ONNURI_KAFKA_CERTIFICATE is not: a key needs its certificate.")
         return self
 
-    @model_validator(mode="after")
-    def _shared(self) -> Self:
-        missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(self, name)]
-        if self.lake and missing:
-            raise ValueError(f"ONNURI_WAREHOUSE is a lake, which workers share, and so must be {', '.join(missing)}: set them, to the same for all of them.")
-        return self
-
     @classmethod
     def read(cls, **given: object) -> Self:
         """Read the environment; ``given`` wins over it.
@@ -172,6 +166,13 @@ class Settings(BaseSettings):
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             raise SettingError("\n".join(_line(e) for e in error.errors())) from None
+
+    @field_validator("warehouse")
+    @classmethod
+    def _warehouse(cls, value: Path) -> Path:
+        if str(value).startswith(PREFIX) and not str(value).startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
+            raise ValueError("expected ducklake:postgres:… or ducklake:sqlite:…. Example: ONNURI_WAREHOUSE='ducklake:postgres:host=db dbname=onnuri'")
+        return value
 
     @property
     def lake(self) -> Lake | None:
@@ -203,7 +204,8 @@ class Settings(BaseSettings):
 
     def hmac_key(self) -> bytes:
         """The key that hides user ids: the setting, or a random one made once per warehouse and readable only by its owner."""
-        if self.user_key is not None:
+        # An empty one is none: compose passes on what is not set.
+        if self.user_key:
             return self.user_key.get_secret_value().encode()
         path = self.warehouse.with_suffix(".key")
         path.parent.mkdir(parents=True, exist_ok=True)

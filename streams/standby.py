@@ -15,15 +15,15 @@ import duckdb
 from kafka.errors import AuthorizationError, KafkaError
 
 from streams.admission import refusal
-from streams.broker_watch import clients_of, committed_and_starts
+from streams.broker_watch import clients_of, committed_and_starts, partition_counts
 from streams.logs import json_lines
-from streams.settings import Settings
+from streams.settings import SettingError, Settings
 from streams.topics import ensure_topics
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
-from warehouse.lake_writer import LakeWriter
+from warehouse.lake_writer import TOGETHER, LakeWriter
 from warehouse.reading import Manifest, NothingPublishedError
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code.
 
     Raises:
+        SettingError: a lake needs more settings, or other topics.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
         BrokerRefusedError: the brokers do not let it in.
@@ -49,11 +50,14 @@ def run_worker(settings: Settings) -> int:
         logging.config.dictConfig(lines)
     else:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    refuse_unshared(settings)
     try:
         writer = wait_for_warehouse(settings)
         group = group_of(writer)
         until_answered(settings, lambda: ensure_topics(settings))
-        if settings.lake is None:
+        if settings.lake:
+            until_answered(settings, lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)))
+        else:
             wait_for_group(settings, group)
         if not settings.accept_loss:
             refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
@@ -115,13 +119,12 @@ def wait_for_warehouse(settings: Settings) -> Writer:
         published = None
     while True:
         try:
-            if settings.lake:
-                return LakeWriter(settings.lake, datetime.now(UTC), may_begin=published is None)
-            return Writer(settings.warehouse, datetime.now(UTC), may_begin=published is None)
+            now, may_begin = datetime.now(UTC), published is None
+            return LakeWriter(settings.lake, now, may_begin=may_begin) if settings.lake else Writer(settings.warehouse, now, may_begin=may_begin)
         except duckdb.Error as error:
-            if not settings.lake or not passes(error):
+            if not (settings.lake and passes(error)):
                 raise
-            log.warning("The lake cannot be opened yet: %s", error)
+            log.warning("The lake's catalog is away; trying again: %s", str(error).splitlines()[0])
             time.sleep(STANDBY_SECONDS)
         except WarehouseBusyError as error:
             if not told:
@@ -131,7 +134,7 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
 
 def client_id(settings: Settings) -> str:
-    """What tells this worker's file from a copy of it: the machine's name, and a hash of the path."""
+    """What tells this worker's file from a copy of it: the machine's name, and a hash of the path. On a lake any number may run on a machine."""
     if settings.lake:
         return f"onnuri-{platform.node()}-{settings.web_port}"
     path = hashlib.sha256(str(settings.warehouse.resolve()).encode()).hexdigest()[:12]
@@ -153,6 +156,30 @@ def wait_for_group(settings: Settings, group: str) -> None:
             )
             told = True
         time.sleep(STANDBY_SECONDS)
+
+
+def refuse_unshared(settings: Settings) -> None:
+    """Refuse a lake without what all of its workers have in common.
+
+    Raises:
+        SettingError: with the settings that are missing.
+    """
+    missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(settings, name)]
+    if settings.lake and missing:
+        raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
+
+
+def refuse_unequal(partitions: Mapping[str, int]) -> None:
+    """Refuse topics that cannot be dealt so that a worker has the same numbers of both: what a failure counts depends on payments and errors of its number.
+
+    Raises:
+        SettingError: they have different numbers of partitions.
+    """
+    if len(set(partitions.values())) > 1:
+        told = " and ".join(f"{topic} {count}" for topic, count in sorted(partitions.items()))
+        raise SettingError(
+            f"Partitions: {told}. On a lake both topics need the same number, and one key must give the same partition in both. Add partitions to the smaller one."
+        )
 
 
 def refuse_outdated(sources: Mapping[tuple[str, int], Source], kafka: Mapping[tuple[str, int], tuple[int, int]], topic_in_kafka: Callable[[str], str]) -> None:

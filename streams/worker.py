@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS = 10
 TEND_SECONDS = 0.25
 LAKE_TEND_SECONDS = 1.0
-"""Each question to a catalog is a journey."""
 ALERT_SECONDS = 1.0
 
 
@@ -170,7 +169,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         broker=[f"aiokafka://{broker}" for broker in settings.kafka.split(",")],
         broker_credentials=_credentials(settings.access),
         broker_client_id=client_id,
-        datadir=str(settings.published_folder.parent / f".faust-{settings.web_port}" if settings.lake else settings.warehouse.parent / ".faust"),
+        datadir=str((settings.published_folder.parent / f".faust-{settings.web_port}") if settings.lake else settings.warehouse.parent / ".faust"),
         web_bind=settings.web_host,
         web_port=settings.web_port,
         web_in_thread=True,
@@ -180,7 +179,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         agent_supervisor=CrashingSupervisor,
-        # Only one process can hold a file, so the group has one static member: a restart takes its place at once, where a
+        # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
         # new member would wait until the dead one's session is over.
         consumer_group_instance_id=None if settings.lake else "owner",
         # Without standby replicas Faust leaves the assignment to aiokafka; its own compares web addresses, and a static member's

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 
 from streams import kafka_jars
 from streams.settings import Settings
+from streams.standby import refuse_unshared
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -191,19 +192,19 @@ def filled_in(value: object, given: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1]) or found[2], str(value))
 
 
-@pytest.mark.parametrize("given", [{}, {**SCALE, "LAKE_SECRET": "s3cret"}], ids=["file", "lake"])
+@pytest.mark.parametrize("given", [{}, {**SCALE, "LAKE_SECRET": "s3cret", "LAKE_USER_KEY": "k3y"}], ids=["file", "lake"])
 def test_the_values_in_compose_are_valid_settings(monkeypatch, given):
     for service in OURS.values():
         for name, value in service["environment"].items():
             monkeypatch.setenv(name, filled_in(value, given))
-        Settings.read()
+        refuse_unshared(Settings.read())
 
 
 def test_what_scale_env_sets_is_what_compose_asks_for():
     asked = set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
     assert set(SCALE) - asked == {"COMPOSE_PROFILES"}
     assert asked - set(SCALE) == {"ONNURI_CLOCK", "ONNURI_ALERT_URL", "ONNURI_ALERT_SECRET"}
-    assert [name for name, value in SCALE.items() if not value] == ["LAKE_SECRET"]
+    assert [name for name, value in SCALE.items() if not value] == ["LAKE_SECRET", "LAKE_USER_KEY"]
 
 
 def test_the_profile_scale_has_two_workers_of_one_lake_and_what_it_stands_on():

@@ -136,11 +136,9 @@ class Writer:
         """Note what an error of DuckDB leaves behind."""
         self.stopped = isinstance(error, duckdb.FatalException)
 
-    def hold(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """These partitions are read on from these offsets of the warehouse's, and no others are."""
-
-    def passed(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """These partitions of one's own are read up to here, where nothing but markers of transactions lay: for who else may ask."""
+    def hold(self, _offsets: Mapping[tuple[str, int], int]) -> bool:
+        """These partitions are read on from these offsets of the warehouse's, and no others are; says whether others may have written of them."""
+        return False
 
     def leading(self) -> Transaction:
         """A transaction for what only one worker does: closing minutes, publishing, letting go. This one is alone."""
@@ -188,6 +186,9 @@ class Writer:
             if letters:
                 self._reject(letters, now)
                 send_dead_letters(letters)
+
+    def pass_markers(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """These partitions are read up to there, with nothing but markers of transactions after the last record. Only others would want to know."""
 
     def _progressed(self, _chunks: Sequence[Chunk]) -> Mapping[tuple[str, int], Source]:
         """Progress of the partitions of these chunks at least, as the open transaction sees it."""

@@ -4,7 +4,7 @@ A worker whose partitions were given to another, or that was frozen meanwhile, f
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -68,13 +68,30 @@ class LakeWriter(Writer):
         if self.connection not in self.broken:
             self.connection.close()
 
-    def hold(self, offsets: Mapping[Partition, int]) -> None:
+    def hold(self, offsets: Mapping[Partition, int]) -> bool:
         """Read on from these offsets. Where others have written meanwhile the filters of known ids are made anew."""
-        if self.held != offsets:
+        foreign = not offsets.items() <= self.held.items()
+        if foreign:
             if self.known:
                 self._end_filters()
             self._make_filters()
         self.held = dict(offsets)
+        return foreign
+
+    def pass_markers(self, positions: Mapping[Partition, int]) -> None:
+        """Note how far partitions are read where only markers of transactions come after the last record: else nobody else sees that they are read to the end.
+
+        Raises:
+            ConflictError: another worker has written of these partitions.
+        """
+        further = {key: at for key, at in positions.items() if at > self.held.get(key, at)}
+        if not further:
+            return
+        with self.transaction():
+            self._check(further.keys())
+            for key, at in further.items():
+                self.connection.execute(f"UPDATE {self._offsets(*key)} SET next_offset = ? WHERE topic = ?", [at, key[0]])
+        self.held |= further
 
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch.
@@ -96,11 +113,14 @@ class LakeWriter(Writer):
         raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
 
     def _progressed(self, chunks: Sequence[Chunk]) -> dict[Partition, Source]:
-        ours = {(chunk.topic, chunk.partition) for chunk in chunks}
-        if foreign := ours - self.held.keys():
+        self.fresh = self._fresh_now()
+        return self._check({(chunk.topic, chunk.partition) for chunk in chunks})
+
+    def _check(self, ours: Collection[Partition]) -> dict[Partition, Source]:
+        """Progress in the tables of these partitions, where it is as this worker holds it."""
+        if foreign := set(ours) - self.held.keys():
             raise ConflictError(f"{sorted(foreign)} are not held by this worker.")
         tables = sorted({self._offsets(*key) for key in ours})
-        self.fresh = self._fresh_now()
         found = self._sources_in(" UNION ALL ".join(f"FROM {table}" for table in tables))
         moved = [f"{key[0]}/{key[1]}: {self.held[key]}, {s.next_offset}" for key, s in found.items() if self.held.get(key, s.next_offset) != s.next_offset]
         if moved:
@@ -179,32 +199,19 @@ class LakeWriter(Writer):
                 {"touched": list(touched), "first": self.first_version},
             )
 
-    def passed(self, positions: Mapping[Partition, int]) -> None:
-        """Note how far partitions that are held are read, so that the leader knows those that are read to their end.
-
-        Raises:
-            ConflictError: another worker has written of them.
-        """
-        further = {key: at for key, at in positions.items() if at > self.held.get(key, at)}
-        if not further:
-            return
-        try:
-            with self.transaction():
-                for (topic, partition), at in further.items():
-                    table, given = self._offsets(topic, partition), [at, topic, self.held[topic, partition]]
-                    mine = self.connection.execute(f"UPDATE {table} SET next_offset = ? WHERE topic = ? AND next_offset = ?", given).fetchall()
-                    if mine != [(1,)]:
-                        raise ConflictError(f"{topic}/{partition}: others have read on from {self.held[topic, partition]}.")
-        except duckdb.Error as error:
-            if not conflicts(error):
-                raise
-            raise ConflictError(f"Others were faster: {error}") from error
-        self.held |= further
-
     def lead(self) -> None:
         """Begin to lead; whoever led before is refused from now on."""
         with self.transaction():
             self.connection.execute("UPDATE leader SET worker = ?, term = term + 1", [self.worker])
+
+    def check_leads(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """See that this worker leads, on a connection of the caller's.
+
+        Raises:
+            NotLeadingError: another one does.
+        """
+        if connection.execute("SELECT worker FROM leader").fetchall() != [(self.worker,)]:
+            raise NotLeadingError("Another worker leads by now.")
 
     def leading(self) -> Transaction:
         """A transaction that is refused where another worker leads by now.
