@@ -21,10 +21,8 @@ DAY = 86_400.0
 class Measured:
     """What this machine did."""
 
-    worker_rate: float
-    """Events that one worker on the lake writes, on its own cores."""
-    worker_cores: float
-    """Cores that it takes for that."""
+    core_rate: float
+    """Events that a worker on the lake writes for each second of processor time: what it would do where it never waited."""
     commits: float
     """Commits that the catalog takes from several workers at once."""
     event_bytes: float
@@ -57,6 +55,8 @@ class Place:
     """What there is and what is wanted."""
 
     partitions: int = 100
+    worker_cores: float = 1
+    """Cores that a worker keeps busy: one thread writes."""
     years: float = 10
     raw_days: float = 36
     """Days that single events are kept, with the one more."""
@@ -100,9 +100,9 @@ class Part:
         return high
 
 
-def workers(measured: Measured, events: float) -> float:
+def workers(measured: Measured, place: Place, events: float) -> float:
     """Workers for so many events a second, at least one."""
-    return max(events / measured.worker_rate, 1)
+    return max(events / measured.core_rate / place.worker_cores, 1)
 
 
 def minute_rows(place: Place) -> float:
@@ -115,25 +115,25 @@ def parts(measured: Measured, place: Place) -> list[Part]:
     kept = place.raw_days * DAY
 
     def catalog_bytes(events: float) -> float:
-        waiting = workers(measured, events) / place.batch_seconds * measured.files_a_commit * place.compact_seconds
+        waiting = workers(measured, place, events) / place.batch_seconds * measured.files_a_commit * place.compact_seconds
         merged = (events * kept * measured.event_bytes + minute_rows(place) * measured.minute_bytes) / place.merged_bytes
         return (waiting + merged) * measured.catalog_file_bytes
 
     def filters(events: float) -> float:
-        return events * kept * measured.filter_bytes / (1 if place.shared_ids else workers(measured, events))
+        return events * kept * measured.filter_bytes / (1 if place.shared_ids else workers(measured, place, events))
 
     found = [
         Part(
             "partitions",
             "workers",
-            lambda events: events / measured.worker_rate,
+            lambda events: events / measured.core_rate / place.worker_cores,
             place.partitions,
             "more partitions, in topics made anew; cores are bought with them",
         ),
         Part(
             "commits at the catalog",
             "commits/s",
-            lambda events: workers(measured, events) / place.batch_seconds,
+            lambda events: workers(measured, place, events) / place.batch_seconds,
             measured.commits,
             "longer batches and older figures; or a lake for each group of regions, summed by who reads",
         ),
@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     place = replace(Place(), **{field.name: type(field.default)(getattr(given, field.name)) for field in fields(Place)})
     print(", ".join(f"{field.name} {_short(getattr(measured, field.name)).strip()}" for field in fields(Measured)))
     print(f"\n{'':<31}{'breaks at':>12}" + "".join(f"{f'{_short(events)}events/s':>20}" for events in given.events))
-    print(f"{'workers (cores)':<31}{'':>12}" + "".join(f"{f'{(n := workers(measured, e)):,.0f} ({n * measured.worker_cores:,.0f})':>20}" for e in given.events))
+    print(f"{'workers (cores)':<31}{'':>12}" + "".join(f"{f'{workers(measured, place, e):,.0f} ({e / measured.core_rate:,.1f})':>20}" for e in given.events))
     for part in parts(measured, place):
         cells = (f"{_short(part.need(events))}{part.unit}" + (" !" if part.need(events) > part.supply else "") for events in given.events)
         print(f"{part.name:<31}{_short(part.breaks_at()):>12}" + "".join(f"{cell:>20}" for cell in cells))

@@ -28,6 +28,7 @@ from typing import Any, Self
 
 import duckdb
 import numpy as np
+import psutil
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient
 
@@ -39,11 +40,13 @@ from streams.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.postgres_server import Postgres, programs
+from warehouse.known_ids import ROOM
 from warehouse.lake import Lake, open_lake
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
 PATIENCE_SECONDS = 600
 READER_PAUSE = 0.3
+MERGED_FILES = 20
 QUESTIONS = {
     "two hours of the nation": "SELECT minute_at, channel, sum(approved_amount) FROM market_minute WHERE minute_at >= ? - INTERVAL 2 HOUR GROUP BY ALL",
     "a market's day": "SELECT date_trunc('hour', minute_at), sum(approved_amount) FROM market_minute WHERE market_id = 'm0020' AND minute_at >= ? - INTERVAL 1 DAY GROUP BY ALL",
@@ -52,9 +55,10 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Turn:
-    """Payments a second, how long a reader's questions took meanwhile (seconds), and refused batches."""
+    """Payments a second, on how many cores of the workers', how long a reader's questions took meanwhile (seconds), and refused batches."""
 
     rate: float
+    cores: float
     reads: list[float]
     refused: int
 
@@ -127,7 +131,7 @@ class Reader:
 
 
 @contextmanager
-def workers(each: list[Settings], folder: Path) -> Iterator[None]:
+def workers(each: list[Settings], folder: Path) -> Iterator[list[psutil.Process]]:
     """So many workers, all of them ready."""
     with ExitStack() as stack:
         processes = []
@@ -141,7 +145,7 @@ def workers(each: list[Settings], folder: Path) -> Iterator[None]:
             time.sleep(0.1)
         # The last one to join has others deal their partitions anew; they have read nothing yet.
         time.sleep(5)
-        yield
+        yield [psutil.Process(process.pid) for process in processes]
 
 
 def _ready(settings: Settings) -> bool:
@@ -171,24 +175,30 @@ async def turn(base: Settings, each: list[Settings], records: list[Record], fold
     filling = asyncio.create_task(Held(base, records).fill(ready, released))
     stack = ExitStack()
     with stack:
-        await asyncio.to_thread(stack.enter_context, workers(each, folder))
+        live = await asyncio.to_thread(stack.enter_context, workers(each, folder))
         group = await asyncio.to_thread(_warehouse_id, each[0])
         newest = datetime.fromtimestamp(max(at for _, _, at in records) / 1000, UTC).replace(tzinfo=None)
         reader = stack.enter_context(Reader(lake, newest)) if lake else None
         ready.set()
         await released.wait()
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), _busy(live)
         with closing(KafkaAdminClient(bootstrap_servers=base.kafka)) as admin:
             while await asyncio.to_thread(_told, admin, group, base) < len(records):
                 if time.perf_counter() - began > PATIENCE_SECONDS:
                     raise TotalsError(f"They did not get through:\n{_logs(folder)[-3000:]}")
                 await asyncio.sleep(0.05)
         seconds = time.perf_counter() - began
+        cores = (_busy(live) - busy) / seconds
         await filling
         reads = list(reader.seconds) if reader else []
         refused = _logs(folder).count("Nothing was written")
         await asyncio.to_thread(_check, each[0], lake, krw_of(records))
-    return Turn(len(records) / seconds, reads, refused)
+    return Turn(len(records) / seconds, cores, reads, refused)
+
+
+def _busy(processes: list[psutil.Process]) -> float:
+    """Processor seconds of these so far."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _logs(folder: Path) -> str:
@@ -216,27 +226,43 @@ def inputs(lake: Lake, postgres: Postgres, rate: float, cores: float) -> dict[st
     """What the model of costs needs, from the lake that a turn has left."""
     with open_lake(lake, memory_limit="2GB") as connection:
         run = connection.execute
-        files, size = (float(number) for number in postgres.sql("SELECT count(*) || ' ' || pg_database_size('lake') FROM ducklake_data_file").split())
-        snapshots = float(postgres.sql("SELECT count(*) FROM ducklake_snapshot"))
-        before = _bytes(run, "payment")[0]
+        files, batches = (
+            float(number)
+            for number in postgres.sql(
+                "SELECT (SELECT count(*) FROM ducklake_data_file) || ' ' || count(*) FROM ducklake_snapshot_changes WHERE changes_made LIKE '%inserted%' AND changes_made NOT LIKE '%created%'"
+            ).split()
+        )
+        run("CREATE OR REPLACE TABLE measured_merging AS FROM payment LIMIT 0")
+        for number in range(MERGED_FILES):
+            run(f"INSERT INTO measured_merging FROM payment WHERE hash(event_id) % {MERGED_FILES} = {number}")  # numbers
+        before = _bytes(run, "measured_merging")[0]
         began = time.process_time()
-        run("CALL ducklake_merge_adjacent_files('lake', 'payment')")
+        run("CALL ducklake_merge_adjacent_files('lake', 'measured_merging')")
         merging = time.process_time() - began
-        events = _ratio(*_bytes(run, "payment"))
+        events = _ratio(*_bytes(run, "measured_merging"))
         run("CREATE OR REPLACE TABLE measured_minute AS SELECT * FROM market_minute ORDER BY market_id, minute_at")
         minutes = _ratio(*_bytes(run, "measured_minute"))
         run("DROP TABLE measured_minute")
+        run("DROP TABLE measured_merging")
+    size, listed = _catalog(postgres)
+    rate_of_commits = commits(lake)
+    grown, more = _catalog(postgres)
     return {
-        "worker_rate": rate,
-        "worker_cores": cores,
-        "commits": commits(lake),
+        "core_rate": rate / cores,
+        "commits": rate_of_commits,
         "event_bytes": events,
         "minute_bytes": minutes,
-        "files_a_commit": files / snapshots,
-        "catalog_file_bytes": size / files,
+        "files_a_commit": files / batches,
+        "catalog_file_bytes": (grown - size) / (more - listed),
         "compaction_bytes": before / merging,
-        "filter_bytes": 12.0,
+        "filter_bytes": (32 + 16) * ROOM / 8,
     }
+
+
+def _catalog(postgres: Postgres) -> tuple[float, float]:
+    """Bytes of the catalog, and the files that it lists."""
+    size, files = postgres.sql("SELECT pg_database_size('lake') || ' ' || count(*) FROM ducklake_data_file").split()
+    return float(size), float(files)
 
 
 def _bytes(run: Any, table: str) -> tuple[float, float]:  # noqa: ANN401  # DuckDB's execute
@@ -301,7 +327,7 @@ def measure(events: int, numbers: list[int], turns: int) -> tuple[dict[str, list
                     found.setdefault(name, []).append(asyncio.run(turn(base, each, records, folder, lake)))
                     print(f"{name}: {found[name][-1].rate:,.0f} payments/s (load {os.getloadavg()[0]:.1f})", flush=True)
                     if workers_ == 1 and round_ == turns - 1:
-                        kept = inputs(lake, postgres, statistics.median(one.rate for one in found[name]), 1.6)
+                        kept = inputs(lake, postgres, statistics.median(one.rate for one in found[name]), found[name][-1].cores)
     return found, kept
 
 
@@ -331,11 +357,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     alone = statistics.median(one.rate for one in found["file"])
     print(f"\n{given.events:,} payments, DuckDB {duckdb.__version__}, {os.cpu_count()} cores, load before {load:.1f}")
-    print(f"{'':<10}{'payments/s':>12}{'of the file':>13}{'reads p50':>11}{'p95':>9}{'refused batches':>17}")
+    print(f"{'':<10}{'payments/s':>12}{'of the file':>13}{'cores':>7}{'reads p50':>11}{'p95':>9}{'refused batches':>17}")
     for name, turns in found.items():
         rate, reads = statistics.median(one.rate for one in turns), [second for one in turns for second in one.reads]
         waits = "".join(f"{1000 * np.percentile(reads, share):>{width},.0f}" for share, width in ((50, 11), (95, 9))) if reads else " " * 20
-        print(f"{name:<10}{rate:>12,.0f}{rate / alone:>13.0%}{waits}{sum(one.refused for one in turns):>17}")
+        print(f"{name:<10}{rate:>12,.0f}{rate / alone:>13.0%}{turns[-1].cores:>7.2f}{waits}{sum(one.refused for one in turns):>17}")
     print("\n" + "\n".join(f"{name:<20} {value:,.2f}" for name, value in kept.items()))
     if given.keep:
         given.keep.write_text(json.dumps({**{name: round(value, 2) for name, value in kept.items()}, "load_before": round(load, 1)}, indent=1) + "\n")

@@ -9,8 +9,7 @@ from benchmarks.__main__ import main
 from benchmarks.costs import Measured, Place, minute_rows, parts, workers
 
 MEASURED = Measured(
-    worker_rate=100_000,
-    worker_cores=2,
+    core_rate=100_000,
     commits=10,
     event_bytes=50,
     minute_bytes=5,
@@ -53,8 +52,8 @@ def test_minutes_of_ten_years_do_not_grow_with_events():
 
 
 def test_one_worker_is_the_least():
-    assert workers(MEASURED, 1) == 1
-    assert workers(MEASURED, 1e6) == 10
+    assert workers(MEASURED, Place(), 1) == 1
+    assert workers(MEASURED, Place(), 1e6) == 10
 
 
 def test_the_command_names_what_breaks_first_and_says_where_nothing_was_measured(tmp_path, capsys):
