@@ -18,7 +18,7 @@ from streams.admission import refusal
 from streams.broker_watch import clients_of, committed_and_starts, partition_counts
 from streams.logs import json_lines
 from streams.settings import SettingError, Settings
-from streams.topics import ensure_topics
+from streams.topics import ensure_topics, refuse_unequal
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
@@ -167,19 +167,6 @@ def refuse_unshared(settings: Settings) -> None:
     missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(settings, name)]
     if settings.lake and missing:
         raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
-
-
-def refuse_unequal(partitions: Mapping[str, int]) -> None:
-    """Refuse topics that cannot be dealt so that a worker has the same numbers of both: what a failure counts depends on payments and errors of its number.
-
-    Raises:
-        SettingError: they have different numbers of partitions.
-    """
-    if len(set(partitions.values())) > 1:
-        told = " and ".join(f"{topic} {count}" for topic, count in sorted(partitions.items()))
-        raise SettingError(
-            f"Partitions: {told}. On a lake both topics need the same number, and one key must give the same partition in both. Add partitions to the smaller one."
-        )
 
 
 def refuse_outdated(sources: Mapping[tuple[str, int], Source], kafka: Mapping[tuple[str, int], tuple[int, int]], topic_in_kafka: Callable[[str], str]) -> None:

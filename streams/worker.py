@@ -41,7 +41,7 @@ class Worker:
     app: faust.App
     line: Line
     tending: Tending
-    backups: Backups
+    backups: Backups | None
 
     def run(self, log_level: str, logging_config: dict[str, Any] | None = None) -> int:
         """Run until a signal or a bug. Returns the process's exit code: 0 after a signal, else 1."""
@@ -51,7 +51,8 @@ class Worker:
         except SystemExit as error:
             return int(error.code or 0)
         finally:
-            self.backups.close()
+            if self.backups:
+                self.backups.close()
             self.tending.close()
             self.line.close()
         return 0
@@ -68,7 +69,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
     letters = Letters(settings)
     line = Line(settings, writer, letters)
     tending = Tending(settings, writer, line, letters)
-    backups = Backups(settings, writer)
+    backups = None if settings.lake else Backups(settings, writer)
     known_ids: dict[str, str] = {}
 
     async def start_offsets(assignment: set[TP]) -> Start:
@@ -111,7 +112,8 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
         line.started = True
         while not app.should_stop:
             await tending.once(consumer())
-            backups.once()
+            if backups:
+                backups.once()
             await asyncio.sleep(TEND_SECONDS if settings.lake is None else LAKE_TEND_SECONDS)
 
     @app.task

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
+from streams.backups import ask_for_backup
+from streams.lake_check import look_at_lake
 from streams.ports import free_port
 from streams.settings import SettingError, Settings
-from streams.standby import refuse_unequal, refuse_unshared
+from streams.standby import refuse_unshared
+from streams.topics import refuse_unequal
 from tests.events_data import NOON, failure, ms, payment
 from tests.lakes import make_lake
 from tests.line_process import COLUMNS, WorkerProcess, just_now, published_cells, recount_topics, send_events
+from warehouse.backup import BackupError
 from warehouse.connection import WarehouseDamagedError
 from warehouse.lake import Lake, open_lake
 from warehouse.lake_writer import LakeWriter
@@ -130,3 +134,20 @@ def test_an_empty_lake_beside_a_published_state_is_refused(tmp_path: Path, reque
     lake = make_lake(request, tmp_path)
     with pytest.raises(WarehouseDamagedError, match="is empty"):
         LakeWriter(lake, NOON, may_begin=False)
+
+
+def test_doctor_looks_at_the_lake_and_repeats_no_password(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    request.param = "sqlite"
+    lake = make_lake(request, tmp_path)
+    assert lake is not None
+    assert not look_at_lake(lake).ok
+    LakeWriter(lake, NOON).close()
+    assert look_at_lake(lake).ok and "nobody has led yet" in look_at_lake(lake).finding
+    away = look_at_lake(Lake("ducklake:postgres:host=127.0.0.1 port=1 dbname=x password=secret-word", str(tmp_path)))
+    assert not away.ok and "secret-word" not in away.finding
+
+
+def test_a_lake_is_not_backed_up_as_a_file_is(tmp_path: Path) -> None:
+    settings = Settings(warehouse=Path("ducklake:sqlite:x.sqlite"), lake_data=str(tmp_path))
+    with pytest.raises(BackupError, match="pg_dump"):
+        ask_for_backup(settings, tmp_path / "monday.duckdb", 1)

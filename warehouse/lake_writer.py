@@ -3,13 +3,15 @@
 A worker whose partitions were given to another, or that was frozen meanwhile, finds other offsets than those it holds, or its commit is refused.
 """
 
+import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError
 from warehouse.ingest import Chunk, DeadLetters, Source, Writer, statement
@@ -23,6 +25,11 @@ TOGETHER = ("payments", "errors")
 
 TRIES = 50
 """How often a transaction that a leader's has got in the way of is begun anew."""
+
+PATIENCE_SECONDS = 20.0
+"""How long a worker holds its batches back at the most: whoever asked for it may have died."""
+
+PAUSE_SECONDS = 0.1
 
 Partition = tuple[str, int]
 
@@ -99,7 +106,9 @@ class LakeWriter(Writer):
         Raises:
             ConflictError: another worker has written of these partitions; nothing was written.
         """
+        patient_until = time.monotonic() + PATIENCE_SECONDS
         for _ in range(TRIES):
+            self._wait_for_pause(patient_until)
             try:
                 super().apply(chunks, now, send_dead_letters)
             except duckdb.Error as error:
@@ -111,6 +120,32 @@ class LakeWriter(Writer):
                 self.held |= {key: max(c.next_offset for c in chunks if (c.topic, c.partition) == key) for key in {(c.topic, c.partition) for c in chunks}}
                 return
         raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
+
+    def _wait_for_pause(self, patient_until: float) -> None:
+        while self.connection.execute("SELECT asked FROM pause").fetchall() == [(True,)] and time.monotonic() < patient_until:
+            time.sleep(PAUSE_SECONDS)
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do what would get in the way of others' batches, while they hold back. Those under way come to their end first."""
+        self._ask_for_pause(asked=True)
+        try:
+            patient_until = time.monotonic() + PATIENCE_SECONDS / 2
+            while True:
+                try:
+                    with self.leading():
+                        work()
+                except duckdb.Error as error:
+                    if not conflicts(error) or time.monotonic() > patient_until:
+                        raise
+                    time.sleep(PAUSE_SECONDS)
+                else:
+                    return
+        finally:
+            self._ask_for_pause(asked=False)
+
+    def _ask_for_pause(self, *, asked: bool) -> None:
+        with self.transaction():
+            self.connection.execute("UPDATE pause SET asked = ?", [asked])
 
     def _progressed(self, chunks: Sequence[Chunk]) -> dict[Partition, Source]:
         self.fresh = self._fresh_now()
@@ -177,6 +212,18 @@ class LakeWriter(Writer):
             + ") WHERE next_offset IS NOT NULL"
         )
 
+    def _advance(self, rows: list[tuple[str, int, int, datetime | None, int, int, int, int]]) -> None:
+        self.connection.register("advanced", pl.DataFrame(rows, schema=ADVANCED, orient="row"))
+        # One statement a table: each costs a look at the catalog and writes the row anew.
+        for table in sorted({self._offsets(topic, partition) for topic, partition, *_ in rows}):
+            self.connection.execute(
+                f"UPDATE {table} t SET next_offset = greatest(t.next_offset, a.next_offset), "
+                "event_time_max = greatest(coalesce(t.event_time_max, a.event_time_max), a.event_time_max), accepted = t.accepted + a.accepted, "
+                "duplicate = t.duplicate + a.duplicate, late = t.late + a.late, refused = t.refused + a.refused "
+                "FROM advanced a WHERE a.topic = t.topic AND a.partition = t.partition"
+            )
+        self.connection.unregister("advanced")
+
     def _renew_purchases(self) -> None:
         self.connection.execute(statement("failed_purchases_lake").format(fresh=self.fresh))
 
@@ -203,6 +250,8 @@ class LakeWriter(Writer):
         """Begin to lead; whoever led before is refused from now on."""
         with self.transaction():
             self.connection.execute("UPDATE leader SET worker = ?, term = term + 1", [self.worker])
+            # One that died may have left it so.
+            self.connection.execute("UPDATE pause SET asked = false")
 
     def check_leads(self, connection: duckdb.DuckDBPyConnection) -> None:
         """See that this worker leads, on a connection of the caller's.
@@ -242,6 +291,16 @@ class LeadersTransaction(Transaction):
             raise NotLeadingError("Another worker leads by now.")
 
 
+ADVANCED = {
+    "topic": pl.String(),
+    "partition": pl.Int32(),
+    "next_offset": pl.Int64(),
+    "event_time_max": pl.Datetime("us"),
+    "accepted": pl.Int64(),
+    "duplicate": pl.Int64(),
+    "late": pl.Int64(),
+    "refused": pl.Int64(),
+}
 EMPTY = (
     "NULL::BIGINT AS next_offset, NULL::VARCHAR AS topic_id, NULL::TIMESTAMP AS event_time_max, "
     "0::BIGINT AS accepted, 0::BIGINT AS duplicate, 0::BIGINT AS late, 0::BIGINT AS refused, 0::BIGINT AS lost"
