@@ -172,6 +172,8 @@ class Settings(BaseSettings):
     def _warehouse(cls, value: Path) -> Path:
         if str(value).startswith(PREFIX) and not str(value).startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
             raise ValueError("expected ducklake:postgres:… or ducklake:sqlite:…. Example: ONNURI_WAREHOUSE='ducklake:postgres:host=db dbname=onnuri'")
+        if str(value).startswith(PREFIX) and "password" in str(value):
+            raise ValueError("a password does not belong here, where many can read it. Expected it in a file that PGPASSFILE names")
         return value
 
     @property
@@ -227,5 +229,5 @@ def _line(error: Any) -> str:  # noqa: ANN401  # pydantic's own
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
-    came = "set" if name in SECRETS else f"{error['input']!r}"
+    came = "set" if name in SECRETS or "password" in str(error["input"]) else f"{error['input']!r}"
     return f"ONNURI_{name.upper()} is {came}: {error['msg']}"

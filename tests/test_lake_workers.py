@@ -123,6 +123,12 @@ def test_a_lake_without_what_its_workers_have_in_common_is_refused() -> None:
     refuse_unshared(Settings())
 
 
+def test_a_password_in_the_address_of_a_lake_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingError, match="PGPASSFILE") as refused:
+        Settings.read(warehouse="ducklake:postgres:host=db password=secret-word")
+    assert "secret-word" not in str(refused.value)
+
+
 def test_topics_that_cannot_be_dealt_together_are_refused() -> None:
     refuse_unequal({"payments": 4, "errors": 4})
     with pytest.raises(SettingError, match="errors 2 and payments 4"):

@@ -274,6 +274,7 @@ class Writer:
             run(statement(f"change_{table}"))
             self._add_changes(table)
         if run(statement("met_names")).fetchall()[0][0]:
+            run(statement("placed_names"))
             self._add_names()
             self.raise_versions("table_version", "name", ["unknown_name"])
         hours = [hour for (hour,) in run(statement("touched_hours")).fetchall() if hour is not None]

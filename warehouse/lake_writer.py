@@ -42,6 +42,9 @@ class LakeWriter(Writer):
         self.worker = str(uuid.uuid4())
         self.held: dict[Partition, int] = {}
         self.known = {}
+        self.raised: set[tuple[str, object]] = set()
+        self.raising: set[tuple[str, object]] = set()
+        """Versions that are above the first one, and those that will be with the commit."""
         self.broken: list[duckdb.DuckDBPyConnection] = []
         """Connections to databases that DuckDB has invalidated: to close one would abort the process."""
         self._begin(now)
@@ -109,6 +112,7 @@ class LakeWriter(Writer):
         patient_until = time.monotonic() + PATIENCE_SECONDS
         for _ in range(TRIES):
             self._wait_for_pause(patient_until)
+            self.raising = set()
             try:
                 super().apply(chunks, now, send_dead_letters)
             except duckdb.Error as error:
@@ -117,6 +121,7 @@ class LakeWriter(Writer):
                     raise
                 last = error
             else:
+                self.raised |= self.raising
                 self.held |= {key: max(c.next_offset for c in chunks if (c.topic, c.partition) == key) for key in {(c.topic, c.partition) for c in chunks}}
                 return
         raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
@@ -240,11 +245,17 @@ class LakeWriter(Writer):
 
     def raise_versions(self, table: str, key: str, touched: Sequence[object]) -> None:
         """Mark hours or tables as ahead of what is published: versions are sums, so that two workers at once raise them twice."""
-        if touched:
-            self.connection.execute(
-                f"INSERT INTO {self._fresh_now()}.{table} SELECT k, greatest($first - coalesce(version, 0), 1) FROM (SELECT unnest($touched) AS k) LEFT JOIN {table} ON k = {key}",
-                {"touched": list(touched), "first": self.first_version},
+        fresh, run = self._fresh_now(), self.connection.execute
+        # What this writer has raised before is above its first version already, and need not be looked up.
+        known = [k for k in touched if (table, k) in self.raised]
+        if known:
+            run(f"INSERT INTO {fresh}.{table} SELECT unnest($known), 1", {"known": known})
+        if new := [k for k in touched if (table, k) not in self.raised]:
+            run(
+                f"INSERT INTO {fresh}.{table} SELECT k, greatest($first - coalesce(version, 0), 1) FROM (SELECT unnest($new) AS k) LEFT JOIN {table} ON k = {key}",
+                {"new": new, "first": self.first_version},
             )
+            self.raising |= {(table, k) for k in new}
 
     def lead(self) -> None:
         """Begin to lead; whoever led before is refused from now on."""
