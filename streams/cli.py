@@ -185,7 +185,9 @@ def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; it
     if ending not in ("csv", "json", "parquet", "xlsx"):
         raise typer.BadParameter(f"{out} should end in .csv, .json, .parquet or .xlsx")
     with _snapshot() as snapshot:
-        known = snapshot.connection.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall()
+        known = snapshot.connection.execute(
+            "SELECT DISTINCT table_name FROM information_schema.tables WHERE list_contains(current_schemas(false), table_schema) ORDER BY 1"
+        ).fetchall()
         if (table,) not in known:
             raise typer.BadParameter(f"There is no table {table!r}. There are: {', '.join(name for (name,) in known)}")
         show(snapshot.sql(f'SELECT * FROM "{table}"'), Format(ending), out)  # noqa: S608  # one of the names just listed

@@ -45,7 +45,7 @@ class Line:
         self.layouts = {name: Layout(struct) for name, struct in CONTRACT.items()}
         self.database = ThreadPoolExecutor(1, "database")
         self.decoder = ThreadPoolExecutor(1, "decoder")
-        self.queue: asyncio.Queue[tuple[Place, asyncio.Future[Chunk]]] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[float, Place, asyncio.Future[Chunk]]] = asyncio.Queue()
         self.room = asyncio.Condition()
         self.rows_waiting = 0
         self.epoch = 0
@@ -100,21 +100,22 @@ class Line:
             self.rows_waiting += fetched.place.weight
         decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
         # The records go as soon as they are decoded: they are the largest part of what is held in memory.
-        self.queue.put_nowait((fetched.place, decoded))
+        self.queue.put_nowait((asyncio.get_running_loop().time(), fetched.place, decoded))
 
     async def next_batch(self) -> list[tuple[Place, Chunk]]:
-        """Wait for chunks until there are enough rows or enough time has passed since the first."""
+        """Wait for chunks until there are enough rows, or the first has waited long enough: in the writing before it, or here."""
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
-        closes = loop.time() + self.settings.batch_seconds
-        while sum(place.weight for place, _ in items) < self.settings.batch_rows:
+        closes = items[0][0] + self.settings.batch_seconds
+        while sum(place.weight for _, place, _ in items) < self.settings.batch_rows:
+            left = closes - loop.time()
             try:
-                items.append(await asyncio.wait_for(self.queue.get(), closes - loop.time()))
-            except TimeoutError:
+                items.append(await asyncio.wait_for(self.queue.get(), left) if left > 0 else self.queue.get_nowait())
+            except (TimeoutError, asyncio.QueueEmpty):
                 break
-        batch = [(place, await decoded) for place, decoded in items]
+        batch = [(place, await decoded) for _, place, decoded in items]
         async with self.room:
-            self.rows_waiting -= sum(place.weight for place, _ in items)
+            self.rows_waiting -= sum(place.weight for _, place, _ in items)
             self.room.notify_all()
         return batch
 

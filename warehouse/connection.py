@@ -1,5 +1,6 @@
 """The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -87,8 +88,29 @@ def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDB
     """A database of a reader's own, with every table of the warehouse, empty."""
     connection = connect(memory_limit=memory_limit, threads=threads)
     connection.execute("SET TimeZone = 'UTC'")
-    # All at once and without a record: every question opens such a database, and nothing is in it yet.
+    # All at once and without a record: a stranger's question opens such a database, and nothing is in it yet.
     connection.execute("\n".join(text for _, text in _migrations()))
+    return connection
+
+
+_SHARING = threading.Lock()
+
+
+def open_shared() -> duckdb.DuckDBPyConnection:
+    """A connection of a reader's own to the one database that all readers of this process share, with every table of the warehouse, empty.
+
+    To open a database for each state that is read takes longer than many a question; and what one question learns of the files, the next one knows.
+    """
+    with _SHARING:
+        connection = _shared().cursor()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@cache
+def _shared() -> duckdb.DuckDBPyConnection:
+    connection = open_memory()
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection
 
 
@@ -100,6 +122,11 @@ def _migrations() -> list[tuple[str, str]]:
 def scripts_of(folder: Traversable) -> list[tuple[str, str]]:
     """Names and texts of the SQL files in a folder, in their order."""
     return sorted((file.name, file.read_text(encoding="utf-8")) for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def view_text(name: str) -> str:
+    """The statement that makes a view of the warehouse, e.g. ``nation_minute``, over the tables that stand beside it."""
+    return next(text for file, text in _migrations() if file.endswith(f"_{name}.sql"))
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, more: Sequence[tuple[str, str]] = ()) -> None:

@@ -4,6 +4,7 @@ A snapshot never changes under its reader: files are immutable, and a new state 
 writes, and while there is no worker at all.
 """
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 
-from warehouse.connection import frame, open_memory, query_text
+from warehouse.connection import frame, open_shared, query_text, view_text
 
 IN_SCOPE = """
 CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
     CASE scope WHEN 'region' THEN region = wanted WHEN 'market' THEN market_id = wanted WHEN 'channel' THEN channel = wanted ELSE true END
 """
 """For the named queries: whether a row belongs to an incident's scope. Sales are not counted by issuer or service: there every row does."""
+
+
+_NUMBERS = itertools.count()
 
 
 class NothingPublishedError(Exception):
@@ -85,6 +89,8 @@ class Snapshot:
 
     manifest: Manifest
     connection: duckdb.DuckDBPyConnection
+    schema: str = ""
+    """Where its views are, in a database that other readers of this process have theirs in too."""
 
     def query(self, name: str, **parameters: object) -> pl.DataFrame:
         """Run the named query of ``warehouse/queries`` with bound parameters; aware times are bound as UTC."""
@@ -101,6 +107,12 @@ class Snapshot:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the views."""
+        if self.schema:
+            self.connection.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
         self.connection.close()
 
 
@@ -111,14 +123,21 @@ def open_snapshot(published: Path) -> Snapshot:
         NothingPublishedError: no worker has published here yet.
     """
     manifest = Manifest.read(published)
-    connection = open_memory()
-    connection.execute(IN_SCOPE)
-    for table, files in manifest.files.items():
-        if files:
-            paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)
-            make_way(connection, table)
-            connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet([{paths}])')
-    return Snapshot(manifest, connection)
+    snapshot = Snapshot(manifest, open_shared(), schema=f"state_{next(_NUMBERS)}")
+    try:
+        run = snapshot.connection.execute
+        run(f"CREATE SCHEMA {snapshot.schema}; SET search_path = '{snapshot.schema},main'; {IN_SCOPE}")
+        for table, files in manifest.files.items():
+            if files:
+                paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)
+                run(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet([{paths}])')
+        if not manifest.files.get("nation_minute"):
+            # States that an older worker published do not have it.
+            run(view_text("nation_minute"))
+    except BaseException:
+        snapshot.close()
+        raise
+    return snapshot
 
 
 def make_way(connection: duckdb.DuckDBPyConnection, table: str) -> None:
