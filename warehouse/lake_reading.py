@@ -13,13 +13,17 @@ from typing import Any
 import duckdb
 
 from warehouse.connection import open_shared
-from warehouse.lake import Lake, attaching, load_extensions
+from warehouse.lake import Lake, LakeExtensionError, attaching, load_extensions
 from warehouse.states import by_table, state
 
 _NUMBERS = itertools.count()
 
 
-class LakeAwayError(OSError):
+class NothingPublishedError(Exception):
+    """There is nothing to read yet: no worker has run on this warehouse."""
+
+
+class LakeAwayError(NothingPublishedError):
     """The lake cannot be read just now. The message does not repeat how it is reached: viewers see it."""
 
 
@@ -39,15 +43,16 @@ def attached(lake: Lake, number: int | None = None) -> LakeState:
     """Attach the snapshot of that number, or what is newest from one question to the next.
 
     Raises:
-        LakeAwayError: the catalog does not answer, or there is no lake.
-        LakeExtensionError: DuckDB's extensions are not there.
+        LakeAwayError: the catalog does not answer, there is no lake, or DuckDB's extensions are not there.
         LookupError: there is no such snapshot.
     """
     connection = open_shared()
     found = LakeState(connection, f"lake_{next(_NUMBERS)}")
-    load_extensions(connection, lake)
     try:
+        load_extensions(connection, lake)
         connection.execute(attaching(lake, found.name, read_only=True, snapshot=number))
+    except LakeExtensionError as error:
+        raise LakeAwayError(str(error)) from error
     except duckdb.Error as error:
         found.close()
         if "No snapshot found" in str(error):

@@ -19,6 +19,7 @@ from warehouse.connection import frame, open_shared, query_text, view_text
 from warehouse.ingest import SMALL_TABLES
 from warehouse.lake import Lake
 from warehouse.lake_reading import LakeState, attached, manifest_of, newest
+from warehouse.lake_reading import NothingPublishedError as NothingPublishedError  # noqa: PLC0414  # readers know it from here
 from warehouse.states import HOURLY
 
 IN_SCOPE = """
@@ -28,11 +29,10 @@ CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
 """For the named queries: whether a row belongs to an incident's scope. Sales are not counted by issuer or service: there every row does."""
 
 
+LAKE_TABLES = ("nation_minute", *(table for table in HOURLY if table != "nation_minute"), "merchant_day", *SMALL_TABLES)
+"""What is published of a warehouse, and so what readers see of a lake; the view of another table comes first."""
+
 _NUMBERS = itertools.count()
-
-
-class NothingPublishedError(Exception):
-    """There is no manifest yet: no worker has run on this warehouse."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def open_snapshot(published: Path, number: int | None = None) -> Snapshot:
     if lake := Lake.of(published, ""):
         number = newest(lake) if number is None else number
         manifest, state = Manifest.of(manifest_of(lake, number)), attached(lake, number)
-        sources = {table: f'{state.name}."{table}"' for table in (*HOURLY, "merchant_day", *SMALL_TABLES)}
+        sources = {table: f'{state.name}."{table}"' for table in LAKE_TABLES}
     elif number is not None:
         raise LookupError(f"Of published files only the newest state is kept, so there is no snapshot {number}. A lake keeps them: ONNURI_PUBLISHED=ducklake:…")
     else:
