@@ -1,5 +1,6 @@
 """SQL of a person who is not trusted: one reading statement over the published tables, limited in time, rows and memory, with no way to files or network."""
 
+import re
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -83,14 +84,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
                 make_way(connection, table)
                 connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
         return
-    with closing(open_memory()) as parsing:
-        _close(parsing)
-        asked = {name.rsplit(".", 1)[-1].strip('"').lower() for name in parsing.get_table_names(query)}
     with open_snapshot(published) as snapshot:
         # Of the others none is left: a name that was not seen is an error then, and no empty table.
         for table in LAKE_TABLES:
             make_way(connection, table)
-        for table in asked.intersection(LAKE_TABLES):
+        for table in [name for name in LAKE_TABLES if re.search(rf"\b{name}\b", query, re.IGNORECASE)]:
             connection.register("rows_of_the_lake", snapshot.connection.sql(f'FROM "{table}"').to_arrow_reader(100_000))
             connection.execute(f'CREATE TABLE "{table}" AS FROM rows_of_the_lake')
             connection.unregister("rows_of_the_lake")
