@@ -112,17 +112,18 @@ def test_questions_to_a_lake_have_no_way_out(lake: Lake, published: Path, tmp_pa
     # A name that is put together is not seen, and that is said.
     with pytest.raises(QuestionError, match="market_minute does not exist"):
         answered(target, "FROM query_table('market' || '_minute')")
+    attached = answered(target, "SELECT database_name FROM duckdb_databases() WHERE NOT internal").frame.rows()
+    assert attached == [("memory",)]
     for way in (
         "FROM leader",
         "FROM payment_of_another",
-        "FROM duckdb_databases() WHERE database_name LIKE 'lake%' AND error('attached')",
         "FROM ducklake_snapshots('lake')",
         "FROM postgres_query('lake', 'SELECT 1')",
         f"FROM read_parquet('{tmp_path}/data/**/*.parquet')",
         f"WITH x AS (COPY (SELECT 1) TO '{tmp_path}/out.csv') FROM x",
     ):
         with pytest.raises(QuestionError):
-            print(answered(target, way).frame)
+            answered(target, way)
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -61,14 +61,14 @@ def test_files_stay_few_and_content_the_same_over_many_commits(lake: Lake) -> No
     writer = leader(lake)
     upkeep = Upkeep(lake, writer.worker, days=1)
     most = []
-    for turn in range(8):
-        commits(writer, range(turn * 25, turn * 25 + 25))
+    for turn in range(6):
+        commits(writer, range(turn * 20, turn * 20 + 20))
         before = contents(writer)
         done = upkeep.once(datetime.now(UTC) + timedelta(hours=turn))
         assert contents(writer) == before
         assert any(what.startswith("settle") for what in done)
         most.append(files(writer))
-    # 200 commits that made several files each.
+    # 120 commits that made several files each.
     assert max(most) < 120 and most[-1] < most[1] + 2 * MANY, most
     before = contents(writer)
     done = upkeep.once(datetime.now(UTC) + LATER)
