@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
+import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from kafka import KafkaAdminClient
 from kafka.partitioner.default import murmur2
@@ -49,10 +50,11 @@ RESULTS = Path(__file__).with_name("results.csv")
 PACKAGES = ("aiokafka", "duckdb", "faust-streaming", "polars")
 COLUMNS = (
     "date", "events", "reader_per_second", "committed_per_second", "worker_per_second", "worker_from_start_per_second", "ratio", "committed_ratio",
-    "python", *PACKAGES, "machine", "load_before",
+    "python", *PACKAGES, "machine", "load_before", "peak_mb",
 )  # fmt: skip
-PATIENCE_SECONDS = 600
+PATIENCE_SECONDS = 1_800
 BATCH_BYTES = 900_000
+UNDER_WAY = 16
 Record = tuple[bytes, bytes, int]
 
 
@@ -96,7 +98,7 @@ async def fill(settings: Settings, records: Iterable[Record], *, poison_every: i
     await producer.start()
     try:
         batches = {partition: producer.create_batch() for partition in range(settings.partitions)}
-        sent = []
+        sent: deque[asyncio.Future[object]] = deque()
         for number, (key, value, at) in enumerate(records):
             sound = not poison_every or number % poison_every > 0
             counted[sound] += 1
@@ -105,6 +107,9 @@ async def fill(settings: Settings, records: Iterable[Record], *, poison_every: i
                 krw[payment.status] += payment.amount
             partition = _hash(key) % settings.partitions
             if batches[partition].append(key=key, value=value, timestamp=at) is None:
+                # No more under way than a broker takes at once: all of a long topic would not fit into memory.
+                if len(sent) >= UNDER_WAY:
+                    await sent.popleft()
                 sent.append(await producer.send_batch(batches[partition], topic, partition=partition))
                 batches[partition] = producer.create_batch()
                 batches[partition].append(key=key, value=value, timestamp=at)
@@ -151,6 +156,13 @@ class Work:
     committed: float
     published: float
     from_start: float
+    memory: list[int]
+    """Bytes that the worker held in memory, looked at a few times a second while it worked."""
+
+    def tenths(self) -> list[int]:
+        """The most of each tenth of the time, in megabytes."""
+        last = len(self.memory)
+        return [max(self.memory[last * part // 10 : max(last * (part + 1) // 10, last * part // 10 + 1)]) // 1_000_000 for part in range(10)]
 
 
 def work(settings: Settings, filled: Filled, folder: Path) -> Work:
@@ -163,14 +175,16 @@ def work(settings: Settings, filled: Filled, folder: Path) -> Work:
     log = folder / "worker.log"
     began = time.perf_counter()
     with log.open("wb") as output, running([sys.executable, "-m", "streams.cli", "worker"], environment(settings), output) as process:
-        answered, assigned, committed = _until_published(settings, filled, process, log)
+        memory: list[int] = []
+        answered, assigned, committed = _until_published(settings, filled, process, log, memory)
         ended = time.perf_counter()
     _check(settings.published_folder, filled)
-    return Work(committed - assigned, ended - answered, ended - began)
+    return Work(committed - assigned, ended - answered, ended - began, memory)
 
 
-def _until_published(settings: Settings, filled: Filled, process: subprocess.Popen[bytes], log: Path) -> tuple[float, float, float]:
-    """When it answered, had its partitions, and had committed all."""
+def _until_published(settings: Settings, filled: Filled, process: subprocess.Popen[bytes], log: Path, memory: list[int]) -> tuple[float, float, float]:
+    """When it answered, had its partitions, and had committed all; notes its ``memory``."""
+    worker = psutil.Process(process.pid)
     answered = assigned = committed = 0.0
     gives_up = time.perf_counter() + PATIENCE_SECONDS
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
@@ -189,6 +203,8 @@ def _until_published(settings: Settings, filled: Filled, process: subprocess.Pop
                 return answered or assigned, assigned, committed
             if process.poll() is not None:
                 raise TotalsError(f"The worker ended with exit code {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
+            if assigned:
+                memory.append(worker.memory_info().rss)
             time.sleep(0.05)
     raise TotalsError(f"The worker did not publish {filled.events} events within {PATIENCE_SECONDS} s:\n{log.read_text(errors='replace')[-2000:]}")
 
@@ -219,7 +235,7 @@ def _check(published: Path, filled: Filled) -> None:
         raise TotalsError(f"Sent {filled.events} events with KRW {sent}; published KRW {krw}, and counted {dict(totals)}.")
 
 
-def measure(events: int, turns: int) -> dict[str, object]:
+def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
     """Fill a topic, take turns, and return the row of results.
 
     Raises:
@@ -231,7 +247,7 @@ def measure(events: int, turns: int) -> dict[str, object]:
         # The replayed clock never ticks here: nothing is too old, and no minute closes.
         settings = Settings.read(kafka=broker.bootstrap, clock="replay")
         ensure_topics(settings)
-        filled = asyncio.run(fill(settings, payments(events)))
+        filled = asyncio.run(fill(settings, payments(events, scale)))
         read, worked = [], []
         for turn in range(turns):
             read.append(asyncio.run(read_and_throw_away(settings, filled)))
@@ -250,6 +266,8 @@ def measure(events: int, turns: int) -> dict[str, object]:
         **{name: version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load_before": round(load, 1),
+        "peak_mb": max(max(w.memory) for w in worked) // 1_000_000,
+        "memory": worked[-1].tenths(),
     }
 
 
@@ -257,7 +275,7 @@ def keep(row: dict[str, object], results: Path) -> None:
     """Append a row to the file of results, which begins with the names of its columns."""
     new = not results.exists()
     with results.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -268,10 +286,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks ingest", description="Payments from Kafka to published files, against a bare reader.")
     options.add_argument("--events", type=int, default=300_000, help="payments in the topic (default: %(default)s)")
     options.add_argument("--turns", type=int, default=3, help="turns, of which the median counts (default: %(default)s)")
+    options.add_argument(
+        "--scale", type=float, default=1.0, help="size of the simulated country, which limits how many payments there are (default: %(default)s)"
+    )
     options.add_argument("--results", type=Path, default=RESULTS, help="file of results to append to (default: benchmarks/results.csv)")
     given = options.parse_args(arguments)
     try:
-        row = measure(given.events, given.turns)
+        row = measure(given.events, given.turns, given.scale)
     except TotalsError as error:
         print(f"The totals are wrong, so nothing was measured. {error}", file=sys.stderr)
         return 1
@@ -281,6 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'worker, to its last COMMIT':<34}{row['committed_per_second']:>12,}")
     print(f"{'worker, published, once it answers':<34}{row['worker_per_second']:>12,}")
     print(f"{'worker, published, from its start':<34}{row['worker_from_start_per_second']:>12,}")
+    print(f"Memory of the worker in each tenth of its last turn: {', '.join(map(str, row['memory']))} MB; at most {row['peak_mb']} MB.")  # type: ignore[call-overload]
     print(
         f"The worker commits at {row['committed_ratio']:.0%} of the bare reader's rate, and has published all at {row['ratio']:.0%}. "
         f"Totals agree to the won. Kept in {given.results.name}."

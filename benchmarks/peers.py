@@ -1,8 +1,9 @@
 """How do others do on the same topic, on the same cores, in the same run?
 
 An embedded Kafka, one topic of payments, and in turn: readers that throw everything away (aiokafka, confluent-kafka, kafka-python), Faust as its
-documentation shows it (on a smaller part, for it would take hours), Quix Streams and Bytewax summing KRW per market and minute, and our worker with
-everything it does, up to published files. Medians of the turns; ratios to aiokafka's bare reader. Not like for like: only ours keeps anything.
+documentation shows it (on a smaller part, for it would take hours), Quix Streams, Bytewax and (where a Java compiler is installed) Kafka Streams summing
+KRW per market and minute, and our worker with everything it does: to its last COMMIT, and up to published files. Medians of the turns; ratios to aiokafka's bare
+reader. Not like for like: only ours keeps the payments, in a database.
 
 ``make bench-peers`` sets them up in an environment of their own and calls ``python -m benchmarks peers``.
 """
@@ -23,6 +24,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks._java import compiler, kafka_streams
+from benchmarks._pictures import draw_bars
 from benchmarks.ingest import Filled, TotalsError, fill, payments, read_and_throw_away, work
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
@@ -44,6 +47,7 @@ class Peer:
     slow: bool = False
     ours: bool = False
     """Whether it runs on our own environment."""
+    java: bool = False
 
 
 PEERS = (
@@ -53,8 +57,11 @@ PEERS = (
     Peer("Faust, take(20000)", "faust_stock", "thrown away", ("take",), slow=True, ours=True),
     Peer("Quix Streams", "quixstreams_sum", "sum per market and minute", slow=True),
     Peer("Bytewax", "bytewax_sum", "sum per market and minute"),
+    Peer("Kafka Streams, at least once", "KafkaStreamsSum", "sum per market and minute", ("at_least_once",), java=True),
+    Peer("Kafka Streams, exactly once", "KafkaStreamsSum", "sum per market and minute", ("exactly_once_v2",), java=True),
 )
-READER, WORKER = "aiokafka getmany", "onnuri worker"
+READER, COMMITTED, PUBLISHED = "aiokafka getmany", "onnuri worker, to COMMIT", "onnuri worker, published"
+KEPT = "checked, hidden, kept, de-duplicated, aggregated"
 
 
 def run(peer: Peer, settings: Settings, filled: Filled, others: Path, turn: int) -> float:
@@ -63,10 +70,12 @@ def run(peer: Peer, settings: Settings, filled: Filled, others: Path, turn: int)
     Raises:
         TotalsError: it failed, or saw another number of records than were sent.
     """
-    interpreter = sys.executable if peer.ours else str(others)
+    if peer.java:
+        begin = kafka_streams(compiler() or "java", PROGRAMS / f"{peer.program}.java")
+    else:
+        begin = [sys.executable if peer.ours else str(others), str(PROGRAMS / f"{peer.program}.py")]
     command = [
-        interpreter,
-        str(PROGRAMS / f"{peer.program}.py"),
+        *begin,
         settings.kafka,
         settings.topic("payments"),
         str(settings.partitions),
@@ -98,18 +107,20 @@ def measure(events: int, few: int, turns: int, others: Path | None) -> dict[str,
         for turn in range(turns):
             rates[READER].append(events / asyncio.run(read_and_throw_away(many, filled)))
             for peer in PEERS:
-                if peer.ours or others:
+                if compiler() if peer.java else peer.ours or others:
                     given = (small, part) if peer.slow else (many, filled)
                     rates[peer.name].append(run(peer, *given, others or Path(sys.executable), turn))
             folder = Path(temporary) / f"turn-{turn}"
             folder.mkdir()
-            rates[WORKER].append(events / work(many, filled, folder).published)
+            worked = work(many, filled, folder)
+            rates[COMMITTED].append(events / worked.committed)
+            rates[PUBLISHED].append(events / worked.published)
     return {name: statistics.median(found) for name, found in rates.items()}
 
 
 def rows(rates: dict[str, float], events: int, few: int, load: float) -> list[dict[str, object]]:
     """Results as they are kept."""
-    does = {READER: "thrown away", WORKER: "checked, hidden, kept, de-duplicated, aggregated, published"} | {peer.name: peer.does for peer in PEERS}
+    does = {READER: "thrown away", COMMITTED: KEPT, PUBLISHED: f"{KEPT}, published"} | {peer.name: peer.does for peer in PEERS}
     slow = {peer.name for peer in PEERS if peer.slow}
     about = {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores", "load_before": round(load, 1)}
     return [
@@ -134,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--turns", type=int, default=3, help="turns, of which the median counts (default: %(default)s)")
     options.add_argument("--others", type=Path, help="Python that has the packages of benchmarks/peers.txt; without it only what runs on ours")
     options.add_argument("--results", type=Path, default=RESULTS, help="file of results to append to (default: benchmarks/peers.csv)")
+    options.add_argument("--picture", type=Path, help="SVG to draw the rates into")
     given = options.parse_args(arguments)
     load = os.getloadavg()[0]
     try:
@@ -147,8 +159,17 @@ def main(arguments: list[str] | None = None) -> int:
         if new:
             writer.writeheader()
         writer.writerows(found)
+    if given.picture:
+        bars = [(str(row["name"]), str(row["does"]), float(str(row["per_second"])), row["name"] in (COMMITTED, PUBLISHED)) for row in found]
+        draw_bars(
+            given.picture,
+            f"Payments a second, one run on {os.cpu_count()} cores shared with the broker (Python {platform.python_version()}, load {load:.1f})",
+            bars,
+        )
+    if not compiler():
+        print("Without Kafka Streams: its program needs a Java with a compiler (javac), and none is installed.")
     for row in found:
-        print(f"{row['name']:<26}{row['per_second']:>10,}{row['ratio']:>8.0%}  {row['does']}")
+        print(f"{row['name']:<30}{row['per_second']:>10,}{row['ratio']:>8.0%}  {row['does']}")
     return 0
 
 

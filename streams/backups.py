@@ -82,6 +82,7 @@ def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
         BackupError: it could not be written, or no worker answered within ``patience`` seconds.
         WarehouseDamagedError: no worker runs and the file cannot be read.
     """
+    refuse_lake(settings)
     target = target.resolve()
     if not settings.warehouse.exists():
         raise BackupError(f"There is no warehouse {settings.warehouse}. Which one is meant? Set ONNURI_WAREHOUSE.")
@@ -93,6 +94,19 @@ def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
     except WarehouseBusyError:
         _by_the_worker(settings.warehouse, target, patience)
     copy_key(settings.warehouse, target)
+
+
+def refuse_lake(settings: Settings) -> None:
+    """Backups and restoring are for a file.
+
+    Raises:
+        BackupError: the warehouse is a lake; the message says what to do instead.
+    """
+    if settings.lake:
+        raise BackupError(
+            "The warehouse is a lake: back up its catalog with pg_dump first and its data folder after that, and put both back together. "
+            "docs/operations.md has the commands."
+        )
 
 
 def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:

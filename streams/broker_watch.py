@@ -21,6 +21,17 @@ def topic_ids(bootstrap: str, topics: Iterable[str], access: Access = PLAIN) -> 
     return {topic["name"]: str(topic["topic_id"]) for topic in described if not topic["error_code"] and topic.get("topic_id")}
 
 
+def partition_counts(bootstrap: str, topics: Iterable[str], access: Access = PLAIN) -> dict[str, int]:
+    """How many partitions each topic that exists has. Blocks.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered.
+    """
+    with _admin(bootstrap, access) as admin:
+        described = admin.describe_topics(sorted(topics))
+    return {topic["name"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+
 def clients_of(bootstrap: str, group: str, access: Access = PLAIN) -> set[str]:
     """The client ids of the group's members; a dead one stays until its session is over. Blocks.
 

@@ -26,6 +26,7 @@ from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError
+from warehouse.lake import LakeExtensionError
 from warehouse.questions import QuestionError, answered
 from warehouse.reading import NothingPublishedError, Snapshot, open_snapshot
 
@@ -68,6 +69,7 @@ EXPECTED_ERRORS = (
     WarehouseBusyError,
     WarehouseDamagedError,
     WarehouseOutdatedError,
+    LakeExtensionError,
     BackupError,
     MarketListError,
     OutputError,
@@ -322,7 +324,10 @@ def backup(
 @app.command()
 def restore(file: Path) -> None:
     """Put a backup in the place of the warehouse; stop the worker first. Example: onnuri restore backups/monday.duckdb"""
+    from streams.backups import refuse_lake  # noqa: PLC0415
+
     settings = Settings.read()
+    refuse_lake(settings)
     for old in restore_warehouse(file, settings.warehouse, datetime.now(UTC)):
         console.print(f"Kept: {old}", highlight=False, soft_wrap=True)
     console.print(f"{settings.warehouse} is that of {file}. The worker reads on from there.", highlight=False, soft_wrap=True)

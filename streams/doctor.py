@@ -3,10 +3,10 @@
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata, resources
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,10 +14,13 @@ import polars as pl
 from kafka.errors import KafkaError
 
 from streams.admission import refusal
-from streams.broker_watch import newest_times, topic_ids
+from streams.broker_watch import newest_times, partition_counts, topic_ids
 from streams.events import CONTRACT
-from streams.settings import Settings
+from streams.lake_check import Finding, look_at_lake
+from streams.settings import SettingError, Settings
+from streams.topics import refuse_unequal
 from warehouse.access import AccessError
+from warehouse.lake_writer import TOGETHER
 from warehouse.reading import Manifest, NothingPublishedError
 
 STALE_SECONDS = 30
@@ -30,15 +33,6 @@ PARTS = ("onnuri", "duckdb", "polars", "pyarrow", "faust-streaming", "aiokafka",
 """Packages whose versions a report of a fault needs."""
 
 FOR_PROGRAMS = {"kind": pl.String(), "name": pl.String(), "ok": pl.Boolean(), "value": pl.String(), "meaning": pl.String()}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: what was looked at, whether it is well, and in words what was found and what to do."""
-
-    check: str
-    ok: bool
-    finding: str
 
 
 def settings_frame(settings: Settings) -> pl.DataFrame:
@@ -61,7 +55,8 @@ def for_programs(settings: pl.DataFrame, found: list[Finding]) -> pl.DataFrame:
 def findings(settings: Settings, wall: datetime) -> list[Finding]:
     """Look at broker, disk and published data. ``wall`` is aware."""
     broker = _broker(settings)
-    return [broker, _disk(settings), _clock(settings, wall, ask=broker.ok), _time_zone(wall), _fonts(), _versions(), *_published(settings, wall)]
+    lake = [look_at_lake(settings.lake), _dealing(settings, ask=broker.ok)] if settings.lake else []
+    return [broker, *lake, _disk(settings), _clock(settings, wall, ask=broker.ok), _time_zone(wall), _fonts(), _versions(), *_published(settings, wall)]
 
 
 def _broker(settings: Settings) -> Finding:
@@ -86,8 +81,25 @@ def _broker(settings: Settings) -> Finding:
     return Finding("broker", ok=True, finding=f"{settings.kafka} answers over {settings.kafka_security} and has every topic.")
 
 
+def _dealing(settings: Settings, *, ask: bool) -> Finding:
+    """Whether payments and errors can be dealt to workers by their numbers."""
+    if not (ask and settings.kafka):
+        return Finding("partitions", ok=True, finding="No broker was asked.")
+    try:
+        refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access))
+    except SettingError as error:
+        return Finding("partitions", ok=False, finding=str(error))
+    except KafkaError as error:
+        return Finding("partitions", ok=True, finding=f"The brokers did not tell the partitions: {type(error).__name__}.")
+    return Finding("partitions", ok=True, finding="Payments and errors have the same number: any number of workers up to that can share them.")
+
+
 def _disk(settings: Settings) -> Finding:
-    folder = next(p for p in settings.warehouse.resolve().parents if p.exists())
+    # Of a lake on object storage only what is published lies on a disk.
+    place = (
+        settings.published_folder / "x" if settings.lake and settings.lake.remote else Path(settings.lake.data) / "x" if settings.lake else settings.warehouse
+    )
+    folder = next(p for p in place.resolve().parents if p.exists())
     free = shutil.disk_usage(folder).free
     return Finding("disk", free > LEAST_FREE_BYTES, f"{free / 1e9:,.1f} GB free at {folder}.")
 

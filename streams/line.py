@@ -26,6 +26,7 @@ from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
 from warehouse.ingest import Chunk, Refused, Writer
+from warehouse.lake_errors import ConflictError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -191,7 +192,11 @@ class Line:
         if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
             return False
         judged = self.refusals.judge(chunks)
-        self.writer.apply(chunks, now, self.letters.send_dead)
+        try:
+            self.writer.apply(chunks, now, self.letters.send_dead)
+        except ConflictError as error:
+            log.warning("Nothing was written, reading on from the lake's offsets: %s", error)
+            return False
         self.refusals.keep(judged)
         if any(chunk.topic == "clock" for chunk in chunks):
             self.clock_at = self.writer.line().clock_at
@@ -250,6 +255,8 @@ class Line:
                 if source.topic_id is None and topic_id:
                     self.writer.name_topic(name, tp.partition, topic_id)
                 offsets[tp] = source.next_offset
+        if self.writer.hold({(self.contract_name(tp.topic), tp.partition): offset for tp, offset in offsets.items()}):
+            self.refusals = RefusalLimit(self.settings.refused_share, self.writer.newest_refusals(WINDOW))
         return self.epoch, offsets
 
     def discontinuities(self, reaches: Mapping[TP, Reach], starts: Mapping[TP, int]) -> list[TP]:

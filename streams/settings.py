@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.access import Access, from_file
+from warehouse.lake import PREFIX, Lake
 
 SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
 """Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
@@ -40,7 +41,11 @@ class Settings(BaseSettings):
     kafka_key: Path | None = Field(None, description="PEM file of its key. Default: the certificate's file.")
     kafka_key_password: SecretStr | None = Field(None, description="Password of that key, where it is locked.")
     kafka_key_password_file: Path | None = Field(None, description="File that holds it instead.")
-    warehouse: Path = Field(Path("data/onnuri.duckdb"), description="The DuckDB file of the one writer.")
+    warehouse: Path = Field(
+        Path("data/onnuri.duckdb"),
+        description="The DuckDB file of the one writer; or a lake that several share: ducklake:postgres:DSN or ducklake:sqlite:PATH.",
+    )
+    lake_data: str = Field("", description="Folder, or s3:// address, of a lake's Parquet files; every worker must reach it. Only with a lake.")
     published: Path | None = Field(None, description="Folder of published Parquet files. Default: 'published' beside the warehouse.")
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
     user_key_file: Path | None = Field(None, description="File that holds it instead.")
@@ -162,6 +167,20 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingError("\n".join(_line(e) for e in error.errors())) from None
 
+    @field_validator("warehouse")
+    @classmethod
+    def _warehouse(cls, value: Path) -> Path:
+        if str(value).startswith(PREFIX) and not str(value).startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
+            raise ValueError("expected ducklake:postgres:… or ducklake:sqlite:…. Example: ONNURI_WAREHOUSE='ducklake:postgres:host=db dbname=onnuri'")
+        if str(value).startswith(PREFIX) and "password" in str(value):
+            raise ValueError("a password does not belong here, where many can read it. Expected it in a file that PGPASSFILE names")
+        return value
+
+    @property
+    def lake(self) -> Lake | None:
+        """The lake, where the warehouse is one."""
+        return Lake.of(self.warehouse, self.lake_data)
+
     @property
     def published_folder(self) -> Path:
         """Where manifest and Parquet files are."""
@@ -209,5 +228,5 @@ def _line(error: Any) -> str:  # noqa: ANN401  # pydantic's own
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
-    came = "set" if name in SECRETS else f"{error['input']!r}"
+    came = "set" if name in SECRETS or "password" in str(error["input"]) else f"{error['input']!r}"
     return f"ONNURI_{name.upper()} is {came}: {error['msg']}"

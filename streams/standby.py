@@ -15,14 +15,15 @@ import duckdb
 from kafka.errors import AuthorizationError, KafkaError
 
 from streams.admission import refusal
-from streams.broker_watch import clients_of, committed_and_starts
+from streams.broker_watch import clients_of, committed_and_starts, partition_counts
 from streams.logs import json_lines
-from streams.settings import Settings
-from streams.topics import ensure_topics
+from streams.settings import SettingError, Settings
+from streams.topics import ensure_topics, refuse_unequal
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
-from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged
+from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
+from warehouse.lake_writer import TOGETHER, LakeWriter
 from warehouse.reading import Manifest, NothingPublishedError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code.
 
     Raises:
+        SettingError: a lake needs more settings, or other topics.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
         BrokerRefusedError: the brokers do not let it in.
@@ -48,11 +50,15 @@ def run_worker(settings: Settings) -> int:
         logging.config.dictConfig(lines)
     else:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    refuse_unshared(settings)
     try:
         writer = wait_for_warehouse(settings)
         group = group_of(writer)
         until_answered(settings, lambda: ensure_topics(settings))
-        wait_for_group(settings, group)
+        if settings.lake:
+            until_answered(settings, lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)))
+        else:
+            wait_for_group(settings, group)
         if not settings.accept_loss:
             refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
         worker = create_app(settings, writer, client_id(settings))
@@ -113,7 +119,13 @@ def wait_for_warehouse(settings: Settings) -> Writer:
         published = None
     while True:
         try:
-            return Writer(settings.warehouse, datetime.now(UTC), may_begin=published is None)
+            now, may_begin = datetime.now(UTC), published is None
+            return LakeWriter(settings.lake, now, may_begin=may_begin) if settings.lake else Writer(settings.warehouse, now, may_begin=may_begin)
+        except duckdb.Error as error:
+            if not (settings.lake and passes(error)):
+                raise
+            log.warning("The lake's catalog is away; trying again: %s", str(error).splitlines()[0])
+            time.sleep(STANDBY_SECONDS)
         except WarehouseBusyError as error:
             if not told:
                 log.warning("Standby: %s", error)
@@ -122,7 +134,9 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
 
 def client_id(settings: Settings) -> str:
-    """What tells this worker's file from a copy of it: the machine's name, and a hash of the path."""
+    """What tells this worker's file from a copy of it: the machine's name, and a hash of the path. On a lake any number may run on a machine."""
+    if settings.lake:
+        return f"onnuri-{platform.node()}-{settings.web_port}"
     path = hashlib.sha256(str(settings.warehouse.resolve()).encode()).hexdigest()[:12]
     return f"onnuri-{platform.node()}-{path}"
 
@@ -142,6 +156,17 @@ def wait_for_group(settings: Settings, group: str) -> None:
             )
             told = True
         time.sleep(STANDBY_SECONDS)
+
+
+def refuse_unshared(settings: Settings) -> None:
+    """Refuse a lake without what all of its workers have in common.
+
+    Raises:
+        SettingError: with the settings that are missing.
+    """
+    missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(settings, name)]
+    if settings.lake and missing:
+        raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
 
 
 def refuse_outdated(sources: Mapping[tuple[str, int], Source], kafka: Mapping[tuple[str, int], tuple[int, int]], topic_in_kafka: Callable[[str], str]) -> None:

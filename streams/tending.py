@@ -14,12 +14,15 @@ from faust.types import TP
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
+from streams.sharing import Partition, Sharing, Standing, manifest_in
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
 from warehouse import alerts
 from warehouse.closing import Closing
 from warehouse.connection import passes
 from warehouse.ingest import Writer
+from warehouse.lake_errors import NotLeadingError
+from warehouse.lake_writer import LakeWriter
 from warehouse.publishing import Publisher
 from warehouse.telling import tell
 
@@ -28,9 +31,6 @@ log = logging.getLogger(__name__)
 AWAY = "waiting: broker"
 LONGEST_CLOSE_PAUSE = 2.0
 """Seconds: closing takes a fifth of the time at most, but does not wait longer than this."""
-
-Partition = tuple[str, int]
-"""The contract's name of a topic, and the number of a partition."""
 
 
 class Tending:
@@ -43,8 +43,10 @@ class Tending:
         self.lateness = timedelta(seconds=settings.lateness_seconds)
         self.publish_seconds = settings.publish_seconds
         self.alerted, self.subscribers = settings.alert_url is not None, settings.subscribers
+        self.raw_days, self.folder = settings.raw_days, settings.published_folder
+        self.sharing = Sharing(settings, writer, line) if isinstance(writer, LakeWriter) else None
         self.closing = Closing(writer, self.lateness, settings.raw_days)
-        self.publisher = Publisher(writer.connection, settings.published_folder)
+        self.publisher = self._publisher()
         self.publishing = ThreadPoolExecutor(1, "publisher")
         self.manifest: Mapping[str, Any] | None = None
         """What was published last; None before the first time."""
@@ -58,15 +60,35 @@ class Tending:
         now = self.line.now()
         reaches = await self._reaches(consumer)
         read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
-        partitions = [self._partition(tp) for tp in consumer.assignment()]
+        standing = Standing([self._partition(tp) for tp in consumer.assignment()], {self._partition(tp): r.end for tp, r in reaches.items()}, read_through)
+        if self.sharing:
+            standing = await self.sharing.of_all(consumer, standing)
+            if not self.sharing.leads:
+                self.manifest = manifest_in(self.publisher.folder)
+                return
+            if self.sharing.led_in != self.line.epoch:
+                await self.line.retried(lambda: self.line.on_database(self._begin_to_lead))
+        try:
+            await self._tend(standing, now)
+        except NotLeadingError as error:
+            log.warning("Nothing was closed or published: %s", error)
+            if self.sharing:
+                self.sharing.leave()
+
+    async def _tend(self, standing: Standing, now: datetime | None) -> None:
         # One visit to the database thread: while a backlog is read, each waits for a batch.
-        await self.line.retried(lambda: self.line.on_database(self._on_database, partitions, read_through, now))
+        await self.line.retried(lambda: self.line.on_database(self._on_database, standing, now))
         # While a backlog is read, publishing takes at most a tenth of the time.
-        pause = self.publish_seconds if len(read_through) == len(reaches) else max(self.publish_seconds, 10 * self.took)
+        pause = self.publish_seconds if len(standing.read_through) == len(standing.ends) else max(self.publish_seconds, 10 * self.took)
         began = time.monotonic()
         if began >= self.published_at + pause:
-            await self._publish(now, reaches, read_through)
+            await self._publish(now, standing)
             self.published_at, self.took = began, time.monotonic() - began
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker closes and publishes: the only one on a file does, and one of those on a lake."""
+        return self.sharing is None or self.sharing.leads
 
     async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
         """Where each partition stands; nothing is known while no broker answers, and that is published too."""
@@ -87,10 +109,10 @@ class Tending:
     def _partition(self, tp: TP) -> Partition:
         return self.line.contract_name(tp.topic), tp.partition
 
-    def _on_database(self, partitions: list[Partition], read_through: set[Partition], now: datetime | None) -> None:
+    def _on_database(self, standing: Standing, now: datetime | None) -> None:
         newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
         naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
-        mark = watermark(partitions, newest, read_through, naive, self.lateness)
+        mark = watermark(standing.partitions, newest, standing.read_through, naive, self.lateness)
         if mark is not None and time.monotonic() >= self.close_at:
             began = time.monotonic()
             self.closing.close(mark)
@@ -98,16 +120,28 @@ class Tending:
             self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), LONGEST_CLOSE_PAUSE)
             self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
         try:
-            tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None)
+            tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None, self.writer.leading)
         except BROKER_ERRORS as error:
             log.warning("The topic of incidents is told later: %r", error)
 
     def _alert(self, changes: Sequence[Mapping[str, Any]]) -> None:
         alerts.queue(self.writer.connection, changes, datetime.now(UTC), self.subscribers)
 
-    async def _publish(self, now: datetime | None, reaches: Mapping[TP, Reach], read_through: set[Partition]) -> None:
-        ends = {self._partition(tp): reach.end for tp, reach in reaches.items()}
-        positions = {partition: ends[partition] for partition in read_through}
+    def _begin_to_lead(self) -> None:
+        """Lead from now on. What another leader has closed and published since is looked at anew."""
+        assert self.sharing is not None
+        self.sharing.begin_to_lead()
+        self.closing = Closing(self.writer, self.lateness, self.raw_days)
+        with self.writer.in_use:
+            self.publisher = self._publisher()
+
+    def _publisher(self) -> Publisher:
+        made = Publisher(self.writer.connection, self.folder)
+        made.check = self.sharing.writer.check_leads if self.sharing else None
+        return made
+
+    async def _publish(self, now: datetime | None, standing: Standing) -> None:
+        ends, positions = standing.ends, {partition: standing.ends[partition] for partition in standing.read_through}
         wall = datetime.now(UTC)
         try:
             self.manifest = await asyncio.get_running_loop().run_in_executor(self.publishing, self._on_publisher, now or wall, wall, ends, positions)

@@ -1,8 +1,10 @@
 """The topics of the line, made where they are missing."""
 
+from collections.abc import Mapping
+
 from streams.broker import create_topics
 from streams.letters import LARGEST_BYTES
-from streams.settings import Settings
+from streams.settings import SettingError, Settings
 
 
 def ensure_topics(settings: Settings) -> None:
@@ -22,3 +24,16 @@ def ensure_topics(settings: Settings) -> None:
     # The audit log begins here.
     create_topics(settings.kafka, {settings.topic("commands"): one}, kept, settings.access)
     create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)}, settings.access)
+
+
+def refuse_unequal(partitions: Mapping[str, int]) -> None:
+    """Refuse topics that cannot be dealt so that a worker has the same numbers of both: what a failure counts depends on payments and errors of its number.
+
+    Raises:
+        SettingError: they have different numbers of partitions.
+    """
+    if len(set(partitions.values())) > 1:
+        told = " and ".join(f"{topic} {count}" for topic, count in sorted(partitions.items()))
+        raise SettingError(
+            f"Partitions: {told}. On a lake both topics need the same number, and one key must give the same partition in both. Add partitions to the smaller one."
+        )

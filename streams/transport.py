@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, Self, cast
 
 import aiokafka
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -94,6 +95,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust asks for read_committed only together with its own exactly_once, which cannot cover DuckDB.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
+        if cast("ChunkTransport", transport).together:
+            # The same numbers of all topics to the same worker: what a failure counts depends on payments and errors of its market.
+            consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
         return consumer
 
     def _create_consumer(self, loop: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401
@@ -217,6 +221,7 @@ class ChunkTransport(driver.Transport):
 
     Consumer = ChunkConsumer
 
-    def __init__(self, *args: Any, start_offsets: StartOffsets, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, start_offsets: StartOffsets, together: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        self.together = together
         super().__init__(*args, **kwargs)
         self.start_offsets = start_offsets

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 10
 TEND_SECONDS = 0.25
+LAKE_TEND_SECONDS = 1.0
 ALERT_SECONDS = 1.0
 
 
@@ -40,7 +41,7 @@ class Worker:
     app: faust.App
     line: Line
     tending: Tending
-    backups: Backups
+    backups: Backups | None
 
     def run(self, log_level: str, logging_config: dict[str, Any] | None = None) -> int:
         """Run until a signal or a bug. Returns the process's exit code: 0 after a signal, else 1."""
@@ -50,7 +51,8 @@ class Worker:
         except SystemExit as error:
             return int(error.code or 0)
         finally:
-            self.backups.close()
+            if self.backups:
+                self.backups.close()
             self.tending.close()
             self.line.close()
         return 0
@@ -67,7 +69,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
     letters = Letters(settings)
     line = Line(settings, writer, letters)
     tending = Tending(settings, writer, line, letters)
-    backups = Backups(settings, writer)
+    backups = None if settings.lake else Backups(settings, writer)
     known_ids: dict[str, str] = {}
 
     async def start_offsets(assignment: set[TP]) -> Start:
@@ -77,7 +79,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
         known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}, settings.access))
         return await line.start_offsets(assignment, consumer(), known_ids)
 
-    app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets)
+    app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets, together=settings.lake is not None)
 
     def consumer() -> ChunkConsumer:
         return cast("ChunkConsumer", app.consumer)
@@ -110,8 +112,9 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
         line.started = True
         while not app.should_stop:
             await tending.once(consumer())
-            backups.once()
-            await asyncio.sleep(TEND_SECONDS)
+            if backups:
+                backups.once()
+            await asyncio.sleep(TEND_SECONDS if settings.lake is None else LAKE_TEND_SECONDS)
 
     @app.task
     async def watch() -> None:
@@ -131,16 +134,16 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
                 await consumer().perform_seek()
 
     if settings.alert_url is not None:
-        _add_alerts(app, Webhook(settings, writer, line))
+        _add_alerts(app, Webhook(settings, writer, line), tending)
     _add_pages(app, line, tending)
     return Worker(app, line, tending, backups)
 
 
-def _add_alerts(app: faust.App, webhook: Webhook) -> None:
+def _add_alerts(app: faust.App, webhook: Webhook, tending: Tending) -> None:
     @app.task
     async def alert() -> None:
         while not app.should_stop:
-            if not await webhook.once():
+            if not tending.leads or not await webhook.once():
                 await asyncio.sleep(ALERT_SECONDS)
 
 
@@ -168,7 +171,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         broker=[f"aiokafka://{broker}" for broker in settings.kafka.split(",")],
         broker_credentials=_credentials(settings.access),
         broker_client_id=client_id,
-        datadir=str(settings.warehouse.parent / ".faust"),
+        datadir=str((settings.published_folder.parent / f".faust-{settings.web_port}") if settings.lake else settings.warehouse.parent / ".faust"),
         web_bind=settings.web_host,
         web_port=settings.web_port,
         web_in_thread=True,
@@ -180,7 +183,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         agent_supervisor=CrashingSupervisor,
         # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
         # new member would wait until the dead one's session is over.
-        consumer_group_instance_id="owner",
+        consumer_group_instance_id=None if settings.lake else "owner",
         # Without standby replicas Faust leaves the assignment to aiokafka; its own compares web addresses, and a static member's
         # assignment may have been made for the process before it.
         table_standby_replicas=0,

@@ -4,6 +4,7 @@ Our own functions are wrapped in this process only, so that nothing in them know
 
 - ``kill written 3``: kill -9 of itself at the third passing of ``written``;
 - ``raise decoded 2``: an exception at the second;
+- ``stop written 3``: freezes itself at the third, until somebody wakes it;
 - ``delay statement 0.5 300``: half a second at every passing from the 300th on, like a disk that has become slow.
 """
 
@@ -19,10 +20,13 @@ from streams import cli
 from streams.letters import Letters
 from streams.line import Line
 from streams.transport import ChunkThread
-from warehouse import ingest, publishing
+from warehouse import ingest, lake_writer, publishing
 
 STEPS = ("fetched", "decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
 """Where a fault can be, in the order of a batch. The last four are publishing's."""
+
+
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 class Fault:
@@ -42,8 +46,9 @@ class Fault:
                 print(f"slow from here on: {where}", file=sys.stderr, flush=True)
             time.sleep(self.how if self.passes >= self.since else 0)
         elif self.passes == self.how:
-            if self.what == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
+            if self.what in SIGNALS:
+                os.kill(os.getpid(), SIGNALS[self.what])
+                return
             raise RuntimeError(f"a fault at {where}")
 
 
@@ -95,7 +100,8 @@ def install(fault: Fault) -> None:
         setattr(owner, name, wrapped)
 
     wrap(ChunkThread, "_fetch_records", before="fetched")
-    wrap(ingest, "open_file", result=lambda connection: Connection(connection, fault))
+    for owner, opens in ((ingest, "open_file"), (lake_writer, "open_lake")):
+        wrap(owner, opens, result=lambda connection: Connection(connection, fault))
     wrap(Line, "_on_decoder", after="decoded")
     wrap(Letters, "send_dead", after="letters")
     wrap(ChunkThread, "_commit", before="telling")

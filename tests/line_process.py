@@ -32,11 +32,11 @@ class WorkerProcess:
     def __init__(self, settings: Settings, fault: str = "", **changes: object) -> None:
         self.settings = settings.model_copy(update=changes)
         self.fault = fault
-        self.log = settings.warehouse.parent / f"worker-{self.settings.web_port}.log"
+        self.log = self.settings.published_folder.parent / f"worker-{self.settings.web_port}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self.settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             module = ["tests.faulty_worker"] if self.fault else ["streams.cli", "worker"]
             given = {**os.environ, **environment(self.settings), "FAULT": self.fault}
@@ -62,7 +62,8 @@ class WorkerProcess:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            return json.load(error)
+            with error:
+                return json.load(error)
         except OSError:
             return {}
 

@@ -1,6 +1,8 @@
 """The same warehouse on each store: a DuckDB file, a lake whose catalog is SQLite, a lake whose catalog is PostgreSQL."""
 
+import itertools
 import random
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -334,3 +336,46 @@ def test_workers_that_begin_at_once_make_one_lake(lake: Store) -> None:
     assert rows(writers[0], "SELECT topic, partition, next_offset FROM source_offset") == [("payments", 5, 7)]
     for writer in writers:
         writer.close()
+
+
+def test_old_events_go_although_others_append_all_the_time(lake: Store) -> None:
+    leader, worker = lake.open(), lake.open()
+    assert isinstance(leader, LakeWriter)
+    leader.lead()
+    begin(leader, ("payments", 0), ("errors", 0))
+    begin(worker, ("payments", 1), ("errors", 1))
+    write(leader, chunk("payments", [payment(1)]))
+    later = NOON + timedelta(days=40)
+    closing = Closing(leader, timedelta(0), 35)
+    ending = threading.Event()
+
+    def append() -> int:
+        for number in itertools.count():
+            worker.apply([chunk("payments", [payment(number + 10, occurred_at=ms(later))], first_offset=number, partition=1, now=later)], later, ignore)
+            if ending.is_set():
+                return number + 1
+        raise AssertionError
+
+    with ThreadPoolExecutor(1) as thread:
+        appended = thread.submit(append)
+        try:
+            closing.retire(later.replace(tzinfo=None), later)
+        finally:
+            ending.set()
+        count = appended.result()
+    assert rows(leader, "SELECT count(*), min(occurred_at) FROM payment") == [(count, later.replace(tzinfo=None))]
+    assert rows(leader, "SELECT sum(approved) FROM market_minute") == [(count + 1,)]
+    assert rows(leader, "FROM pause") == [(False,)]
+    leader.close()
+    worker.close()
+
+
+def test_a_pause_that_nobody_ends_is_ended_by_the_next_leader(lake: Store) -> None:
+    gone, new = lake.open(), lake.open()
+    assert isinstance(gone, LakeWriter) and isinstance(new, LakeWriter)
+    gone.lead()
+    gone._ask_for_pause(asked=True)
+    new.lead()
+    assert rows(new, "FROM pause") == [(False,)]
+    gone.close()
+    new.close()

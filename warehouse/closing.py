@@ -54,13 +54,16 @@ class Closing:
         """
         horizon = (min(watermark, now.astimezone(UTC).replace(tzinfo=None)) - timedelta(days=self.raw_days)).replace(minute=0, second=0, microsecond=0)
         if self.retained_from is None or horizon > self.retained_from:
-            with self.writer.leading():
-                for table in ("payment", "failed_purchase_payment", "failure", "load_report"):
-                    self.writer.connection.execute(f"DELETE FROM {table} WHERE occurred_at < ?", [horizon - MARGIN])
-                self.writer.connection.execute("DELETE FROM rejected WHERE rejected_at < ?", [horizon - MARGIN])
-                self.writer.connection.execute("UPDATE line SET retained_from = ?", [horizon])
+            self.writer.alone(lambda: self._delete_before(horizon - MARGIN, horizon))
             self.retained_from = horizon
         return self.retained_from
+
+    def _delete_before(self, deleted: datetime, retained: datetime) -> None:
+        run = self.writer.connection.execute
+        for table in ("payment", "failed_purchase_payment", "failure", "load_report"):
+            run(f"DELETE FROM {table} WHERE occurred_at < ?", [deleted])
+        run("DELETE FROM rejected WHERE rejected_at < ?", [deleted])
+        run("UPDATE line SET retained_from = ?", [retained])
 
     def _first_minute(self, earliest: datetime) -> datetime | None:
         """Where detection begins: one event from years ago must not have it judge every day since."""

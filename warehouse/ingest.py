@@ -136,12 +136,18 @@ class Writer:
         """Note what an error of DuckDB leaves behind."""
         self.stopped = isinstance(error, duckdb.FatalException)
 
-    def hold(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """These partitions are read on from these offsets of the warehouse's, and no others are."""
+    def hold(self, _offsets: Mapping[tuple[str, int], int]) -> bool:
+        """These partitions are read on from these offsets of the warehouse's, and no others are; says whether others may have written of them."""
+        return False
 
     def leading(self) -> Transaction:
         """A transaction for what only one worker does: closing minutes, publishing, letting go. This one is alone."""
         return self.transaction()
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do what would get in the way of other workers' batches, as the leading one, in one transaction."""
+        with self.leading():
+            work()
 
     def close(self) -> None:
         """Checkpoint and let the file go."""
@@ -185,6 +191,9 @@ class Writer:
             if letters:
                 self._reject(letters, now)
                 send_dead_letters(letters)
+
+    def pass_markers(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """These partitions are read up to there, with nothing but markers of transactions after the last record. Only others would want to know."""
 
     def _progressed(self, _chunks: Sequence[Chunk]) -> Mapping[tuple[str, int], Source]:
         """Progress of the partitions of these chunks at least, as the open transaction sees it."""
@@ -265,6 +274,7 @@ class Writer:
             run(statement(f"change_{table}"))
             self._add_changes(table)
         if run(statement("met_names")).fetchall()[0][0]:
+            run(statement("placed_names"))
             self._add_names()
             self.raise_versions("table_version", "name", ["unknown_name"])
         hours = [hour for (hour,) in run(statement("touched_hours")).fetchall() if hour is not None]
@@ -312,6 +322,7 @@ class Writer:
         run = self.connection.execute
         run(statement("accepted"))
         accepted = {names[source]: (count, late) for source, count, late in run("SELECT source, count, late FROM accepted").fetchall()}
+        rows = []
         for topic, partition in names:
             mine = [c for c in chunks if (c.topic, c.partition) == (topic, partition)]
             bad = sum((t, p) == (topic, partition) for t, p, _ in letters)
@@ -322,13 +333,19 @@ class Writer:
             fresh, late = accepted.get((topic, partition), (arrived if topic in ("commands", "clock") else 0, 0))
             if topic == "clock" and latest is not None:
                 run("UPDATE line SET clock_at = greatest(coalesce(clock_at, $1), $1)", [latest])
-            table = self._offsets(topic, partition)
-            if not run(f"SELECT 1 FROM {table} WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
-                run(f"INSERT INTO {table} VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
+            rows.append((topic, partition, max(c.next_offset for c in mine), latest, fresh, max(arrived - fresh, 0), late, bad))
+        self._advance(rows)
+
+    def _advance(self, rows: list[tuple[str, int, int, datetime | None, int, int, int, int]]) -> None:
+        """Set the progress of partitions: topic, partition, next offset, newest event, and what to add to accepted, duplicate, late, refused."""
+        run = self.connection.execute
+        for topic, partition, *values in rows:
+            if not run("SELECT 1 FROM source_offset WHERE topic = ? AND partition = ?", [topic, partition]).fetchone():
+                run("INSERT INTO source_offset VALUES (?, ?, 0, NULL, NULL, 0, 0, 0, 0, 0)", [topic, partition])
             run(
-                f"UPDATE {table} SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
+                "UPDATE source_offset SET next_offset = greatest(next_offset, $1), event_time_max = greatest(coalesce(event_time_max, $2), $2), accepted = accepted + $3, "
                 "duplicate = duplicate + $4, late = late + $5, refused = refused + $6 WHERE topic = $7 AND partition = $8",
-                [max(c.next_offset for c in mine), latest, fresh, max(arrived - fresh, 0), late, bad, topic, partition],
+                [*values, topic, partition],
             )
 
 

@@ -3,13 +3,15 @@
 A worker whose partitions were given to another, or that was frozen meanwhile, finds other offsets than those it holds, or its commit is refused.
 """
 
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError
 from warehouse.ingest import Chunk, DeadLetters, Source, Writer, statement
@@ -24,6 +26,11 @@ TOGETHER = ("payments", "errors")
 TRIES = 50
 """How often a transaction that a leader's has got in the way of is begun anew."""
 
+PATIENCE_SECONDS = 20.0
+"""How long a worker holds its batches back at the most: whoever asked for it may have died."""
+
+PAUSE_SECONDS = 0.1
+
 Partition = tuple[str, int]
 
 
@@ -35,6 +42,9 @@ class LakeWriter(Writer):
         self.worker = str(uuid.uuid4())
         self.held: dict[Partition, int] = {}
         self.known = {}
+        self.raised: set[tuple[str, object]] = set()
+        self.raising: set[tuple[str, object]] = set()
+        """Versions that are above the first one, and those that will be with the commit."""
         self.broken: list[duckdb.DuckDBPyConnection] = []
         """Connections to databases that DuckDB has invalidated: to close one would abort the process."""
         self._begin(now)
@@ -68,13 +78,30 @@ class LakeWriter(Writer):
         if self.connection not in self.broken:
             self.connection.close()
 
-    def hold(self, offsets: Mapping[Partition, int]) -> None:
+    def hold(self, offsets: Mapping[Partition, int]) -> bool:
         """Read on from these offsets. Where others have written meanwhile the filters of known ids are made anew."""
-        if self.held != offsets:
+        foreign = not offsets.items() <= self.held.items()
+        if foreign:
             if self.known:
                 self._end_filters()
             self._make_filters()
         self.held = dict(offsets)
+        return foreign
+
+    def pass_markers(self, positions: Mapping[Partition, int]) -> None:
+        """Note how far partitions are read where only markers of transactions come after the last record: else nobody else sees that they are read to the end.
+
+        Raises:
+            ConflictError: another worker has written of these partitions.
+        """
+        further = {key: at for key, at in positions.items() if at > self.held.get(key, at)}
+        if not further:
+            return
+        with self.transaction():
+            self._check(further.keys())
+            for key, at in further.items():
+                self.connection.execute(f"UPDATE {self._offsets(*key)} SET next_offset = ? WHERE topic = ?", [at, key[0]])
+        self.held |= further
 
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch.
@@ -82,7 +109,10 @@ class LakeWriter(Writer):
         Raises:
             ConflictError: another worker has written of these partitions; nothing was written.
         """
+        patient_until = time.monotonic() + PATIENCE_SECONDS
         for _ in range(TRIES):
+            self._wait_for_pause(patient_until)
+            self.raising = set()
             try:
                 super().apply(chunks, now, send_dead_letters)
             except duckdb.Error as error:
@@ -91,16 +121,46 @@ class LakeWriter(Writer):
                     raise
                 last = error
             else:
+                self.raised |= self.raising
                 self.held |= {key: max(c.next_offset for c in chunks if (c.topic, c.partition) == key) for key in {(c.topic, c.partition) for c in chunks}}
                 return
         raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
 
+    def _wait_for_pause(self, patient_until: float) -> None:
+        while self.connection.execute("SELECT asked FROM pause").fetchall() == [(True,)] and time.monotonic() < patient_until:
+            time.sleep(PAUSE_SECONDS)
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do what would get in the way of others' batches, while they hold back. Those under way come to their end first."""
+        self._ask_for_pause(asked=True)
+        try:
+            patient_until = time.monotonic() + PATIENCE_SECONDS / 2
+            while True:
+                try:
+                    with self.leading():
+                        work()
+                except duckdb.Error as error:
+                    if not conflicts(error) or time.monotonic() > patient_until:
+                        raise
+                    time.sleep(PAUSE_SECONDS)
+                else:
+                    return
+        finally:
+            self._ask_for_pause(asked=False)
+
+    def _ask_for_pause(self, *, asked: bool) -> None:
+        with self.transaction():
+            self.connection.execute("UPDATE pause SET asked = ?", [asked])
+
     def _progressed(self, chunks: Sequence[Chunk]) -> dict[Partition, Source]:
-        ours = {(chunk.topic, chunk.partition) for chunk in chunks}
-        if foreign := ours - self.held.keys():
+        self.fresh = self._fresh_now()
+        return self._check({(chunk.topic, chunk.partition) for chunk in chunks})
+
+    def _check(self, ours: Collection[Partition]) -> dict[Partition, Source]:
+        """Progress in the tables of these partitions, where it is as this worker holds it."""
+        if foreign := set(ours) - self.held.keys():
             raise ConflictError(f"{sorted(foreign)} are not held by this worker.")
         tables = sorted({self._offsets(*key) for key in ours})
-        self.fresh = self._fresh_now()
         found = self._sources_in(" UNION ALL ".join(f"FROM {table}" for table in tables))
         moved = [f"{key[0]}/{key[1]}: {self.held[key]}, {s.next_offset}" for key, s in found.items() if self.held.get(key, s.next_offset) != s.next_offset]
         if moved:
@@ -157,6 +217,18 @@ class LakeWriter(Writer):
             + ") WHERE next_offset IS NOT NULL"
         )
 
+    def _advance(self, rows: list[tuple[str, int, int, datetime | None, int, int, int, int]]) -> None:
+        self.connection.register("advanced", pl.DataFrame(rows, schema=ADVANCED, orient="row"))
+        # One statement a table: each costs a look at the catalog and writes the row anew.
+        for table in sorted({self._offsets(topic, partition) for topic, partition, *_ in rows}):
+            self.connection.execute(
+                f"UPDATE {table} t SET next_offset = greatest(t.next_offset, a.next_offset), "
+                "event_time_max = greatest(coalesce(t.event_time_max, a.event_time_max), a.event_time_max), accepted = t.accepted + a.accepted, "
+                "duplicate = t.duplicate + a.duplicate, late = t.late + a.late, refused = t.refused + a.refused "
+                "FROM advanced a WHERE a.topic = t.topic AND a.partition = t.partition"
+            )
+        self.connection.unregister("advanced")
+
     def _renew_purchases(self) -> None:
         self.connection.execute(statement("failed_purchases_lake").format(fresh=self.fresh))
 
@@ -173,16 +245,33 @@ class LakeWriter(Writer):
 
     def raise_versions(self, table: str, key: str, touched: Sequence[object]) -> None:
         """Mark hours or tables as ahead of what is published: versions are sums, so that two workers at once raise them twice."""
-        if touched:
-            self.connection.execute(
-                f"INSERT INTO {self._fresh_now()}.{table} SELECT k, greatest($first - coalesce(version, 0), 1) FROM (SELECT unnest($touched) AS k) LEFT JOIN {table} ON k = {key}",
-                {"touched": list(touched), "first": self.first_version},
+        fresh, run = self._fresh_now(), self.connection.execute
+        # What this writer has raised before is above its first version already, and need not be looked up.
+        known = [k for k in touched if (table, k) in self.raised]
+        if known:
+            run(f"INSERT INTO {fresh}.{table} SELECT unnest($known), 1", {"known": known})
+        if new := [k for k in touched if (table, k) not in self.raised]:
+            run(
+                f"INSERT INTO {fresh}.{table} SELECT k, greatest($first - coalesce(version, 0), 1) FROM (SELECT unnest($new) AS k) LEFT JOIN {table} ON k = {key}",
+                {"new": new, "first": self.first_version},
             )
+            self.raising |= {(table, k) for k in new}
 
     def lead(self) -> None:
         """Begin to lead; whoever led before is refused from now on."""
         with self.transaction():
             self.connection.execute("UPDATE leader SET worker = ?, term = term + 1", [self.worker])
+            # One that died may have left it so.
+            self.connection.execute("UPDATE pause SET asked = false")
+
+    def check_leads(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """See that this worker leads, on a connection of the caller's.
+
+        Raises:
+            NotLeadingError: another one does.
+        """
+        if connection.execute("SELECT worker FROM leader").fetchall() != [(self.worker,)]:
+            raise NotLeadingError("Another worker leads by now.")
 
     def leading(self) -> Transaction:
         """A transaction that is refused where another worker leads by now.
@@ -213,6 +302,16 @@ class LeadersTransaction(Transaction):
             raise NotLeadingError("Another worker leads by now.")
 
 
+ADVANCED = {
+    "topic": pl.String(),
+    "partition": pl.Int32(),
+    "next_offset": pl.Int64(),
+    "event_time_max": pl.Datetime("us"),
+    "accepted": pl.Int64(),
+    "duplicate": pl.Int64(),
+    "late": pl.Int64(),
+    "refused": pl.Int64(),
+}
 EMPTY = (
     "NULL::BIGINT AS next_offset, NULL::VARCHAR AS topic_id, NULL::TIMESTAMP AS event_time_max, "
     "0::BIGINT AS accepted, 0::BIGINT AS duplicate, 0::BIGINT AS late, 0::BIGINT AS refused, 0::BIGINT AS lost"

@@ -7,7 +7,7 @@ Which files there should be follows from the hours' versions alone: what is miss
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,8 @@ class Publisher:
         self.unnamed: dict[str, float] = {}
         self.ending = False
         """Set from another thread: no further file is written."""
+        self.check: Callable[[duckdb.DuckDBPyConnection], None] | None = None
+        """Asked before the manifest is put in place; it raises where another worker publishes by now."""
         for part in folder.glob("*/*.part"):
             part.unlink()
         for file in folder.glob("*/*.parquet"):
@@ -51,6 +53,8 @@ class Publisher:
         """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's."""
         with self.connection.cursor() as cursor:
             body, files = self._state(cursor, now, wall, log_ends, positions)
+            if self.check:
+                self.check(cursor)
         _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
         self._sweep({file.path for file in files})
         return body

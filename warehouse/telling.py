@@ -23,14 +23,14 @@ def note(connection: duckdb.DuckDBPyConnection, incident_id: str, action: str) -
     )
 
 
-def tell(connection: duckdb.DuckDBPyConnection, send: Send, and_then: Send | None = None) -> None:
-    """Send what was noted, in order, with times naive UTC; ``and_then`` is told the same in the transaction that forgets it."""
+def tell(connection: duckdb.DuckDBPyConnection, send: Send, and_then: Send | None = None, within: Callable[[], Transaction] | None = None) -> None:
+    """Send what was noted, in order, with times naive UTC; ``and_then`` is told the same in the transaction that forgets it, which is one of ``within``."""
     noted = frame(connection, "SELECT * FROM incident_message ORDER BY number")
     if noted.is_empty():
         return
     changes = noted.drop("number").to_dicts()
     send(changes)
-    with Transaction(connection):
+    with within() if within else Transaction(connection):
         if and_then:
             and_then(changes)
         connection.execute("DELETE FROM incident_message WHERE number <= ?", [noted["number"].max()])

@@ -17,7 +17,8 @@ class Transaction:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.connection.commit()
-        else:
-            # After a COMMIT that failed, and in a database that a full disk has stopped, there is nothing left to roll back.
-            with suppress(duckdb.TransactionException, duckdb.FatalException):
+        elif not issubclass(kind, (duckdb.FatalException, duckdb.InternalException)):
+            # After a COMMIT that failed there is nothing left to roll back. In a database that has been stopped there is not either, and on a lake to try
+            # would abort the process.
+            with suppress(duckdb.Error):
                 self.connection.rollback()

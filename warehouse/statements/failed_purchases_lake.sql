@@ -1,11 +1,10 @@
 -- As failed_purchases.sql where several workers write: nothing is deleted, what is outdated is appended with -1 copy.
 CREATE OR REPLACE TEMP TABLE outdated AS
 SELECT * EXCLUDE (copies) FROM (
-    SELECT * EXCLUDE (copies), sum(copies) AS copies FROM (
-        SELECT * FROM failed_purchase_copy WHERE purchase_id IN (SELECT purchase_id FROM touched_purchase)
-        UNION ALL
-        SELECT * FROM failed_purchase_copy SEMI JOIN touched_buyer USING (user_key, market_id) WHERE purchase_id IS NULL AND last_failure_at >= retained_from()
-    ) GROUP BY ALL
+    SELECT * EXCLUDE (copies), sum(copies) AS copies FROM failed_purchase_copy
+    WHERE purchase_id IN (SELECT purchase_id FROM touched_purchase)
+        OR (purchase_id IS NULL AND last_failure_at >= retained_from() AND (user_key, market_id) IN (SELECT (user_key, market_id) FROM touched_buyer))
+    GROUP BY ALL
 ) WHERE copies > 0;
 
 INSERT INTO {fresh}.failed_purchase BY NAME
