@@ -61,14 +61,14 @@ def test_files_stay_few_and_content_the_same_over_many_commits(lake: Lake) -> No
     writer = leader(lake)
     upkeep = Upkeep(lake, writer.worker, days=1)
     most = []
-    for turn in range(6):
-        commits(writer, range(turn * 20, turn * 20 + 20))
+    for turn in range(4):
+        commits(writer, range(turn * 25, turn * 25 + 25))
         before = contents(writer)
         done = upkeep.once(datetime.now(UTC) + timedelta(hours=turn))
         assert contents(writer) == before
         assert any(what.startswith("settle") for what in done)
         most.append(files(writer))
-    # 120 commits that made several files each.
+    # 100 commits that made several files each.
     assert max(most) < 120 and most[-1] < most[1] + 2 * MANY, most
     before = contents(writer)
     done = upkeep.once(datetime.now(UTC) + LATER)
@@ -116,7 +116,7 @@ def test_upkeep_goes_on_beside_a_writer_and_a_reader(lake: Lake) -> None:
 
     def write() -> None:
         try:
-            commits(other, range(1_000, 1_040), partition=1)
+            commits(other, range(1_000, 1_030), partition=1)
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 
@@ -132,16 +132,16 @@ def test_upkeep_goes_on_beside_a_writer_and_a_reader(lake: Lake) -> None:
     reader.send_signal(signal.SIGTERM)
     seen = [int(line) for line in (reader.communicate(timeout=60)[0]).split()]
     assert reader.returncode == 0 and len(seen) > 3 and seen == sorted(seen)
-    assert rows(writer, "SELECT sum(approved), sum(failed) FROM market_minute") == [(60 * 12, 60 * 3)]
-    assert rows(writer, "SELECT count(*), count(DISTINCT event_id) FROM payment") == [(60 * 12, 60 * 12)]
+    assert rows(writer, "SELECT sum(approved), sum(failed) FROM market_minute") == [(50 * 12, 50 * 3)]
+    assert rows(writer, "SELECT count(*), count(DISTINCT event_id) FROM payment") == [(50 * 12, 50 * 12)]
     for one in (upkeep, other, writer):
         one.close()
 
 
 def test_upkeep_that_is_killed_leaves_nothing_wrong(lake: Lake, tmp_path: Path) -> None:
     writer = leader(lake)
-    for round_ in range(4):
-        commits(writer, range(round_ * 40, round_ * 40 + 40))
+    for round_ in range(3):
+        commits(writer, range(round_ * 20, round_ * 20 + 20))
         before = contents(writer)
         killed = subprocess.Popen([sys.executable, "-m", "tests.lake_upkeep", lake.target, lake.data, writer.worker], stdout=subprocess.PIPE, text=True)
         assert killed.stdout is not None and killed.stdout.readline() == "begin\n"
