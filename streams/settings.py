@@ -209,7 +209,8 @@ class Settings(BaseSettings):
 
     def hmac_key(self) -> bytes:
         """The key that hides user ids: the setting, or a random one made once per warehouse and readable only by its owner."""
-        if self.user_key is not None:
+        # An empty one is none: compose passes on what is not set.
+        if self.user_key:
             return self.user_key.get_secret_value().encode()
         path = self.warehouse.with_suffix(".key")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +124,9 @@ class Tending:
             began = time.monotonic()
             self.closing.close(mark)
             # While a backlog is read or a scenario played, each round closes minutes, and batches wait for the same thread.
-            self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), LONGEST_CLOSE_PAUSE)
+            # On a lake a round over a backlog may take minutes, and the leader's own partitions would have had seconds between two.
+            longest = LONGEST_CLOSE_PAUSE if self.sharing is None else math.inf
+            self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), longest)
             self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
         try:
             tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None, self.writer.leading)

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 
 from streams import kafka_jars
 from streams.settings import Settings
+from streams.standby import refuse_unshared
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -25,7 +26,8 @@ SERVICES = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-UNIT = ROOT / "docs" / "onnuri-worker.service"
+UNITS = sorted((ROOT / "docs").glob("onnuri-worker*.service"))
+SCALE = dict(line.split("=", 1) for line in (ROOT / "deploy" / "scale.env").read_text().splitlines() if line and not line.startswith("#"))
 DOCUMENTS = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.is_file()]
 
 
@@ -173,22 +175,51 @@ def test_compose_passes_only_options_that_exist():
 
 def test_compose_dockerfile_and_documents_name_only_settings_that_exist():
     known = {name.upper() for name in Settings.model_fields} | {"TEST_KAFKA", "DATA"}
-    for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", UNIT, *DOCUMENTS]:
+    for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", ROOT / "deploy" / "scale.env", *UNITS, *DOCUMENTS]:
         assert settings_named(path.read_text()) - known == set(), path
 
 
-def test_the_systemd_unit_starts_the_worker_again_whatever_ended_it():
-    said = [line for line in UNIT.read_text().splitlines() if line and not line.startswith("#")]
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_systemd_unit_starts_the_worker_again_whatever_ended_it(unit):
+    said = [line for line in unit.read_text().splitlines() if line and not line.startswith("#")]
     assert {"ExecStart=/opt/onnuri/.venv/bin/onnuri worker", "Restart=always", "StartLimitIntervalSec=0"} <= set(said)
     # A line without a value would be a slip, and systemd would only warn.
     assert all(line.startswith("[") or line.partition("=")[2] for line in said)
 
 
-def test_the_values_in_compose_are_valid_settings(monkeypatch):
+def filled_in(value: object, given: dict[str, str]) -> str:
+    """A value as compose makes it of ``${NAME:-default}``."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1]) or found[2], str(value))
+
+
+@pytest.mark.parametrize("given", [{}, {**SCALE, "LAKE_SECRET": "s3cret", "LAKE_USER_KEY": "k3y"}], ids=["file", "lake"])
+def test_the_values_in_compose_are_valid_settings(monkeypatch, given):
     for service in OURS.values():
         for name, value in service["environment"].items():
-            monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(\w*)\}", r"\1", str(value)))
-        Settings.read()
+            monkeypatch.setenv(name, filled_in(value, given))
+        refuse_unshared(Settings.read())
+
+
+def test_what_scale_env_sets_is_what_compose_asks_for():
+    asked = set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
+    assert set(SCALE) - asked == {"COMPOSE_PROFILES"}
+    assert asked - set(SCALE) == {"ONNURI_CLOCK", "ONNURI_ALERT_URL", "ONNURI_ALERT_SECRET"}
+    assert [name for name, value in SCALE.items() if not value] == ["LAKE_SECRET", "LAKE_USER_KEY"]
+
+
+def test_the_profile_scale_has_two_workers_of_one_lake_and_what_it_stands_on():
+    workers = {name: service for name, service in OURS.items() if service["command"] == ["worker"]}
+    assert set(workers) == {"worker", "worker-2"}
+    first, second = ({key: value for key, value in service.items() if key not in ("ports", "profiles")} for service in workers.values())
+    assert first == second
+    profiled = {name for name, service in SERVICES.items() if SCALE["COMPOSE_PROFILES"] in service.get("profiles", [])}
+    assert profiled == {"worker-2", "catalog", "store"}
+    assert {name for name, how in first["depends_on"].items() if not how.get("required", True)} == {"catalog", "store"}
+    catalog, store = SERVICES["catalog"]["environment"], SERVICES["store"]
+    assert SCALE["ONNURI_WAREHOUSE"] == f"ducklake:postgres:host=catalog dbname={catalog['POSTGRES_DB']} user={catalog['POSTGRES_USER']}"
+    assert SCALE["ONNURI_LAKE_DATA"].startswith(f"s3://{store['environment']['S3_BUCKET']}/")
+    assert SCALE["STORE_ENDPOINT"].partition(":")[0] == "store" and SCALE["STORE_ENDPOINT"].partition(":")[2] in store["healthcheck"]["test"][-1]
+    assert first["environment"]["PGPASSWORD"] == catalog["POSTGRES_PASSWORD"] == store["environment"]["AWS_SECRET_ACCESS_KEY"]
 
 
 def test_ports_agree_with_the_settings():
@@ -222,14 +253,15 @@ def test_volumes_are_declared_and_hold_what_must_last():
     assert set(mounted) == set(COMPOSE["volumes"])
     assert mounted["kafka"] == SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     for name in ("ONNURI_WAREHOUSE", "ONNURI_PUBLISHED"):
-        assert Path(SERVICES["worker"]["environment"][name]).is_relative_to(mounted["warehouse"])
+        assert Path(filled_in(SERVICES["worker"]["environment"][name], {})).is_relative_to(mounted["warehouse"])
         assert SERVICES["dashboard"]["environment"][name] == SERVICES["worker"]["environment"][name]
 
 
 def test_every_service_says_how_it_is_looked_after():
     for name, service in SERVICES.items():
-        assert service["restart"] == ("no" if "profiles" in service else "unless-stopped"), name
-        assert ("test" in service["healthcheck"]) == ("profiles" not in service), name
+        once = service.get("profiles") == ["demo"]
+        assert service["restart"] == ("no" if once else "unless-stopped"), name
+        assert ("test" in service["healthcheck"]) is not once, name
         assert service["user"] not in ("", "root", "0"), name
     users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
     assert users == [service["user"] for service in OURS.values()][:1]

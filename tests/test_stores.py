@@ -173,6 +173,7 @@ def test_detection_and_publishing_say_the_same_on_every_store(store: Store, tmp_
     outage(writer)
     closing = Closing(writer, timedelta(0), 35)
     closing.close(NOON.replace(tzinfo=None))
+    assert writer.line().watermark == writer.line().detected_through == NOON.replace(tzinfo=None)
     ((kind, onset),) = rows(writer, "SELECT kind, onset_at FROM incident")
     assert (kind, onset) == ("failure_rate", (NOON - timedelta(minutes=30)).replace(tzinfo=None))
     assert rows(writer, "SELECT count(*) FROM incident_message") != [(0,)]
@@ -186,6 +187,20 @@ def test_detection_and_publishing_say_the_same_on_every_store(store: Store, tmp_
     # One hour's files are written anew, and no others.
     changed = set(second["files"]["market_minute"]) - set(first["files"]["market_minute"])
     assert len(changed) == 1
+    writer.close()
+
+
+def test_a_backlog_on_a_lake_is_closed_piece_by_piece(lake: Store) -> None:
+    writer = lake.open()
+    assert isinstance(writer, LakeWriter)
+    writer.lead()
+    begin(writer, *ALL)
+    write(writer, chunk("payments", [payment(1, occurred_at=ms(NOON) - 10 * 3_600_000), payment(2)]))
+    closing, marks = Closing(writer, timedelta(0), 35), []
+    while closing.watermark != NOON.replace(tzinfo=None):
+        closing.close(NOON.replace(tzinfo=None))
+        marks.append(writer.line().watermark)
+    assert [(NOON.replace(tzinfo=None) - mark) / timedelta(hours=1) for mark in marks] == [4, 0]
     writer.close()
 
 

@@ -1,12 +1,15 @@
 """What happens when the watermark moves: minutes close, detection runs once over each of them in order, old raw events go.
 
-Detection's changes and the mark up to which it ran are one transaction, so that a crash neither repeats nor skips a minute.
+Detection's changes and the mark up to which it ran are one transaction, so that a crash neither repeats nor skips a minute. What it looks at is read, and
+judged, before: nobody else changes incidents, and on a lake a transaction that takes long is broken off.
 """
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+
+import polars as pl
 
 from warehouse.analysis import Usual, detect, usual_day
 from warehouse.connection import frame, query_text
@@ -16,6 +19,8 @@ from warehouse.telling import note
 
 HISTORY = timedelta(days=28)
 STEP = timedelta(days=1)
+AT_ONCE = timedelta(hours=6)
+"""So much is closed in a round where other workers' batches, and one's own, wait for it: on a lake a backlog would take minutes at once."""
 
 
 class Closing:
@@ -37,14 +42,23 @@ class Closing:
         if self.watermark is not None and watermark <= self.watermark:
             return
         since = self.detected_through or self._first_minute(until - timedelta(days=self.raw_days))
-        with self.writer.leading():
-            if since is not None and until > since:
-                for low, high in _spans(since, until):
-                    self._detect(low, high)
-                self.writer.connection.execute("UPDATE line SET detected_through = ?", [until])
-            self.writer.connection.execute("UPDATE line SET watermark = ?", [watermark])
-        self.watermark = watermark
-        self.detected_through = until if since is not None and until > since else since
+        if since is None or until <= since:
+            with self.writer.leading():
+                self.writer.connection.execute("UPDATE line SET watermark = ?", [watermark])
+            self.watermark, self.detected_through = watermark, since
+            return
+        if self.writer.shared and until > since + AT_ONCE:
+            watermark = until = since + AT_ONCE
+        for low, high in _spans(since, until):
+            changes = self._judged(low, high)
+            mark = watermark if high == until else high
+            with self.writer.leading():
+                for change in changes.iter_rows(named=True):
+                    self._keep(change)
+                if len(changes):
+                    self.writer.raise_versions("table_version", "name", ["incident"])
+                self.writer.connection.execute("UPDATE line SET detected_through = $1, watermark = greatest(coalesce(watermark, $2), $2)", [high, mark])
+            self.watermark, self.detected_through = max(mark, self.watermark or mark), high
 
     def retire(self, watermark: datetime, now: datetime) -> datetime | None:
         """Refuse what is older than the retention of raw events, hour by hour of the clock, and let such go a ``MARGIN`` later.
@@ -67,26 +81,23 @@ class Closing:
 
     def _first_minute(self, earliest: datetime) -> datetime | None:
         """Where detection begins: one event from years ago must not have it judge every day since."""
-        row = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute WHERE minute_at >= ?", [earliest]).fetchone()
-        return row[0] if row else None
+        # Fetched whole: while a result is unfinished, DuckDB refuses a relation on the same connection.
+        ((first,),) = self.writer.connection.execute("SELECT min(minute_at) FROM market_minute WHERE minute_at >= ?", [earliest]).fetchall()
+        return first  # type: ignore[no-any-return]
 
-    def _detect(self, low: datetime, high: datetime) -> None:
+    def _judged(self, low: datetime, high: datetime) -> pl.DataFrame:
         day = (low + SEOUL).date()
         begin: dict[str, object] = {"low": datetime.combine(day, datetime.min.time()) - SEOUL, "high": high}
         connection = self.writer.connection
         minutes, issuers, services = (frame(connection, query_text(f"minutes_by_{what}"), begin) for what in ("market", "issuer", "service"))
         incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND kind <> 'declared'")
         maintenance = frame(connection, "SELECT service, starts_at, ends_at, announced_at FROM maintenance")
-        changes = detect(minutes, self._usual(day), incidents, since=low, until=high, maintenance=maintenance, issuers=issuers, services=services)
-        for change in changes.iter_rows(named=True):
-            self._keep(change)
-        if len(changes):
-            self.writer.raise_versions("table_version", "name", ["incident"])
+        return detect(minutes, self._usual(day), incidents, since=low, until=high, maintenance=maintenance, issuers=issuers, services=services)
 
     def _keep(self, change: dict[str, Any]) -> None:
         run = self.writer.connection.execute
-        known = run("SELECT version FROM incident WHERE incident_id = ?", [change["incident_id"]]).fetchone()
-        version = known[0] + 1 if known else 1
+        known = run("SELECT version FROM incident WHERE incident_id = ?", [change["incident_id"]]).fetchall()
+        version = known[0][0] + 1 if known else 1
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
         row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))

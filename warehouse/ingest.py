@@ -92,6 +92,9 @@ class Writer:
     Where it ``may_begin`` no new warehouse, a file that is missing or empty raises a WarehouseDamagedError.
     """
 
+    shared = False
+    """Whether other workers may write too."""
+
     def __init__(self, path: Path, now: datetime, *, may_begin: bool = True) -> None:
         if not may_begin and not path.exists():
             raise WarehouseDamagedError(f"{path} is missing, but something was published from it. {WHAT_TO_DO}")

@@ -37,6 +37,8 @@ Partition = tuple[str, int]
 class LakeWriter(Writer):
     """A writer on a lake. Progress is only written for partitions that it was told to ``hold``."""
 
+    shared = True
+
     def __init__(self, lake: Lake, now: datetime, *, may_begin: bool = True) -> None:
         self.lake, self.path = lake, Path(lake.target)
         self.worker = str(uuid.uuid4())

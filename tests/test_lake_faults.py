@@ -1,0 +1,157 @@
+"""Several workers on one lake, killed, frozen, cut off from their catalog; each time every row is counted anew from the topics."""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from streams.settings import Settings
+from streams.simulator import load_scenario, play
+from streams.simulator.sending import send
+from streams.topics import ensure_topics
+from tests.lake_line import LakeLine, lake_line
+from tests.line_process import WorkerProcess, records_of
+from tests.postgres_server import programs
+
+pytestmark = [pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (Debian's package postgresql has it)"), pytest.mark.faults]
+
+BEYOND_A_SESSION = 24
+"""Seconds; the session is 20."""
+
+TOPICS = ("payments", "errors", "service_load", "commands")
+
+
+def frozen(line: LakeLine, number: int, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> str:
+    """Freeze a worker; what it logs in the seconds after its waking."""
+    worker = line.workers[number]
+    worker.process.send_signal(signal.SIGSTOP)
+    meanwhile()
+    time.sleep(seconds)
+    said = worker.log.stat().st_size
+    worker.process.send_signal(signal.SIGCONT)
+    time.sleep(3)
+    return worker.log.read_bytes()[said:].decode(errors="replace")
+
+
+def misfortunes(line: LakeLine, chance: random.Random) -> dict[str, Callable[[int], object]]:
+    """What may happen to one worker or to the catalog of all."""
+
+    def restart(_: int) -> None:
+        line.postgres.stop("immediate")
+        time.sleep(chance.uniform(0, 3))
+        line.postgres.start()
+
+    def cut(number: int) -> None:
+        line.cables[number].cut()
+        time.sleep(chance.uniform(0, 5))
+        line.cables[number].mend()
+
+    def mute(number: int) -> None:
+        line.cables[number].mute()
+        time.sleep(chance.uniform(1, 15))
+        line.cables[number].mend()
+
+    return {
+        "kill": lambda number: line.workers[number].kill(),
+        "freeze": lambda number: frozen(line, number, BEYOND_A_SESSION),
+        "blink": lambda number: frozen(line, number, chance.uniform(0.1, 3)),
+        "restart": restart,
+        "cut": cut,
+        "mute": mute,
+    }
+
+
+def sent(line: LakeLine, scale: float) -> int:
+    """The launch day with dirt in it, its commands first, so that every payment finds its market's region; returns how many records there are."""
+    settings = line.settings
+    first, *rest = play(load_scenario("launch-day", scale=scale), dirty=0.01)
+    assert "commands" in first.records, "the scenario begins with the list of markets"
+    send(iter([first]), settings.kafka, settings.topic)
+    line.workers[0].start()
+    told = len(records_of(settings.kafka, settings.topic("commands")))
+    line.wait(lambda: line.counted("commands") >= told)
+    for worker in line.workers[1:]:
+        worker.start()
+    line.wait(lambda: all(worker.health().get("status") == "ok" for worker in line.workers))
+    # Reports of load are many and of little interest: those of every twentieth slice are enough.
+    kept = (one if number % 20 == 0 else replace(one, records={t: r for t, r in one.records.items() if t != "service_load"}) for number, one in enumerate(rest))
+    send(kept, settings.kafka, settings.topic)
+    return sum(len(records_of(settings.kafka, settings.topic(topic))) for topic in TOPICS)
+
+
+def go_through(line: LakeLine, total: int, seed: int, most: int) -> Counter[str]:
+    """One misfortune after another until all is read, ``most`` at the most; what happened."""
+    chance, happened = random.Random(seed), Counter[str]()
+    possible = misfortunes(line, chance)
+    while line.counted() < total and happened.total() < most:
+        time.sleep(chance.uniform(0.5, 4))
+        what, number = chance.choice(list(possible)), chance.randrange(len(line.workers))
+        if line.workers[number].process.poll() is None:
+            print(f"{what} {number} at {line.counted():,} of {total:,}", flush=True)
+            possible[what](number)
+            happened[what] += 1
+        happened["started again"] += line.revive()
+    line.wait(lambda: line.counted() >= total, 600)
+    return happened
+
+
+def assert_exact(line: LakeLine, total: int) -> None:
+    """No record is missed or counted twice, and every row of every table is as the topics have it."""
+    assert line.counted() == total
+    assert line.differences() == {}
+    ends = {(topic, number): end for topic in TOPICS for number, end in line.ends(topic).items()}
+    assert {(t, p): n for t, p, n in line.ask("SELECT topic, partition, next_offset FROM source_offset WHERE topic <> 'clock'") if (t, p) in ends} == ends
+
+
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    ("workers", "scale", "rows", "seed", "most"),
+    [(2, 0.03, 2_000, 1, 4), pytest.param(2, 0.4, 20_000, 2, 20, marks=LONG), pytest.param(4, 0.4, 10_000, 3, 24, marks=LONG)],
+)
+def test_workers_on_one_lake_lose_and_repeat_nothing_whatever_happens_to_them(kafka, topics, workers, scale, rows, seed, most):
+    base = Settings(kafka=kafka.bootstrap, topic_prefix=topics, clock="replay", batch_rows=rows, batch_seconds=0.2)
+    ensure_topics(base)
+    with lake_line(base, workers) as line:
+        total = sent(line, scale)
+        happened = go_through(line, total, seed, most)
+        print(f"{total:,} records: {dict(happened)}")
+        assert_exact(line, total)
+    assert happened.total() >= most // 2, "little happened before all was read: the test shows nothing"
+
+
+def stopped(worker: WorkerProcess) -> bool:
+    """Whether it is frozen."""
+    return psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED
+
+
+@pytest.mark.parametrize("seconds", [BEYOND_A_SESSION, pytest.param(45, marks=LONG)], ids=["conflict", "let-go"])
+def test_a_worker_frozen_before_its_commit_writes_nothing_when_it_wakes(kafka, topics, seconds):
+    """With all rows of a batch written and only the COMMIT to come: the others have read on, or PostgreSQL has let go of the transaction."""
+    base = Settings(kafka=kafka.bootstrap, topic_prefix=topics, clock="replay", batch_rows=500, batch_seconds=0.2)
+    ensure_topics(base)
+    with lake_line(base, 2) as line:
+        asleep = line.workers[1]
+        asleep.fault = "stop written 12"
+        total = sent(line, 0.03)
+        line.wait(lambda: stopped(asleep))
+        before, since = line.counted(), time.monotonic()
+        # The partitions are the other's once the session is over, and it reads on from where the frozen one had begun.
+        line.wait(lambda: line.counted() > before and time.monotonic() - since > seconds)
+        snapshot, said = line.counted(), asleep.log.stat().st_size
+        asleep.process.send_signal(signal.SIGCONT)
+        line.wait(lambda: refused_in(asleep.log.read_bytes()[said:].decode(errors="replace")))
+        assert line.counted() >= snapshot
+        line.wait(lambda: line.counted() >= total, 300)
+        assert_exact(line, total)
+
+
+def refused_in(log: str) -> bool:
+    """Whether a worker says that a batch of its was not written."""
+    return "Nothing was written" in log or "Not noted" in log or "Tried again" in log
