@@ -14,6 +14,7 @@ from dashboard.formatting import count, duration, moment
 from dashboard.settings import DashboardSettings
 from dashboard.store import UnreadableError
 from dashboard.texts import LANGUAGES, Texts, texts_in
+from warehouse.lake_reading import LakeAwayError
 from warehouse.reading import NothingPublishedError
 
 LOST_SHOWN = 3
@@ -73,7 +74,7 @@ def with_states(texts: Texts, settings: DashboardSettings, *, quiet: bool = Fals
 
 
 def _state(error: Exception, texts: Texts, settings: DashboardSettings) -> None:
-    if isinstance(error, NothingPublishedError):
+    if isinstance(error, NothingPublishedError) and not isinstance(error, LakeAwayError):
         waiting = [texts("empty.why", folder=settings.published), texts("empty.how"), texts("empty.waits")]
         st.html(cards.state(texts("empty.title"), waiting, "onnuri demo"))
     else:

@@ -22,6 +22,7 @@ from dashboard.figures.markets import MarketFigures, market_figures
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import LossEstimate
+from warehouse.lake_errors import away
 from warehouse.reading import Manifest, Snapshot, open_snapshot
 
 Made = TypeVar("Made")
@@ -150,6 +151,8 @@ class readable:  # noqa: N801 - reads as a word after with
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # A file may go between reading the manifest and opening it, when a reader was held up for long.
+        if isinstance(error, duckdb.Error) and away(error):
+            raise UnreadableError("The lake's catalog does not answer.") from error
         if isinstance(error, (OSError, duckdb.IOException, duckdb.InvalidInputException)):
             raise UnreadableError(f"A file that {self.published / 'manifest.json'} names cannot be read: {error}") from error
 

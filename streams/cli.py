@@ -206,6 +206,7 @@ def report(
     ] = None,
     issue: Annotated[str | None, typer.Option(help="Issue this edition under this name: it goes into the revision log.")] = None,
     note: Annotated[str, typer.Option(help="A note for the revision log.")] = "",
+    snapshot: Annotated[int | None, typer.Option(help="Make it from this snapshot of a lake, as a report names it; by default from the newest.")] = None,
 ) -> None:
     """Write the loss report on an incident. Example: onnuri report 20250301-0102-nation-baf589 --out reports --lang ko"""
     from streams.reporting import write_report  # noqa: PLC0415
@@ -213,7 +214,8 @@ def report(
     settings = Settings.read() if issue is None else _admitted()
     if issue is not None and stage is Stage.draft:
         raise typer.BadParameter("A draft is not issued: name the stage with --stage first, interim or final.")
-    for file in write_report(settings, incident, out, language=lang or settings.language, stage=stage, author=author, note=note, issued_by=issue):
+    files = write_report(settings, incident, out, language=lang or settings.language, stage=stage, author=author, note=note, issued_by=issue, snapshot=snapshot)
+    for file in files:
         typer.echo(file)
     if issue is not None:
         console.print("Issued. It appears in the revision log when the worker has applied it.")

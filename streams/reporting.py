@@ -15,7 +15,16 @@ class ReportError(Exception):
 
 
 def write_report(
-    settings: Settings, incident: str, out: Path, *, language: str, stage: str, author: Path | None, note: str = "", issued_by: str | None = None
+    settings: Settings,
+    incident: str,
+    out: Path,
+    *,
+    language: str,
+    stage: str,
+    author: Path | None,
+    note: str = "",
+    issued_by: str | None = None,
+    snapshot: int | None = None,
 ) -> list[str]:
     """Write the report as PDF, HTML and XLSX into ``out`` and return the files; with ``issued_by`` the edition goes into the revision log.
 
@@ -25,6 +34,7 @@ def write_report(
     """
     files = author or settings.report_files
     arguments = [incident, "--out", str(out), "--lang", language, "--stage", stage, "--note", note, *(["--author", str(files)] if files else [])]
+    arguments += ["--snapshot", str(snapshot)] if snapshot is not None else []
     environment = {**os.environ, "ONNURI_PUBLISHED": str(settings.published_folder)}
     run = subprocess.run([sys.executable, "-m", "dashboard.report", *arguments], env=environment, capture_output=True, text=True, check=False, encoding="utf-8")
     if run.returncode:

@@ -46,7 +46,10 @@ class Settings(BaseSettings):
         description="The DuckDB file of the one writer; or a lake that several share: ducklake:postgres:DSN or ducklake:sqlite:PATH.",
     )
     lake_data: str = Field("", description="Folder, or s3:// address, of a lake's Parquet files; every worker must reach it. Only with a lake.")
-    published: Path | None = Field(None, description="Folder of published Parquet files. Default: 'published' beside the warehouse.")
+    lake_days: float = Field(7, gt=0, description="Days for which a lake keeps its snapshots; those that issued reports name stay longer.")
+    published: Path | None = Field(
+        None, description="Folder of published Parquet files. Default: 'published' beside the warehouse. Who only reads may name a lake instead: ducklake:…"
+    )
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
     user_key_file: Path | None = Field(None, description="File that holds it instead.")
     topic_prefix: str = Field("", description="Put before every topic's name, so that several lines share a cluster.")

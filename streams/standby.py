@@ -23,6 +23,7 @@ from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
+from warehouse.lake import PREFIX
 from warehouse.lake_writer import TOGETHER, LakeWriter
 from warehouse.reading import Manifest, NothingPublishedError
 
@@ -165,6 +166,8 @@ def refuse_unshared(settings: Settings) -> None:
         SettingError: with the settings that are missing.
     """
     missing = [f"ONNURI_{name.upper()}" for name in ("lake_data", "published", "user_key") if not getattr(settings, name)]
+    if str(settings.published or "").startswith(PREFIX):
+        raise SettingError("ONNURI_PUBLISHED is a lake, which only readers may name. A worker publishes into a folder; give it one, or leave it out.")
     if settings.lake and missing:
         raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
 

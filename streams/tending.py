@@ -14,6 +14,7 @@ from faust.types import TP
 
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
+from streams.looking_after import LookingAfter
 from streams.settings import Settings
 from streams.sharing import Partition, Sharing, Standing, manifest_in
 from streams.transport import ChunkConsumer, Reach
@@ -46,6 +47,7 @@ class Tending:
         self.alerted, self.subscribers = settings.alert_url is not None, settings.subscribers
         self.raw_days, self.folder = settings.raw_days, settings.published_folder
         self.sharing = Sharing(settings, writer, line) if isinstance(writer, LakeWriter) else None
+        self.looking_after = LookingAfter(writer.lake, writer.worker, settings.lake_days) if isinstance(writer, LakeWriter) else None
         self.closing = Closing(writer, self.lateness, settings.raw_days)
         self.publisher = self._publisher()
         self.publishing = ThreadPoolExecutor(1, "publisher")
@@ -71,6 +73,8 @@ class Tending:
                 await self.line.retried(lambda: self.line.on_database(self._begin_to_lead))
         try:
             await self._tend(standing, now)
+            if self.looking_after:
+                self.looking_after.soon()
         except NotLeadingError as error:
             log.warning("Nothing was closed or published: %s", error)
             if self.sharing:
@@ -106,6 +110,8 @@ class Tending:
         """End publishing with the file that is being written: in a backlog a state can have thousands, and the next worker writes what is missing."""
         self.publisher.ending = True
         self.publishing.shutdown(wait=True)
+        if self.looking_after:
+            self.looking_after.close()
 
     def _partition(self, tp: TP) -> Partition:
         return self.line.contract_name(tp.topic), tp.partition

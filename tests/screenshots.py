@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.dashboard_browser import browser, missing_browser, served
 from warehouse.connection import open_memory
-from warehouse.publishing import HOURLY
+from warehouse.states import HOURLY
 
 PATIENCE = 120
 OUTAGE = datetime.fromisoformat("2025-03-01T13:00+09:00")

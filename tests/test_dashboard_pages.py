@@ -16,7 +16,7 @@ from dashboard.views import live
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
-from warehouse.publishing import HOURLY
+from warehouse.states import HOURLY
 
 LANGUAGES = ("ko", "en")
 PAGES = ("live", "incidents", "markets", "failures", "data")

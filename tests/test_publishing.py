@@ -15,8 +15,9 @@ from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import published_cells, recount
 from warehouse import publishing
 from warehouse.ingest import Writer
-from warehouse.publishing import HOURLY, KEEP_SECONDS, Publisher, PublishingEndedError, wanted_files
+from warehouse.publishing import KEEP_SECONDS, Publisher, PublishingEndedError
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
+from warehouse.states import HOURLY, wanted_files
 
 HOUR = timedelta(hours=1)
 

@@ -97,25 +97,15 @@ def open_lake(lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read
     """
     inner = connect(memory_limit=memory_limit, threads=threads, temp_directory=tempfile.gettempdir())
     load_extensions(inner, lake)
-    inner.execute(SESSION + POSTGRES * lake.postgres)
-    # Keys and address of object storage are read from AWS_… and DUCKDB_S3_… by DuckDB itself, but for this.
-    if os.environ.get("DUCKDB_S3_ENDPOINT"):
-        inner.execute("SET s3_url_style = 'path'")
-    data = lake.data if lake.remote else str(Path(lake.data).resolve())
-    options = [
-        f"DATA_PATH '{_quoted(data)}'",
-        *SQLITE * (not lake.postgres),
-        *["READ_ONLY"] * read_only,
-        *([f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []),
-    ]
-    attach = f"ATTACH '{_quoted(lake.target + DSN * lake.postgres)}' AS {NAME} ({', '.join(options)})"
+    inner.execute(SESSION)
+    statement = attaching(lake, NAME, read_only=read_only, snapshot=snapshot)
     if read_only or snapshot is not None:
-        inner.execute(attach)
+        inner.execute(statement)
         return _using(inner)
     # Of several workers that begin a lake at once all but one are refused, and look again.
     for _ in range(100):
         try:
-            inner.execute(attach.replace("ATTACH", "ATTACH IF NOT EXISTS", 1))
+            inner.execute(statement.replace("ATTACH", "ATTACH IF NOT EXISTS", 1))
             migrate(_using(inner), _own_scripts())
         except duckdb.Error as error:
             if not conflicts(error) and not any(sign in str(error) for sign in ("already exists", "duplicate key")):
@@ -124,6 +114,18 @@ def open_lake(lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read
         else:
             return _using(inner)
     raise duckdb.TransactionException("The lake could not be brought up to date: others changed it each time. Start one worker first.")
+
+
+def attaching(lake: Lake, name: str, *, read_only: bool = False, snapshot: int | None = None) -> str:
+    """The statement that attaches a lake. The folder of its data is known to the catalog, so that who reads may leave it out."""
+    data = lake.data if lake.remote or not lake.data else str(Path(lake.data).resolve())
+    options = [
+        *([f"DATA_PATH '{_quoted(data)}'"] if data else []),
+        *SQLITE * (not lake.postgres),
+        *["READ_ONLY"] * read_only,
+        *([f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []),
+    ]
+    return f"ATTACH '{_quoted(lake.target + DSN * lake.postgres)}' AS {name}" + (f" ({', '.join(options)})" if options else "")
 
 
 def _using(inner: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -138,6 +140,11 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """
     for extension in ("ducklake", "postgres_scanner" if lake.postgres else "sqlite_scanner", *["httpfs"] * lake.remote):
         _load(connection, extension)
+    if lake.postgres:
+        connection.execute(POSTGRES)
+    # Keys and address of object storage are read from AWS_… and DUCKDB_S3_… by DuckDB itself, but for this.
+    if lake.remote and os.environ.get("DUCKDB_S3_ENDPOINT"):
+        connection.execute("SET s3_url_style = 'path'")
 
 
 def _load(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -1,5 +1,6 @@
 """SQL of a person who is not trusted: one reading statement over the published tables, limited in time, rows and memory, with no way to files or network."""
 
+import re
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import polars as pl
 from pyarrow.dataset import dataset
 
 from warehouse.connection import open_memory
-from warehouse.reading import Manifest, make_way
+from warehouse.lake import Lake
+from warehouse.reading import LAKE_TABLES, Manifest, make_way, open_snapshot
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -37,36 +39,13 @@ def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float =
     if not _ONE_AT_A_TIME.acquire(timeout=seconds):
         raise QuestionError("busy: another question is being answered. Try again in a moment.")
     try:
-        with closing(closed(published, memory)) as connection:
-            return _answer(connection, text, rows, seconds)
+        with closing(open_memory(memory_limit=memory, threads=1)) as connection:
+            return _answer(connection, published, text, rows, seconds)
     finally:
         _ONE_AT_A_TIME.release()
 
 
-def closed(published: Path, memory: str = "512MB") -> duckdb.DuckDBPyConnection:
-    """A connection to the newest published tables that has no way out, for good: no file, no network, no extension, none of Python's variables.
-
-    Arrow reads the files and hands the rows over. A connection that may read a folder may write there too: a reading statement can hold
-    ``WITH x AS (COPY … TO …)``.
-    """
-    connection = open_memory(memory_limit=memory, threads=1)
-    for table, files in Manifest.read(published).files.items():
-        if files:
-            make_way(connection, table)
-            connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
-    for setting in (
-        "temp_directory = ''",
-        "python_enable_replacements = false",
-        "autoinstall_known_extensions = false",
-        "autoload_known_extensions = false",
-        "enable_external_access = false",
-        "lock_configuration = true",
-    ):
-        connection.execute(f"SET {setting}")
-    return connection
-
-
-def _answer(connection: duckdb.DuckDBPyConnection, text: str, rows: int, seconds: float) -> Answer:
+def _answer(connection: duckdb.DuckDBPyConnection, published: Path, text: str, rows: int, seconds: float) -> Answer:
     late = threading.Event()
 
     def stop() -> None:
@@ -80,8 +59,10 @@ def _answer(connection: duckdb.DuckDBPyConnection, text: str, rows: int, seconds
         if len(statements) != 1:
             raise QuestionError(f"Expected one statement, got {len(statements)}. Ask one thing at a time.")
         # EXPLAIN is no way to read: EXPLAIN ANALYZE COPY writes a file.
-        if statements[0].type is not duckdb.StatementType.SELECT:
+        if statements[0].type != duckdb.StatementType.SELECT:
             raise QuestionError(f"Expected a statement that reads (SELECT, FROM, DESCRIBE), got {statements[0].type.name}. Published tables cannot be changed.")
+        _fill(connection, published, statements[0].query)
+        _close(connection)
         return _first(connection.sql(statements[0].query), rows)
     except duckdb.Error as error:
         if late.is_set():
@@ -89,6 +70,41 @@ def _answer(connection: duckdb.DuckDBPyConnection, text: str, rows: int, seconds
         raise QuestionError(str(error)) from None
     finally:
         timer.cancel()
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) -> None:
+    """Have Arrow read the files and hand the rows over.
+
+    A connection that may read a folder may write there too: a reading statement can hold ``WITH x AS (COPY … TO …)``. One that has a lake attached can say anything to its catalog: of a lake the tables that the statement names are copied into memory.
+    """
+    connection.execute("SET temp_directory = ''")
+    if not Lake.of(published, ""):
+        for table, files in Manifest.read(published).files.items():
+            if files:
+                make_way(connection, table)
+                connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
+        return
+    with open_snapshot(published) as snapshot:
+        # Of the others none is left: a name that was not seen is an error then, and no empty table.
+        for table in LAKE_TABLES:
+            make_way(connection, table)
+        for table in [name for name in LAKE_TABLES if re.search(rf"\b{name}\b", query, re.IGNORECASE)]:
+            connection.register("rows_of_the_lake", snapshot.connection.sql(f'FROM "{table}"').to_arrow_reader(100_000))
+            connection.execute(f'CREATE TABLE "{table}" AS FROM rows_of_the_lake')
+            connection.unregister("rows_of_the_lake")
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave it no way out, for good: no file, no network, no extension, none of Python's variables."""
+    for setting in (
+        "temp_directory = ''",
+        "python_enable_replacements = false",
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
 
 
 def _first(asked: duckdb.DuckDBPyRelation, rows: int) -> Answer:

@@ -16,6 +16,11 @@ import duckdb
 import polars as pl
 
 from warehouse.connection import frame, open_shared, query_text, view_text
+from warehouse.ingest import SMALL_TABLES
+from warehouse.lake import Lake
+from warehouse.lake_reading import LakeState, attached, manifest_of, newest
+from warehouse.lake_reading import NothingPublishedError as NothingPublishedError  # noqa: PLC0414  # readers know it from here
+from warehouse.states import HOURLY
 
 IN_SCOPE = """
 CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
@@ -24,11 +29,10 @@ CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
 """For the named queries: whether a row belongs to an incident's scope. Sales are not counted by issuer or service: there every row does."""
 
 
+LAKE_TABLES = ("nation_minute", *(table for table in HOURLY if table != "nation_minute"), "merchant_day", *SMALL_TABLES)
+"""What is published of a warehouse, and so what readers see of a lake; the view of another table comes first."""
+
 _NUMBERS = itertools.count()
-
-
-class NothingPublishedError(Exception):
-    """There is no manifest yet: no worker has run on this warehouse."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,23 @@ class Manifest:
 
     @classmethod
     def read(cls, published: Path) -> Self:
-        """Read ``manifest.json`` in the folder ``published``.
+        """Read ``manifest.json`` in the folder ``published``; or what would be in it of the newest snapshot, where that names a lake.
 
         Raises:
             NothingPublishedError: there is none.
+            LakeAwayError: the lake does not answer.
         """
+        if lake := Lake.of(published, ""):
+            return cls.of(manifest_of(lake, newest(lake)))
         try:
             raw = json.loads((published / "manifest.json").read_bytes())
         except FileNotFoundError:
             raise NothingPublishedError(f"{published} holds no manifest.json. Start a worker first: onnuri worker (or all at once: onnuri demo).") from None
+        return cls.of(raw)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Self:
+        """The manifest with that content."""
         return cls(
             sequence=raw["sequence"],
             warehouse_id=raw["warehouse_id"],
@@ -91,6 +103,8 @@ class Snapshot:
     connection: duckdb.DuckDBPyConnection
     schema: str = ""
     """Where its views are, in a database that other readers of this process have theirs in too."""
+    lake: LakeState | None = None
+    """What they look at, where that is no files."""
 
     def query(self, name: str, **parameters: object) -> pl.DataFrame:
         """Run the named query of ``warehouse/queries`` with bound parameters; aware times are bound as UTC."""
@@ -113,31 +127,45 @@ class Snapshot:
         """Let go of the views."""
         if self.schema:
             self.connection.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+        if self.lake:
+            self.lake.close()
         self.connection.close()
 
 
-def open_snapshot(published: Path) -> Snapshot:
-    """Open the newest published state.
+def open_snapshot(published: Path, number: int | None = None) -> Snapshot:
+    """Open the newest state, or on a lake the snapshot of that number.
 
     Raises:
         NothingPublishedError: no worker has published here yet.
+        LakeAwayError: the lake does not answer.
+        LookupError: there is no such snapshot.
     """
-    manifest = Manifest.read(published)
-    snapshot = Snapshot(manifest, open_shared(), schema=f"state_{next(_NUMBERS)}")
+    if lake := Lake.of(published, ""):
+        number = newest(lake) if number is None else number
+        manifest, state = Manifest.of(manifest_of(lake, number)), attached(lake, number)
+        sources = {table: f'{state.name}."{table}"' for table in LAKE_TABLES}
+    elif number is not None:
+        raise LookupError(f"Of published files only the newest state is kept, so there is no snapshot {number}. A lake keeps them: ONNURI_PUBLISHED=ducklake:…")
+    else:
+        manifest, state = Manifest.read(published), None
+        sources = {table: f"read_parquet([{', '.join(_quoted(published / file) for file in files)}])" for table, files in manifest.files.items() if files}
+    snapshot = Snapshot(manifest, open_shared(), f"state_{next(_NUMBERS)}", state)
     try:
         run = snapshot.connection.execute
         run(f"CREATE SCHEMA {snapshot.schema}; SET search_path = '{snapshot.schema},main'; {IN_SCOPE}")
-        for table, files in manifest.files.items():
-            if files:
-                paths = ", ".join("'" + str(published / file).replace("'", "''") + "'" for file in files)
-                run(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet([{paths}])')
-        if not manifest.files.get("nation_minute"):
+        for table, source in sources.items():
+            run(f'CREATE VIEW "{table}" AS SELECT * FROM {source}')
+        if "nation_minute" not in sources:
             # States that an older worker published do not have it.
             run(view_text("nation_minute"))
     except BaseException:
         snapshot.close()
         raise
     return snapshot
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def make_way(connection: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -5,9 +5,12 @@ however many there are.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from warehouse.lake_writer import LakeWriter
+import duckdb
+
 from warehouse.merging import AGGREGATES
+from warehouse.transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,16 @@ SUMMED = {
 }
 
 
-def turn(writer: LakeWriter) -> int:
+class Leader(Protocol):
+    """Who adds up: a connection to the lake, and transactions on it that are refused where another worker leads."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def leading(self) -> Transaction:
+        """One such transaction."""
+
+
+def turn(writer: Leader) -> int:
     """Have workers append to the other part from now on; returns the one that was open.
 
     Raises:
@@ -63,22 +75,23 @@ def turn(writer: LakeWriter) -> int:
     return int(part)
 
 
-def settle(writer: LakeWriter, part: int) -> int:
+def settle(writer: Leader, part: int) -> int:
     """Add up what was appended to a part that is no longer open; returns how many rows that were. What is interrupted is done again later.
 
+    Whoever does it, it is right: two at once are refused. So it leaves the leader's row alone, and does not get in the way of closing minutes.
+
     Raises:
-        NotLeadingError: another worker leads.
         duckdb.TransactionException: a worker was still appending to it. To be tried again.
     """
     return sum(_settle(writer, table, spec, f"fresh_{part}.{table}") for table, spec in SUMMED.items())
 
 
-def _settle(writer: LakeWriter, table: str, spec: Summed, fresh: str) -> int:
+def _settle(writer: Leader, table: str, spec: Summed, fresh: str) -> int:
     run = writer.connection.execute
     (rows,) = run(f"SELECT count(*) FROM {fresh}").fetchall()[0]
     if not rows:
         return 0
-    with writer.leading():
+    with Transaction(writer.connection):
         where, given = "true", None
         if spec.time:
             run(f"CREATE OR REPLACE TEMP TABLE touched_span AS SELECT DISTINCT date_trunc('{spec.unit}', {spec.time}) AS span FROM {fresh}")

@@ -25,11 +25,17 @@ def main() -> None:
     parser.add_argument("--stage", choices=STAGES, default="draft", help="Stage of the edition (default: %(default)s).")
     parser.add_argument("--author", type=Path, default=None, help="Folder of causes.toml, measures.csv, … (default: ONNURI_REPORT_FILES).")
     parser.add_argument("--note", default="", help="A note for the revision log.")
+    parser.add_argument("--snapshot", type=int, default=None, help="Number of a lake's snapshot to make it from (default: the newest).")
     given = parser.parse_args()
     settings = DashboardSettings.read()
     try:
         written = write_report(
-            settings.published, given.incident, read_author(given.author or settings.report_files), given.lang or settings.language, stage=given.stage
+            settings.published,
+            given.incident,
+            read_author(given.author or settings.report_files),
+            given.lang or settings.language,
+            stage=given.stage,
+            snapshot=given.snapshot,
         )
         given.out.mkdir(parents=True, exist_ok=True)
         files = [given.out / f"{written.name}.{ending}" for ending in written.files]

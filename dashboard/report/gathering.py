@@ -15,6 +15,7 @@ from dashboard.figures.asking import ask
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents
 from dashboard.report.author import AuthorFiles
 from warehouse.analysis import AnalysisError
+from warehouse.inputs import Inputs, inputs_of
 from warehouse.reading import Manifest, Snapshot
 
 Made = TypeVar("Made")
@@ -26,13 +27,12 @@ SIZES = (50, 100, 300)
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the report was made from. ``inputs`` is the SHA-256 over the manifest, every file that it names, and the author's files."""
+    """What the report was made from. ``inputs`` is the SHA-256 over the manifest, every file that it names (on a lake every table), and the author's files."""
 
     version: str
     manifest: Manifest
     inputs: str
-    files: int
-    bytes: int
+    made_from: Inputs
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
         queue=ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end),
         ahead=_where_possible(lambda: ahead_figures(snapshot, "payment", DAYS, 0.0)),
         compared=_where_possible(lambda: around(snapshot, figures.incident.onset_at, figures.incident.ended_at)),
-        provenance=_provenance(snapshot.manifest, published, author),
+        provenance=_provenance(snapshot.manifest, inputs_of(snapshot, published), author),
     )
 
 
@@ -120,10 +120,8 @@ def _shared(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(share=pl.when(pl.col("expected") > 0).then((pl.col("lost") / pl.col("expected")).round(6)))
 
 
-def _provenance(manifest: Manifest, published: Path, author: AuthorFiles) -> Provenance:
-    named = sorted(file for files in manifest.files.values() for file in files)
+def _provenance(manifest: Manifest, made_from: Inputs, author: AuthorFiles) -> Provenance:
     total = hashlib.sha256()
-    size = 0
     for name, state in (
         ("warehouse", manifest.warehouse_id),
         ("sequence", str(manifest.sequence)),
@@ -131,14 +129,11 @@ def _provenance(manifest: Manifest, published: Path, author: AuthorFiles) -> Pro
         ("watermark", _text(manifest.watermark)),
     ):
         total.update(f"{name} {state}\n".encode())
-    for name in named:
-        with (published / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            size += file.tell()
-        total.update(f"{name} {digest.hexdigest()}\n".encode())
+    for name, digest in made_from.digests.items():
+        total.update(f"{name} {digest}\n".encode())
     for name, content in sorted(author.raw.items()):
         total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-    return Provenance(version("onnuri"), manifest, total.hexdigest(), len(named), size)
+    return Provenance(version("onnuri"), manifest, total.hexdigest(), made_from)
 
 
 def _text(moment: datetime | None) -> str:

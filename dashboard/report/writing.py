@@ -34,15 +34,15 @@ class Written:
         return hashlib.sha256(self.files["pdf"]).hexdigest()
 
 
-def write_report(published: Path, incident_id: str, author: AuthorFiles, language: str, *, stage: Stage = "draft") -> Written:
-    """The report on an incident from the newest published state.
+def write_report(published: Path, incident_id: str, author: AuthorFiles, language: str, *, stage: Stage = "draft", snapshot: int | None = None) -> Written:
+    """The report on an incident from the newest published state, or from a lake's ``snapshot`` of that number.
 
     Raises:
         NothingPublishedError: there is none.
-        LookupError: there is no such incident.
+        LookupError: there is no such incident, or no such snapshot.
     """
-    with open_snapshot(published) as snapshot:
-        report = gather(snapshot, published, incident_id, author, stage=stage)
+    with open_snapshot(published, snapshot) as opened:
+        report = gather(opened, published, incident_id, author, stage=stage)
     document = compose(report, language)
     return Written(report, language, {ending: write(document) for ending, write in WRITERS.items()})
 

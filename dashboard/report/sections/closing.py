@@ -91,14 +91,17 @@ def method(report: Report, words: Wording) -> Section:
 def origin(report: Report, words: Wording) -> Section:
     """Version, manifest, hash of inputs, and the SQL: with the same inputs the same bytes come out."""
     found, manifest, figures = report.provenance, report.provenance.manifest, report.figures
+    made_from = found.made_from
     rows = [
         ("incident", figures.incident.incident_id),
         ("version", f"onnuri {found.version}"),
         ("warehouse", manifest.warehouse_id),
-        ("sequence", count(manifest.sequence)),
+        ("sequence" if made_from.rows is None else "snapshot", count(manifest.sequence) if made_from.rows is None else str(manifest.sequence)),
         ("now", words.moment(manifest.now)),
         ("published", words.moment(manifest.published_at)),
-        ("files", words("report_origin.files_of", number=count(found.files), size=f"{found.bytes / 1e6:,.1f} MB")),
+        ("files", words("report_origin.files_of", number=count(made_from.files), size=f"{made_from.bytes / 1e6:,.1f} MB"))
+        if made_from.rows is None
+        else ("rows", count(made_from.rows)),
         ("author", ", ".join(sorted(report.author.raw)) or words("report_origin.no_author")),
         ("inputs", found.inputs),
     ]

@@ -1,0 +1,178 @@
+"""What keeps a lake small: changes are added up, files merged, deletes written out, snapshots expired, and files that no snapshot needs removed.
+
+The leading worker has it done beside its batches, on a connection of its own. Every statement is a transaction: what is interrupted is left as it was, and
+files that it wrote are removed as orphans later. None of it changes what a reader sees, and none keeps another worker from appending.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import duckdb
+
+from warehouse.connection import passes
+from warehouse.ingest import statement
+from warehouse.lake import NAME, Lake, open_lake
+from warehouse.lake_writer import LeadersTransaction
+from warehouse.settling import settle, turn
+from warehouse.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+TIERS = (0, 1_000_000, 16_000_000, 256_000_000)
+"""Bytes. Files between two of these are merged once there are ``MANY`` of them in a table, so that a row is written three times more at the most."""
+MANY = 16
+
+INLINED = 500
+"""Rows of a table that the catalog itself may hold: all of them are read at each look at the table, the outdated ones too."""
+
+DELETED = 0.3
+"""Share of a file's rows from which on it is written anew without those that are deleted."""
+
+EXPIRED_AT_ONCE = 1_000
+GRACE = timedelta(hours=1)
+"""How long files stay after no snapshot needs them: a reader may still have one open."""
+ORPHANED = timedelta(days=1)
+"""From which age files that the catalog does not know are taken for left behind; younger ones may belong to a commit that is still to come."""
+
+META = f"__ducklake_metadata_{NAME}"
+
+
+class Upkeep:
+    """Looks after a lake for the worker that leads it. Not for several threads at once, but for ``ending``."""
+
+    def __init__(self, lake: Lake, worker: str, days: float) -> None:
+        self.lake, self.worker, self.kept = lake, worker, timedelta(days=days)
+        self.ending = False
+        """Set from another thread: nothing more is begun."""
+        self.part: int | None = None
+        """What was turned away from and is not added up yet."""
+        self.due: dict[str, datetime] = {}
+        self.broken: list[duckdb.DuckDBPyConnection] = []
+        self.connection = self._open()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        connection = open_lake(self.lake, memory_limit="512MB")
+        connection.execute(statement("macros"))
+        return connection
+
+    def leading(self) -> Transaction:
+        """A transaction that is refused where another worker leads by now."""
+        return LeadersTransaction(self.connection, self.worker)
+
+    def once(self, now: datetime) -> list[str]:
+        """Do what is due at ``now`` (aware); returns what was done. What fails because of the catalog, a disk or another worker is due again the next time.
+
+        Raises:
+            NotLeadingError: another worker leads.
+        """
+        done = []
+        for name, every, do in self._duties(now):
+            if self.ending:
+                break
+            if now < self.due.get(name, now):
+                continue
+            try:
+                done += [f"{name} {what}" for what in do()]
+            except duckdb.Error as error:
+                if not passes(error):
+                    raise
+                log.info("Upkeep of the lake, %s, is done later: %s", name, str(error).splitlines()[0])
+                self._reopen(error)
+            else:
+                self.due[name] = now + every
+        return done
+
+    def close(self) -> None:
+        """Let the lake go."""
+        if self.connection not in self.broken:
+            self.connection.close()
+
+    def _reopen(self, error: duckdb.Error) -> None:
+        if isinstance(error, (duckdb.FatalException, duckdb.InternalException)):
+            # To close a database that DuckDB has invalidated would abort the process.
+            self.broken.append(self.connection)
+        self.close()
+        self.connection = self._open()
+
+    def _duties(self, now: datetime) -> list[tuple[str, timedelta, Callable[[], list[str]]]]:
+        minute, hour = timedelta(minutes=1), timedelta(hours=1)
+        return [
+            ("settle", minute, self._settle),
+            ("flush", minute, self._flush),
+            ("rewrite", hour, self._rewrite),
+            ("merge", minute, self._merge),
+            ("expire", hour, lambda: self._expire(now - self.kept)),
+            ("clean", hour, lambda: self._files("ducklake_cleanup_old_files", now - GRACE)),
+            ("orphans", timedelta(days=1), lambda: self._files("ducklake_delete_orphaned_files", now - ORPHANED)),
+        ]
+
+    def _settle(self) -> list[str]:
+        if self.part is None:
+            self.part = turn(self)
+        rows = settle(self, self.part)
+        self.part = None
+        return [f"{rows} rows"] if rows else []
+
+    def _flush(self) -> list[str]:
+        """Write rows that the catalog holds into files, of tables that have many."""
+        run = self.connection.execute
+        held: dict[tuple[str, str], int] = {}
+        for schema, table, inlined in run(_INLINED).fetchall():
+            ((rows,),) = run(f"SELECT count(*) FROM {META}.{inlined}").fetchall()
+            held[schema, table] = held.get((schema, table), 0) + rows
+        many = [key for key, rows in held.items() if rows > INLINED]
+        for schema, table in many:
+            if self.ending:
+                break
+            run(f"CALL ducklake_flush_inlined_data('{NAME}', schema_name => '{schema}', table_name => '{table}')")
+            run(f"CALL ducklake_rewrite_data_files('{NAME}', '{table}', schema => '{schema}', delete_threshold => {DELETED})")
+        return [f"{schema}.{table}" for schema, table in many]
+
+    def _rewrite(self) -> list[str]:
+        """Write files anew of which many rows are deleted."""
+        deleted = self.connection.execute(_DELETED).fetchall()
+        for schema, table in deleted:
+            if self.ending:
+                break
+            self.connection.execute(f"CALL ducklake_rewrite_data_files('{NAME}', '{table}', schema => '{schema}', delete_threshold => {DELETED})")
+        return [f"{schema}.{table}" for schema, table in deleted]
+
+    def _merge(self) -> list[str]:
+        """Merge files of about one size, of tables that have many."""
+        done: list[str] = []
+        for low, high in pairwise(TIERS):
+            for schema, table in self.connection.execute(_MANY, [low, high, MANY]).fetchall():
+                if self.ending:
+                    return done
+                sizes = f"max_file_size => {high}" + f", min_file_size => {low}" * bool(low)
+                self.connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}', '{table}', schema => '{schema}', {sizes})")
+                done.append(f"{schema}.{table}")
+        return done
+
+    def _expire(self, before: datetime) -> list[str]:
+        """Let snapshots go that were made before then, but for those that an edition of a report was made from."""
+        gone = 0
+        while not self.ending:
+            old = [number for (number,) in self.connection.execute(_OLD, [before, EXPIRED_AT_ONCE]).fetchall()]
+            if not old:
+                break
+            self.connection.execute(f"CALL ducklake_expire_snapshots('{NAME}', versions => {old})")
+            gone += len(old)
+        return [f"{gone} snapshots"] if gone else []
+
+    def _files(self, function: str, before: datetime) -> list[str]:
+        found = self.connection.execute(f"CALL {function}('{NAME}', older_than => TIMESTAMPTZ '{before.isoformat()}')").fetchall()
+        return [f"{len(found)} files"] if found else []
+
+
+_TABLES = f"""{META}.ducklake_table t JOIN {META}.ducklake_schema s ON t.schema_id = s.schema_id AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"""
+_INLINED = f"SELECT s.schema_name, t.table_name, i.table_name FROM {_TABLES} JOIN {META}.ducklake_inlined_data_tables i ON i.table_id = t.table_id"
+_MANY = f"""SELECT s.schema_name, t.table_name FROM {_TABLES} JOIN {META}.ducklake_data_file f ON f.table_id = t.table_id AND f.end_snapshot IS NULL
+WHERE f.file_size_bytes >= ? AND f.file_size_bytes < ? AND s.schema_name NOT LIKE 'fresh%' GROUP BY ALL HAVING count(*) >= ? ORDER BY ALL"""
+_DELETED = f"""SELECT DISTINCT s.schema_name, t.table_name FROM {_TABLES} JOIN {META}.ducklake_delete_file d ON d.table_id = t.table_id AND d.end_snapshot IS NULL
+ORDER BY ALL"""
+_OLD = f"""SELECT snapshot_id FROM {META}.ducklake_snapshot WHERE snapshot_time::TIMESTAMPTZ < ?
+AND snapshot_id NOT IN (SELECT manifest_sequence FROM report_edition WHERE manifest_sequence IS NOT NULL)
+AND snapshot_id < (SELECT max(snapshot_id) FROM {META}.ducklake_snapshot) ORDER BY 1 LIMIT ?"""
