@@ -105,7 +105,7 @@ def refuse_lake(settings: Settings) -> None:
     if settings.lake:
         raise BackupError(
             "The warehouse is a lake: back up its catalog with pg_dump first and its data folder after that, and put both back together. "
-            "docs/operations.md has the commands."
+            "docs/lake.md has the commands."
         )
 
 

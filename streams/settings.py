@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.access import Access, from_file
@@ -170,13 +170,19 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingError("\n".join(_line(e) for e in error.errors())) from None
 
-    @field_validator("warehouse")
+    @field_validator("warehouse", "published")
     @classmethod
-    def _warehouse(cls, value: Path) -> Path:
-        if str(value).startswith(PREFIX) and not str(value).startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
-            raise ValueError("expected ducklake:postgres:… or ducklake:sqlite:…. Example: ONNURI_WAREHOUSE='ducklake:postgres:host=db dbname=onnuri'")
-        if str(value).startswith(PREFIX) and "password" in str(value):
+    def _address(cls, value: Path | None, about: ValidationInfo) -> Path | None:
+        text = str(value)
+        if not text.startswith(PREFIX):
+            return value
+        if not text.startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
+            name = f"ONNURI_{(about.field_name or '').upper()}"
+            raise ValueError(f"expected ducklake:postgres:… or ducklake:sqlite:…. Example: {name}='ducklake:postgres:host=db dbname=onnuri'")
+        if "password" in text:
             raise ValueError("a password does not belong here, where many can read it. Expected it in a file that PGPASSFILE names")
+        if text.startswith(f"{PREFIX}postgres:postgres"):
+            raise ValueError("expected words as in ducklake:postgres:host=db dbname=onnuri user=onnuri, got a URI")
         return value
 
     @property

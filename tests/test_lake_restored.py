@@ -1,4 +1,4 @@
-"""The drill of docs/operations.md: a lake's catalog dumped, its files copied after it, both put back, and a worker that reads on."""
+"""The drill of docs/lake.md: a lake's catalog dumped, its files copied after it, both put back, and a worker that reads on."""
 
 import shutil
 

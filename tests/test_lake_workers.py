@@ -123,9 +123,14 @@ def test_a_lake_without_what_its_workers_have_in_common_is_refused() -> None:
     refuse_unshared(Settings())
 
 
-def test_a_password_in_the_address_of_a_lake_is_refused_and_not_repeated() -> None:
-    with pytest.raises(SettingError, match="PGPASSFILE") as refused:
-        Settings.read(warehouse="ducklake:postgres:host=db password=secret-word")
+@pytest.mark.parametrize("setting", ["warehouse", "published"])
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("ducklake:postgres:host=db password=secret-word", "PGPASSFILE"), ("ducklake:postgres:postgresql://me:secret-word@db/onnuri", "got a URI")],
+)
+def test_a_password_in_the_address_of_a_lake_is_refused_and_not_repeated(setting: str, address: str, expected: str) -> None:
+    with pytest.raises(SettingError, match=expected) as refused:
+        Settings.read(**{setting: address})
     assert "secret-word" not in str(refused.value)
 
 
