@@ -238,5 +238,6 @@ def _line(error: Any) -> str:  # noqa: ANN401  # pydantic's own
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
-    came = "set" if name in SECRETS or "password" in str(error["input"]) else f"{error['input']!r}"
+    hidden = name in SECRETS or str(error["input"]).startswith(PREFIX)
+    came = "set" if hidden else f"{error['input']!r}"
     return f"ONNURI_{name.upper()} is {came}: {error['msg']}"
