@@ -11,7 +11,7 @@ LAKE_TESTS := $(addprefix tests/test_,$(addsuffix .py,stores lake_workers lake_r
 # What the caller's shell says about Python is about another Python.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help demo test test-faults test-lake test-walk check bench bench-peers bench-lake bench-accuracy bench-forecast lint types format audit clean
+.PHONY: help demo test test-faults test-lake test-walk check bench bench-peers bench-lake bench-lake-live bench-accuracy bench-forecast lint types format audit clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ bench-peers: $(VENV)/ready-to-test $(VENV)-peers/ready ## Others on the same top
 
 bench-lake: $(VENV)-lake/ready ## Several workers on one lake against one on a file (ARGS='--events 400000 --workers 1 2 4')
 	$(VENV)-lake/bin/python -m benchmarks lake $(ARGS)
+
+bench-lake-live: $(VENV)-lake/ready ## A lake's files and readers under live load (ARGS='--minutes 60 --rate 500 --workers 2')
+	$(VENV)-lake/bin/python -m benchmarks lake_live $(ARGS)
 
 bench-accuracy: $(VENV)/ready-to-test ## Known losses in real sales, DATA=folder (ARGS='--yardstick FILE.py --history 7')
 	$(BIN)/python -m benchmarks.accuracy --data $(or $(DATA),$(error Expected DATA=folder of the data, e.g. make bench-accuracy DATA=data)) $(ARGS)

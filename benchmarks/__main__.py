@@ -7,6 +7,7 @@ MEASUREMENTS = {
     "scaling": "what tens of workers on one lake come to, simulated: throughput, conflicts, and whether each record counts once (a minute)",
     "costs": "which part of a lake breaks first as events grow, and what replaces it (from what 'lake' measured)",
     "lake": "how fast several workers on one lake are, against one on a file, and how long readers wait (make bench-lake)",
+    "lake_live": "whether a lake stays small while it is written live (make bench-lake-live; an hour)",
     "ingest": "how fast the worker takes payments out of Kafka and publishes them, against a bare reader (some minutes)",
     "peers": "how others do on the same topic in the same run (make bench-peers)",
     "report": "how long the loss report on a published state takes (needs --published, a state such as a demo leaves)",

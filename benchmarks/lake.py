@@ -323,7 +323,7 @@ def measure(events: int, numbers: list[int], turns: int) -> tuple[dict[str, list
                     if workers_:
                         postgres = stack.enter_context(Postgres(folder / "postgres"))
                         lake = Lake(f"ducklake:postgres:{postgres.dsn()}", str(folder / "data"))
-                    each = [_of(base, lake, folder) for _ in range(max(workers_, 1))]
+                    each = [of(base, lake, folder) for _ in range(max(workers_, 1))]
                     found.setdefault(name, []).append(asyncio.run(turn(base, each, records, folder, lake)))
                     print(f"{name}: {found[name][-1].rate:,.0f} payments/s (load {os.getloadavg()[0]:.1f})", flush=True)
                     if workers_ == 1 and round_ == turns - 1:
@@ -331,7 +331,8 @@ def measure(events: int, numbers: list[int], turns: int) -> tuple[dict[str, list
     return found, kept
 
 
-def _of(base: Settings, lake: Lake | None, folder: Path) -> Settings:
+def of(base: Settings, lake: Lake | None, folder: Path) -> Settings:
+    """The settings of one worker, on a lake or on a file in ``folder``."""
     places: Mapping[str, object] = (
         {"warehouse": Path(lake.target), "lake_data": lake.data, "user_key": "not-secret"} if lake else {"warehouse": folder / "onnuri.duckdb"}
     )
