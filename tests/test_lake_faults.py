@@ -4,14 +4,17 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 import psutil
 import pytest
 
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
+from streams.simulator.playing import Slice
 from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.lake_line import LakeLine, lake_line
@@ -66,8 +69,8 @@ def misfortunes(line: LakeLine, chance: random.Random) -> dict[str, Callable[[in
     }
 
 
-def sent(line: LakeLine, scale: float) -> int:
-    """The launch day with dirt in it, its commands first, so that every payment finds its market's region, as the recount does; returns how many records there are."""
+def begun(line: LakeLine, scale: float) -> Iterator[Slice]:
+    """Workers that have read the market list, so that every payment finds its market's region, as in the recount; gives the rest of a launch day with dirt in it."""
     settings = line.settings
     first, *rest = play(load_scenario("launch-day", scale=scale), dirty=0.01)
     assert "commands" in first.records, "the scenario begins with the list of markets"
@@ -81,23 +84,29 @@ def sent(line: LakeLine, scale: float) -> int:
     line.wait(lambda: all(worker.health().get("status") == "ok" for worker in line.workers))
     # Reports of load are many and of little interest: those of every twentieth slice are enough.
     kept = (one if number % 20 == 0 else replace(one, records={t: r for t, r in one.records.items() if t != "service_load"}) for number, one in enumerate(rest))
-    send(iter([replace(first, records={topic: records for topic, records in first.records.items() if topic not in told})]), settings.kafka, settings.topic)
-    send(kept, settings.kafka, settings.topic)
+    return chain([replace(first, records={topic: records for topic, records in first.records.items() if topic not in told})], kept)
+
+
+def sent(line: LakeLine, rest: Iterator[Slice]) -> int:
+    """Send it; returns how many records there are in all."""
+    settings = line.settings
+    send(rest, settings.kafka, settings.topic)
     return sum(len(records_of(settings.kafka, settings.topic(topic))) for topic in TOPICS)
 
 
-def go_through(line: LakeLine, total: int, seed: int, most: int) -> Counter[str]:
-    """One misfortune after another until all is read, ``most`` at the most; what happened."""
+def go_through(line: LakeLine, sending: Future[int], seed: int, most: int) -> Counter[str]:
+    """One misfortune after another until all is sent and read, ``most`` at the most; what happened."""
     chance, happened = random.Random(seed), Counter[str]()
     possible = misfortunes(line, chance)
-    while line.counted() < total and happened.total() < most:
+    while happened.total() < most and not (sending.done() and line.counted() >= sending.result()):
         time.sleep(chance.uniform(0.5, 4))
         what, number = chance.choice(list(possible)), chance.randrange(len(line.workers))
         if line.workers[number].process.poll() is None:
-            print(f"{what} {number} at {line.counted():,} of {total:,}", flush=True)
+            print(f"{what} {number} at {line.counted():,}", flush=True)
             possible[what](number)
             happened[what] += 1
         happened["started again"] += line.revive()
+    total = sending.result()
     line.wait(lambda: line.counted() >= total, 600)
     return happened
 
@@ -120,9 +129,10 @@ LONG = pytest.mark.long
 def test_workers_on_one_lake_lose_and_repeat_nothing_whatever_happens_to_them(kafka, topics, workers, scale, rows, seed, most):
     base = Settings(kafka=kafka.bootstrap, topic_prefix=topics, clock="replay", batch_rows=rows, batch_seconds=0.2)
     ensure_topics(base)
-    with lake_line(base, workers) as line:
-        total = sent(line, scale)
-        happened = go_through(line, total, seed, most)
+    with lake_line(base, workers) as line, ThreadPoolExecutor(1) as sender:
+        sending = sender.submit(sent, line, begun(line, scale))
+        happened = go_through(line, sending, seed, most)
+        total = sending.result()
         print(f"{total:,} records: {dict(happened)}")
         assert_exact(line, total)
     assert happened.total() >= most // 2, "little happened before all was read: the test shows nothing"
@@ -141,7 +151,7 @@ def test_a_worker_frozen_before_its_commit_writes_nothing_when_it_wakes(kafka, t
     with lake_line(base, 2) as line:
         asleep = line.workers[1]
         asleep.fault = "stop written 12"
-        total = sent(line, 0.03)
+        total = sent(line, begun(line, 0.03))
         line.wait(lambda: stopped(asleep))
         before, since = line.counted(), time.monotonic()
         # The partitions are the other's once the session is over, and it reads on from where the frozen one had begun.

@@ -35,8 +35,10 @@ SET ducklake_max_retry_count = 100; SET ducklake_retry_backoff = 1.0; SET duckla
 POSTGRES = "SET pg_idle_in_transaction_timeout_millis = 30000; SET pg_statement_timeout_millis = 30000;"
 """A worker that is frozen amid its commit holds up all others until PostgreSQL lets go of it."""
 
-SQLITE = ("META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 500")
-"""Those who read do not keep others from committing, and those who commit wait for each other."""
+BUSY = "META_BUSY_TIMEOUT 500"
+"""In SQLite those who commit wait for each other."""
+WAL = "META_JOURNAL_MODE 'WAL'"
+"""Those who read do not keep others from committing. It is a property of the file, asked for when that is made: to ask again needs the file for oneself."""
 
 
 class LakeExtensionError(Exception):
@@ -121,7 +123,8 @@ def attaching(lake: Lake, name: str, *, read_only: bool = False, snapshot: int |
     data = lake.data if lake.remote or not lake.data else str(Path(lake.data).resolve())
     options = [
         *([f"DATA_PATH '{_quoted(data)}'"] if data else []),
-        *SQLITE * (not lake.postgres),
+        *[BUSY] * (not lake.postgres),
+        *[WAL] * (not lake.postgres and not Path(lake.target.removeprefix(f"{PREFIX}sqlite:")).exists()),
         *["READ_ONLY"] * read_only,
         *([f"SNAPSHOT_VERSION {snapshot}"] if snapshot is not None else []),
     ]

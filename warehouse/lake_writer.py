@@ -113,9 +113,9 @@ class LakeWriter(Writer):
         """
         patient_until = time.monotonic() + PATIENCE_SECONDS
         for _ in range(TRIES):
-            self._wait_for_pause(patient_until)
             self.raising = set()
             try:
+                self._wait_for_pause(patient_until)
                 super().apply(chunks, now, send_dead_letters)
             except duckdb.Error as error:
                 # Perhaps the leader's work came in between, perhaps another worker's: then the next try finds other offsets.
