@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.ports import free_port
 from streams.settings import Settings
 from tests.cable import Cable
+from tests.lakes import need_extensions, need_postgres
 from tests.line_process import WorkerProcess
 from tests.postgres_server import Postgres
 from tests.recounting import TABLES, events_of, recounted, regions_of
@@ -90,7 +91,9 @@ class LakeLine:
 
 @contextmanager
 def lake_line(base: Settings, workers: int) -> Iterator[LakeLine]:
-    """A catalog, cables and workers; all of it ends with the block."""
+    """A catalog, cables and workers; all of it ends with the block. The test is skipped in words where a lake cannot be had."""
+    need_postgres()
+    need_extensions(Lake("ducklake:postgres:", ""))
     folder = Path(tempfile.mkdtemp(prefix="onnuri-lake-"))
     # PostgreSQL may run as another user than the test.
     folder.chmod(0o755)

@@ -1,6 +1,7 @@
 """Stores to run the same tests on. A lake is skipped in words where DuckDB has no extension for it, or where there is no PostgreSQL."""
 
 import secrets
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,25 @@ def make_lake(request: pytest.FixtureRequest, folder: Path) -> Lake | None:
     if request.param == "sqlite":
         lake = Lake(f"ducklake:sqlite:{folder / 'catalog.sqlite'}", str(folder / "data"))
     else:
-        if programs() is None:
-            pytest.skip("PostgreSQL is not installed (Debian's package postgresql has it)")
+        need_postgres()
         server: Postgres = request.getfixturevalue("postgres")
         database = f"lake_{secrets.token_hex(4)}"
         server.sql(f"CREATE DATABASE {database}", "postgres")
         lake = Lake(f"ducklake:postgres:{server.dsn(database=database)}", str(folder / "data"))
-    try:
-        load_extensions(connect(memory_limit="100MB", threads=1), lake)
-    except LakeExtensionError as error:
-        pytest.skip(str(error).splitlines()[0])
+    need_extensions(lake)
     return lake
+
+
+def need_postgres() -> None:
+    """Skip the test where there is no PostgreSQL."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package postgresql has it)")
+
+
+def need_extensions(lake: Lake) -> None:
+    """Skip the test where DuckDB has no extension for that lake."""
+    with closing(connect(memory_limit="100MB", threads=1)) as connection:
+        try:
+            load_extensions(connection, lake)
+        except LakeExtensionError as error:
+            pytest.skip(str(error).splitlines()[0])

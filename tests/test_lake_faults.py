@@ -19,9 +19,8 @@ from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.lake_line import LakeLine, lake_line
 from tests.line_process import WorkerProcess, records_of
-from tests.postgres_server import programs
 
-pytestmark = [pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (Debian's package postgresql has it)"), pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 BEYOND_A_SESSION = 24
 """Seconds; the session is 20."""

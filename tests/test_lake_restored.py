@@ -7,17 +7,16 @@ import pytest
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.lake_line import lake_line
-from tests.postgres_server import programs
-from tests.test_lake_faults import assert_exact, sent
+from tests.test_lake_faults import assert_exact, begun, sent
 
-pytestmark = [pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (Debian's package postgresql has it)"), pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 
 def test_a_lake_put_back_from_a_dump_and_a_later_copy_of_its_files_reads_on_to_the_same_rows(kafka, topics):
     base = Settings(kafka=kafka.bootstrap, topic_prefix=topics, clock="replay", batch_rows=2_000, batch_seconds=0.2)
     ensure_topics(base)
     with lake_line(base, 2) as line:
-        total = sent(line, 0.03)
+        total = sent(line, begun(line, 0.03))
         line.wait(lambda: line.counted() > total // 4)
         dump, data = str(line.postgres.folder / "lake.dump"), line.folder / "data"
         address = ("--host", "127.0.0.1", "--port", str(line.postgres.port), "--username", "onnuri")
