@@ -176,6 +176,8 @@ class ChunkConsumer(driver.Consumer):
         super().__post_init__()
         self._read_offset = Unheeded()
         self.seeking = asyncio.Lock()
+        self.sought: int | None = None
+        """The group's generation that was sought for last."""
 
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
@@ -207,8 +209,10 @@ class ChunkConsumer(driver.Consumer):
         """Called by Faust after every rebalance. Faust's own would overwrite a seek made elsewhere."""
         # One at a time: of two at once, each would call the other's chunks old.
         async with self.seeking:
+            generation = self.app.consumer_generation_id
             start = await cast("ChunkTransport", self.transport).start_offsets(self.assignment())
             await self.thread.call_thread(self.thread.seek_from, start)
+            self.sought = generation
         return start.offsets
 
     async def reaches(self) -> dict[TP, Reach]:

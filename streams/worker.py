@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -17,6 +18,7 @@ from mode.supervisors import CrashingSupervisor
 from streams import health
 from streams.backups import Backups
 from streams.broker_watch import topic_ids
+from streams.idle import Idle
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
@@ -133,10 +135,22 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
             if broken or any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
                 await consumer().perform_seek()
 
+    _see_that_it_reads(app, line)
     if settings.alert_url is not None:
         _add_alerts(app, Webhook(settings, writer, line), tending)
     _add_pages(app, line, tending)
     return Worker(app, line, tending, backups)
+
+
+def _see_that_it_reads(app: faust.App, line: Line) -> None:
+    @app.task
+    async def see_that_it_reads() -> None:
+        # By itself, whatever else hangs.
+        idle = Idle()
+        while not app.should_stop:
+            await asyncio.sleep(WATCH_SECONDS)
+            begun = not line.started or bool(line.waiting) or cast("ChunkConsumer", app.consumer).sought == app.consumer_generation_id
+            idle.look(time.monotonic(), begun=begun)
 
 
 def _add_alerts(app: faust.App, webhook: Webhook, tending: Tending) -> None:

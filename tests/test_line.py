@@ -131,6 +131,7 @@ def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, 
     consumer = ChunkConsumer.__new__(ChunkConsumer)
     consumer.assignment = lambda: {TOPIC}  # type: ignore[method-assign]
     consumer.transport = cast("Any", SimpleNamespace(start_offsets=start_offsets))
+    consumer.app = cast("Any", SimpleNamespace(consumer_generation_id=1))
     consumer._thread = cast("Any", SimpleNamespace(seek_from=seek_from, call_thread=call_thread))
 
     async def play() -> None:

@@ -1,0 +1,32 @@
+"""A worker that was dealt partitions and does not begin to read them ends, so that its supervisor starts it anew and its partitions are dealt again.
+
+Seen once, in a rebalance while PostgreSQL was away: Faust's recovery never asked for the seek, and the worker went on looking well.
+"""
+
+PATIENCE_SECONDS = 300.0
+"""Longer than the database thread is ever busy with one thing."""
+
+
+class IdleError(Exception):
+    """Partitions were dealt long ago, and reading has not begun."""
+
+
+class Idle:
+    """Looked at from time to time; ``begun`` is whether reading has begun since partitions were dealt last, or what is waited for is known."""
+
+    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
+        self.patience = patience
+        self.since: float | None = None
+
+    def look(self, now: float, *, begun: bool) -> None:
+        """``now`` in seconds of a clock that only goes on.
+
+        Raises:
+            IdleError: it has not begun for longer than ``patience``.
+        """
+        if begun:
+            self.since = None
+            return
+        self.since = now if self.since is None else self.since
+        if now - self.since > self.patience:
+            raise IdleError(f"Partitions were dealt {now - self.since:.0f} s ago, and reading has not begun. The worker ends, to be started anew.")
