@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # What touches the warehouse; the rest knows nothing of DuckDB's version.
-LAKE_TESTS := $(addprefix tests/test_,$(addsuffix .py,stores lake_workers lake_reading upkeep ingest closing known_ids unknown_names publishing commands_incidents backup retention))
+LAKE_TESTS := $(addprefix tests/test_,$(addsuffix .py,stores lake_workers lake_faults lake_restored lake_reading upkeep ingest closing known_ids unknown_names publishing commands_incidents backup retention))
 .DEFAULT_GOAL := help
 
 # What the caller's shell says about Python is about another Python.
