@@ -64,26 +64,32 @@ def _keep_whole(jars: list[Path], gathered: Path, folder: Path) -> None:
 
 
 def _download(repository: Path) -> list[Path]:
-    """Resolve Kafka as Maven would and bring each jar that it needs to run."""
+    """Every jar that Kafka needs to run."""
+    context = maven(repository)
+    # Kafka's POM leaves out the binding of slf4j to log4j, and without one Kafka is silent about its failures. It is asked for
+    # by itself: resolved together with Kafka, the versions its own POM manages would replace Kafka's.
+    logging = context.project("org.apache.logging.log4j", "log4j-slf4j-impl").at_version(LOG4J_VERSION).artifact()
+    return [bring(artifact) for artifact in [*needed_by(context, f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"), logging]]
+
+
+def maven(repository: Path) -> "MavenContext":
+    """What resolves artifacts as Maven would, and keeps them in ``repository``."""
     from jgo.config import GlobalSettings  # noqa: PLC0415  # brings an HTTP client, and only the first start needs it
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
     from jgo.maven import MavenContext  # noqa: PLC0415
 
     # A mirror in jgo's own configuration is asked first: a machine behind a wall reaches nothing else.
     repositories = {**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL}
-    context = MavenContext(repo_cache=repository, remote_repos=repositories, timeout=SECONDS_PER_FILE)
-    return [_bring(artifact) for artifact in _artifacts(context)]
+    return MavenContext(repo_cache=repository, remote_repos=repositories, timeout=SECONDS_PER_FILE)
 
 
-def _artifacts(context: "MavenContext") -> "list[Artifact]":
-    direct, transitive = context.resolver.resolve([context.create_dependency(f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}")])
-    found = [dependency.artifact for dependency in [*direct, *transitive] if dependency.scope in (None, "compile", "runtime")]
-    # Kafka's POM leaves out the binding of slf4j to log4j, and without one Kafka is silent about its failures. It is asked for
-    # by itself: resolved together with Kafka, the versions its own POM manages would replace Kafka's.
-    return [*found, context.project("org.apache.logging.log4j", "log4j-slf4j-impl").at_version(LOG4J_VERSION).artifact()]
+def needed_by(context: "MavenContext", coordinate: str) -> "list[Artifact]":
+    """The artifact itself and what it needs to run."""
+    direct, transitive = context.resolver.resolve([context.create_dependency(coordinate)])
+    return [dependency.artifact for dependency in [*direct, *transitive] if dependency.scope in (None, "compile", "runtime")]
 
 
-def _bring(artifact: "Artifact") -> Path:
+def bring(artifact: "Artifact") -> Path:
     """Download one jar; a connection that breaks is tried again."""
     for attempt in range(1, ATTEMPTS + 1):
         try:

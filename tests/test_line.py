@@ -141,7 +141,25 @@ def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, 
 
     asyncio.run(play())
     assert (reader.epoch, line.epoch) == (4, 4)
+    assert consumer.sought == 1
     assert counts(line) == (1, 1)
+
+
+def test_a_chunk_that_waited_behind_another_batch_waits_no_longer(line: Line) -> None:
+    line.settings = line.settings.model_copy(update={"batch_seconds": 3_600.0})
+
+    async def play() -> int:
+        start = await sought(line, Brokers())
+        for number in (1, 2):
+            await line.put(fetched(start.epoch, number, number - 1, payment(number)))
+        arrived_at, *first = await line.queue.get()
+        second = await line.queue.get()
+        # The first came in more than an hour ago.
+        for item in ((arrived_at - 3_601, *first), second):
+            line.queue.put_nowait(item)  # type: ignore[arg-type]
+        return len(await asyncio.wait_for(line.next_batch(), 60))
+
+    assert asyncio.run(play()) == 2
 
 
 def test_a_chunk_that_was_dropped_on_the_way_is_read_again(line: Line) -> None:

@@ -16,7 +16,7 @@ from tests.line_process import published_cells, recount
 from warehouse import publishing
 from warehouse.ingest import Writer
 from warehouse.publishing import KEEP_SECONDS, Publisher, PublishingEndedError
-from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
+from warehouse.reading import Manifest, NothingPublishedError, Snapshot, open_snapshot
 from warehouse.states import HOURLY, wanted_files
 
 HOUR = timedelta(hours=1)
@@ -291,6 +291,20 @@ def test_an_empty_warehouse_is_readable(writer: Writer, folder: Path):
         assert snapshot.query("incidents_newest_first").is_empty()
         assert snapshot.manifest.watermark is None
         assert snapshot.manifest.lag is None
+
+
+def test_a_reader_leaves_nothing_behind_in_the_database_that_all_share(writer: Writer, folder: Path):
+    publish(Publisher(writer.connection, folder))
+    with open_snapshot(folder) as other:
+        with open_snapshot(folder) as snapshot:
+            name = snapshot.schema
+            assert name in schemas(other) and name != other.schema
+        assert name not in schemas(other)
+        assert other.query("grand_totals")["approved_amount"].item() == 0
+
+
+def schemas(snapshot: Snapshot) -> list[str]:
+    return [name for (name,) in snapshot.connection.execute("SELECT schema_name FROM duckdb_schemas()").fetchall()]
 
 
 def test_before_anything_is_published_a_reader_is_told_what_to_start(folder: Path):

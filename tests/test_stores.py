@@ -298,13 +298,19 @@ def test_a_commit_that_came_after_another_s_is_refused(lake: Store, monkeypatch:
     successor.close()
 
 
-def test_what_is_appended_while_it_is_added_up_is_counted_once(lake: Store) -> None:
+def leader_and_worker(lake: Store) -> tuple[LakeWriter, Writer]:
+    """Two writers with a partition each, one of which leads and has written a payment."""
     leader, worker = lake.open(), lake.open()
     assert isinstance(leader, LakeWriter)
     leader.lead()
     begin(leader, ("payments", 0), ("errors", 0))
     begin(worker, ("payments", 1), ("errors", 1))
     write(leader, chunk("payments", [payment(1)]))
+    return leader, worker
+
+
+def test_what_is_appended_while_it_is_added_up_is_counted_once(lake: Store) -> None:
+    leader, worker = leader_and_worker(lake)
     seen = []
 
     def meanwhile(letters: list[Any]) -> None:
@@ -354,12 +360,7 @@ def test_workers_that_begin_at_once_make_one_lake(lake: Store) -> None:
 
 
 def test_old_events_go_although_others_append_all_the_time(lake: Store) -> None:
-    leader, worker = lake.open(), lake.open()
-    assert isinstance(leader, LakeWriter)
-    leader.lead()
-    begin(leader, ("payments", 0), ("errors", 0))
-    begin(worker, ("payments", 1), ("errors", 1))
-    write(leader, chunk("payments", [payment(1)]))
+    leader, worker = leader_and_worker(lake)
     later = NOON + timedelta(days=40)
     closing = Closing(leader, timedelta(0), 35)
     ending = threading.Event()
