@@ -28,6 +28,7 @@ from benchmarks._processes import running
 from dashboard.figures.live import live_figures
 from streams.broker import EmbeddedBroker
 from streams.demo import environment
+from streams.keying import keyed
 from streams.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
@@ -122,7 +123,8 @@ def batch(number: int, rows: int, known: pl.DataFrame) -> list[Chunk]:
         pl.lit("timeout").alias("code"), "market_id", "merchant_id", "user_id", "channel", "amount", "issuer", "offset_at"
     )  # fmt: skip
     span = number * rows, (number + 1) * rows
-    return [Chunk("errors", 0, *span, failed), Chunk("payments", 0, *span, pl.concat([again, frame[len(twice) :]]))]
+    arrived = ("errors", failed), ("payments", pl.concat([again, frame[len(twice) :]]))
+    return [Chunk(topic, 0, *span, keyed(records, bytes.fromhex)) for topic, records in arrived]
 
 
 def cost(writer: Writer, rows: int, batches: int, first: int) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from benchmarks.ingest import payments
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
-from streams.line import hide_users, hider
+from streams.keying import hider, keyed
 from streams.standby import tune_interpreter
 from warehouse.ingest import Chunk, Writer
 
@@ -100,7 +100,7 @@ def measure(events: int, rows: int) -> tuple[dict[str, float], Counter[str]]:
             decoded = decode([r.value for r in records], layout, Span(EARLIEST_MS, [r.timestamp for r in records]))
             frame = decoded.frame.with_columns((pl.col("row") + offset).alias("offset_at"))
             began = stage("decoding", began)
-            chunks.append(Chunk("payments", 0, offset, offset + count, hide_users(frame, hide), []))
+            chunks.append(Chunk("payments", 0, offset, offset + count, keyed(frame, hide), []))
             stage("hiding buyers", began)
             offset += count
             if sum(len(chunk.frame) for chunk in chunks) >= rows:

@@ -4,7 +4,6 @@ Nothing here is acknowledged to Kafka before it is committed, and what Kafka is 
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from kafka.errors import KafkaError
 
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
+from streams.keying import hider, keyed
 from streams.letters import Letters
 from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
@@ -284,7 +284,7 @@ class Line:
         offsets = rows + first if whole else pl.Series([records[row].offset for row in rows], dtype=pl.Int64)
         frame = decoded.frame.hstack([offsets.alias("offset_at")])
         refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
-        return Chunk(topic, place.tp.partition, place.first_offset, place.next_offset, hide_users(frame, self.hide), refused, earliest=retained_from)
+        return Chunk(topic, place.tp.partition, place.first_offset, place.next_offset, keyed(frame, self.hide), refused, earliest=retained_from)
 
     def close(self) -> None:
         """Finish what the threads are doing, then let the warehouse go."""
@@ -292,29 +292,3 @@ class Line:
         self.database.submit(self.letters.close).result()
         self.database.submit(self.writer.close).result()
         self.database.shutdown()
-
-
-def hider(key: bytes) -> Callable[[str], str]:
-    """A function from a user id to the first 128 bits of its HMAC-SHA-256 (RFC 2104) as hexadecimal text.
-
-    The two hashes that the key begins are made once and copied: half the time of ``hmac.digest``, which a test holds it against.
-    """
-    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
-
-    def hide(user: str) -> str:
-        first, second = inner.copy(), outer.copy()
-        first.update(user.encode())
-        second.update(first.digest())
-        return second.digest()[:16].hex()
-
-    return hide
-
-
-def hide_users(frame: pl.DataFrame, hide: Callable[[str], str]) -> pl.DataFrame:
-    """Replace user ids by what ``hide`` makes of them; each distinct user once."""
-    if "user_id" not in frame.columns:
-        return frame
-    users = frame["user_id"].to_list()
-    hidden = {user: hide(user) for user in set(users) if user is not None}
-    return frame.clone().replace_column(frame.columns.index("user_id"), pl.Series("user_id", map(hidden.get, users), dtype=pl.String))

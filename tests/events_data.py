@@ -10,7 +10,7 @@ import polars as pl
 
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
-from streams.line import hide_users, hider
+from streams.keying import hider, keyed
 from warehouse.ingest import Chunk, Refused
 
 NOON = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
@@ -70,6 +70,6 @@ def chunk(topic: str, events: Iterable[object], *, first_offset: int = 0, partit
     """Events as the line hands them to the writer; in a replay each is judged by when it was ``sent`` (epoch milliseconds)."""
     values = [encoded(event) for event in events]
     decoded = decode(values, Layout(CONTRACT[topic]), Span(EARLIEST_MS, ms(now) if sent is None else sent))
-    frame = hide_users(decoded.frame.with_columns((pl.col("row") + first_offset).alias("offset_at")), hider(KEY))
+    frame = keyed(decoded.frame.with_columns((pl.col("row") + first_offset).alias("offset_at")), hider(KEY))
     refused = [Refused(first_offset + r.row, r.reason, r.detail, None, values[r.row]) for r in decoded.refusals]
     return Chunk(topic, partition, first_offset, first_offset + len(values), frame, refused)

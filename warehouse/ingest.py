@@ -18,6 +18,7 @@ import polars as pl
 
 from warehouse import commands
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, open_file
+from warehouse.keys import key_of
 from warehouse.known_ids import KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
 from warehouse.transaction import Transaction
@@ -44,7 +45,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive records of one partition, decoded. ``frame`` has the fields of the topic's struct and ``offset_at``."""
+    """Consecutive records of one partition, decoded. ``frame`` has the fields of the topic's struct, keys (Binary) for the ids of events, and ``offset_at``."""
 
     topic: str
     partition: int
@@ -307,7 +308,7 @@ class Writer:
         run = self.connection.execute
         refused = []
         for row in chunk.frame.iter_rows(named=True):
-            identity = run("SELECT id_key(?)", [row["command_id"]]).fetchall()[0][0]
+            identity = uuid.UUID(bytes=key_of(row["command_id"]))
             if run("SELECT 1 FROM command WHERE command_id = ?", [identity]).fetchone():
                 continue
             said_at = _moment(row["occurred_at"])

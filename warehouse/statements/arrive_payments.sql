@@ -1,6 +1,6 @@
 -- The batch's payments: keys as UUID, times as TIMESTAMP.
 CREATE OR REPLACE TEMP TABLE batch_payment AS
-SELECT * REPLACE (id_key(event_id) AS event_id, id_key(purchase_id) AS purchase_id, id_key(reverses) AS reverses, user_key::UUID AS user_key,
+SELECT * REPLACE (event_id::UUID AS event_id, purchase_id::UUID AS purchase_id, reverses::UUID AS reverses, user_key::UUID AS user_key,
     make_timestamp(occurred_at * 1000) AS occurred_at),
     date_trunc('minute', make_timestamp(occurred_at * 1000)) AS minute_at
 FROM arrived;

@@ -1,0 +1,70 @@
+"""Ids are any text; a key is the UUID that the text is, or one made from its hash. 16 bytes, so that they are compared and kept as numbers. Pure."""
+
+import hashlib
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+TEXT, DASHES = 36, (8, 13, 18, 23)
+"""Characters of a UUID as RFC 9562 writes it, and where it has dashes."""
+
+_DIGITS = re.compile("[0-9a-fA-F]{32}")
+_NO_DIGITS = 256
+
+
+def key_of(text: str) -> bytes:
+    """The key of one id. As DuckDB reads UUIDs, dashes may stand anywhere, and braces around it; other texts have the beginning of their SHA-256."""
+    if len(text) == TEXT:
+        digits = (text[1:-1] if text[0] + text[-1] == "{}" else text).replace("-", "")
+        if _DIGITS.fullmatch(digits):
+            return bytes.fromhex(digits)
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def keys_of(ids: pl.Series) -> pl.Series:
+    """The key of each id of a column of String, as Binary; null where there is none. UUIDs, which most ids are, all at once."""
+    given = ids.drop_nulls()
+    usual = given.str.len_bytes() == TEXT
+    keys, known = np.empty((len(given), 16), np.uint8), usual.to_numpy().copy()
+    keys[known], whole = _digits(given if usual.all() else given.filter(usual))
+    known[known] = whole
+    if not known.all():
+        keys[~known] = np.frombuffer(b"".join(map(key_of, given.filter(pl.Series(~known)))), np.uint8).reshape(-1, 16)
+    made = pl.Series(ids.name, _binary(keys))
+    if len(given) == len(ids):
+        return made
+    places = ids.is_not_null().cum_sum().cast(pl.Int64) - 1
+    return made.gather(places.set(ids.is_null(), None))
+
+
+def _digits(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The bytes that texts of 36 bytes each stand for, shape (n, 16), and for which of them they do."""
+    held: Any = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    letters = np.frombuffer(held.buffers()[2] or b"", np.uint8, TEXT * len(texts)).reshape(-1, TEXT)
+    whole = (letters[:, DASHES] == ord("-")).all(axis=1)
+    groups = [letters[:, low:high] for low, high in ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))]
+    pairs = PAIRS.take(np.concatenate(groups, axis=1).view("<u2"))
+    if (pairs >= _NO_DIGITS).any():
+        whole &= (pairs < _NO_DIGITS).all(axis=1)
+    return pairs.astype(np.uint8), whole
+
+
+def _binary(keys: NDArray[np.uint8]) -> Any:  # noqa: ANN401  # an array of pyarrow's
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(keys), [None, pa.py_buffer(keys)])
+
+
+def _pairs() -> NDArray[np.uint16]:
+    """What two characters, the first in the lower byte, stand for as hexadecimal digits."""
+    values = np.full(2**16, _NO_DIGITS, np.uint16)
+    digits = {ord(digit): int(digit, 16) for digit in "0123456789abcdefABCDEF"}
+    for first, high in digits.items():
+        for second, low in digits.items():
+            values[first | second << 8] = high << 4 | low
+    return values
+
+
+PAIRS = _pairs()
