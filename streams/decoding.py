@@ -1,20 +1,24 @@
 """A chunk of bytes becomes columns and a list of refusals; one bad record never spoils its neighbours. Pure.
 
-Records are decoded by msgspec, which is strict about types, a few thousand at a time, and what is left to check is checked on whole columns.
-Where that gives reason to doubt a record, it is looked at by itself; so every refusal has its words, and an honest record costs nothing more.
+msgspec says what a record is, and is strict about types. Large chunks are read straight into columns, and msgspec is only asked about records that
+may be something else than they seem there. Of small chunks, and of those in which many are, it decodes a few thousand records at a time, and what is left
+to check is checked on whole columns. Where that gives reason to doubt a record, it is looked at by itself; so every refusal has its words.
 """
 
 import hashlib
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, get_args
 
 import msgspec
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command
+from streams.scanning import Scanner
 
 EARLIEST_MS = 1_247_443_200_000
 """2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
@@ -24,6 +28,15 @@ FUTURE_MS = 600_000
 
 SLICE = 2_000
 """Records decoded at a time: what they are made of then stays in the processor's cache until it is in columns."""
+
+SCANNED_FROM = 1_000
+"""Records from which reading a chunk straight into columns is faster."""
+
+DOUBTED_SHARE, PAUSE = 0.1, 10
+"""Where more of a chunk has to be read once more, so many chunks are not read straight into columns: it would cost more than it saves."""
+
+
+Doubts = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,10 @@ class Span:
         """The first and the last plausible event time of the record at ``row``, in epoch milliseconds."""
         return _at(self.earliest_ms, row), _at(self.now_ms, row) + FUTURE_MS
 
+    def at(self, rows: Sequence[int]) -> "Span":
+        """The same for these records alone."""
+        return Span(*(bound if isinstance(bound, int) else [bound[row] for row in rows] for bound in (self.earliest_ms, self.now_ms)))
+
     def contains(self, column: pl.Expr) -> pl.Expr:
         """The same for a whole chunk."""
         return column.is_between(_every(self.earliest_ms), _every(self.now_ms) + FUTURE_MS)
@@ -85,9 +102,9 @@ def _every(bound: int | Sequence[int]) -> pl.Expr:
 
 
 class Layout:
-    """How the records of one struct become columns."""
+    """How the records of one struct become columns; chunks of ``scanned_from`` records and more straight away."""
 
-    def __init__(self, struct: type[msgspec.Struct]) -> None:
+    def __init__(self, struct: type[msgspec.Struct], scanned_from: int = SCANNED_FROM) -> None:
         self.struct = struct
         self.decoder = msgspec.json.Decoder(struct)
         fields = msgspec.structs.fields(struct)
@@ -95,6 +112,23 @@ class Layout:
         # Fields with another default than None cannot be told from fields that were sent, and payloads have keys of their own; those topics are small.
         self.countable = struct not in (Command, ClockTick) and all(f.required or f.default is None for f in fields)
         self.max_bytes = MAX_COMMAND_BYTES if struct is Command else MAX_RECORD_BYTES
+        self.scanner = Scanner(struct, self.max_bytes) if self.countable else None
+        self.scanned_from = scanned_from
+        self.pause = 0
+        """Chunks that are not scanned, because it did not pay."""
+
+    def scan(self, values: Sequence[bytes | None]) -> tuple[pl.DataFrame, Doubts] | None:
+        """As the scanner's; None also where it is not worth it."""
+        if self.scanner is None or len(values) < self.scanned_from:
+            return None
+        if self.pause:
+            self.pause -= 1
+            return None
+        found = self.scanner.scan(values)
+        if found is None or np.count_nonzero(found[1]) > DOUBTED_SHARE * len(values):
+            self.pause = PAUSE
+            return None
+        return found
 
     def no_key_twice(self, value: bytes) -> None:
         """Refuse an object in which a field stands twice: which of the two is meant? What is ignored anyway may."""
@@ -111,6 +145,23 @@ class Layout:
 
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
     """Decode one chunk of one topic. Never raises for what the bytes hold."""
+    scanned = layout.scan(values)
+    if scanned is None:
+        return _decode(values, layout, span)
+    frame = scanned[0].insert_column(0, pl.int_range(len(values), eager=True).alias("row"))
+    implausible, wide = _checked(frame, None, layout, span)
+    doubted = implausible | pl.Series(scanned[1])
+    rows = frame["row"].filter(doubted)
+    if not len(rows):
+        return Decoded(_composed(frame, wide), [])
+    again = _decode([values[row] for row in rows], layout, span.at(rows.to_list()))
+    refusals = [replace(refusal, row=rows[refusal.row]) for refusal in again.refusals]
+    parts = [_composed(frame.filter(~doubted), wide), again.frame.with_columns(rows.gather(again.frame["row"]))]
+    return Decoded(pl.concat(parts).sort("row"), refusals)
+
+
+def _decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
+    """The same by msgspec alone."""
     rows: list[int] = []
     refusals: list[Refusal] = []
     slices = (_records(values, first, layout, span, rows, refusals) for first in range(0, len(values), SLICE))
@@ -123,9 +174,7 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     if bad:
         frame = frame.filter(~pl.col("row").is_in([refusal.row for refusal in bad]))
         refusals = sorted(refusals + bad, key=lambda refusal: refusal.row)
-    for name in wide:
-        frame.replace_column(frame.columns.index(name), frame[name].replace(_composed(frame[name])))
-    return Decoded(frame, refusals)
+    return Decoded(_composed(frame, wide), refusals)
 
 
 def _records(values: Sequence[bytes | None], first: int, layout: Layout, span: Span, rows: list[int], refusals: list[Refusal]) -> list[msgspec.Struct]:
@@ -155,8 +204,10 @@ def _columns(records: list[msgspec.Struct], layout: Layout) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(name, list(column), dtype=dtype) for (name, dtype), column in zip(layout.schema.items(), columns, strict=False)])
 
 
-def _checked(frame: pl.DataFrame, values: Sequence[bytes | None], layout: Layout, span: Span) -> tuple[pl.Series, list[str]]:
+def _checked(frame: pl.DataFrame, values: Sequence[bytes | None] | None, layout: Layout, span: Span) -> tuple[pl.Series, list[str]]:
     """Which of the records in ``frame``, made of these values, need a look by themselves, as a mask; and which columns hold more than ASCII.
+
+    Without values, it is only about times.
 
     No key stands twice where an object has as many colons as it has fields filled, for each key brings one. An unknown field, a null and a colon
     in a text bring more; those records are honest and only take longer.
@@ -165,12 +216,13 @@ def _checked(frame: pl.DataFrame, values: Sequence[bytes | None], layout: Layout
     wide = {name: pl.col(name).str.len_bytes().sum() > pl.col(name).str.len_chars().sum() for name in texts}
     doubted = pl.lit(value=True)
     if layout.countable:
-        # What was skipped, as in an unknown field, need not be UTF-8.
-        text = pl.lit(pl.Series(values, dtype=pl.Binary)).cast(pl.String, strict=False)
-        filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)
-        odd = (text.str.count_matches(":", literal=True) != filled) | text.str.contains(r"\u0000", literal=True)
         at = pl.col("occurred_at")
-        doubted = odd.fill_null(value=True) | ~span.contains(at) | (at < EARLIEST_MS)
+        doubted = (~span.contains(at) | (at < EARLIEST_MS)).fill_null(value=True)
+        if values is not None:
+            # What was skipped, as in an unknown field, need not be UTF-8.
+            text = pl.lit(pl.Series(values, dtype=pl.Binary)).cast(pl.String, strict=False)
+            filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)
+            doubted |= ((text.str.count_matches(":", literal=True) != filled) | text.str.contains(r"\u0000", literal=True)).fill_null(value=True)
     # One pass over all of it: live chunks are small, and each call of Polars costs more than they do.
     found = frame.select(pl.col("row"), doubted=doubted, **wide)
     return found["doubted"], [name for name in texts if found[name][0]]
@@ -213,8 +265,12 @@ def _column_value(value: Any) -> Any:  # noqa: ANN401  # a field's value, of whi
     return unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else value
 
 
-def _composed(column: pl.Series) -> dict[str, str]:
-    return {text: unicodedata.normalize("NFC", text) for text in column.drop_nulls().unique()}
+def _composed(frame: pl.DataFrame, wide: Sequence[str]) -> pl.DataFrame:
+    """The frame with the texts of these columns in NFC."""
+    for name in wide:
+        texts = {text: unicodedata.normalize("NFC", text) for text in frame[name].drop_nulls().unique()}
+        frame.replace_column(frame.columns.index(name), frame[name].replace(texts))
+    return frame
 
 
 def _is_integer(annotation: Any) -> bool:  # noqa: ANN401  # whatever a struct's field is annotated with

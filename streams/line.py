@@ -34,6 +34,9 @@ T = TypeVar("T")
 BROKER_ERRORS = (KafkaError, AioKafkaError)
 """What the two clients raise."""
 
+UNDECODED_ROWS = 150_000
+"""So many records wait for the decoder at the most: a quarter of a second of its work."""
+
 
 class Line:
     """Chunks in, rows out. One to an app; all methods but those named ``_on_…`` are called on the event loop."""
@@ -48,7 +51,7 @@ class Line:
         self.decoder = ThreadPoolExecutor(1, "decoder")
         self.queue: asyncio.Queue[tuple[float, Place, asyncio.Future[Chunk]]] = asyncio.Queue()
         self.room = asyncio.Condition()
-        self.rows_waiting = 0
+        self.rows_waiting = self.rows_undecoded = 0
         self.epoch = 0
         self.applied: dict[TP, tuple[int, int]] = {}
         self.expected: dict[TP, int] = {}
@@ -95,13 +98,22 @@ class Line:
             raise
 
     async def put(self, fetched: Fetched) -> None:
-        """Take one chunk from an agent; waits while a whole batch is waiting."""
+        """Take one chunk from an agent; waits while a whole batch is waiting, or enough to keep the decoder busy."""
+        weight = fetched.place.weight
         async with self.room:
-            await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows)
-            self.rows_waiting += fetched.place.weight
-        decoded = asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
-        # The records go as soon as they are decoded: they are the largest part of what is held in memory.
-        self.queue.put_nowait((asyncio.get_running_loop().time(), fetched.place, decoded))
+            await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows and self.rows_undecoded < UNDECODED_ROWS)
+            self.rows_waiting += weight
+            self.rows_undecoded += weight
+        # The records go as soon as they are decoded: they take several times the memory of their columns.
+        self.queue.put_nowait((asyncio.get_running_loop().time(), fetched.place, asyncio.create_task(self._decoded(fetched))))
+
+    async def _decoded(self, fetched: Fetched) -> Chunk:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
+        finally:
+            async with self.room:
+                self.rows_undecoded -= fetched.place.weight
+                self.room.notify_all()
 
     async def next_batch(self) -> list[tuple[Place, Chunk]]:
         """Wait for chunks until there are enough rows, or the first has waited long enough: in the writing before it, or here."""

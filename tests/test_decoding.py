@@ -3,6 +3,7 @@
 import hmac
 import json
 import random
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import decoding
-from streams.decoding import EARLIEST_MS, Layout, Span, decode
+from streams.decoding import EARLIEST_MS, Decoded, Layout, Span, decode
 from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
 from streams.keying import hider
 from tests.events_data import NOON, encoded, failure, ms, payment
@@ -21,8 +22,26 @@ THOROUGH.countable = False  # every record is looked at by itself
 SPAN = Span(EARLIEST_MS, ms(NOON))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def scanned_whatever_it_costs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "DOUBTED_SHARE", 1.0)
+        yield
+
+
+def decoded_alike(values: Sequence[bytes | None], span: Span = SPAN) -> Decoded:
+    """What a look at each record by itself gives; looking at whole columns, and reading straight into columns, must give the same."""
+    exact = decode(values, THOROUGH, span)
+    for layout in (PAYMENTS, Layout(Payment, scanned_from=1)):
+        other = decode(values, layout, span)
+        assert other.frame.equals(exact.frame)
+        assert other.frame.schema == exact.frame.schema
+        assert other.refusals == exact.refusals
+    return exact
+
+
 def reason(value: bytes | None) -> str | None:
-    decoded = decode([value], PAYMENTS, SPAN)
+    decoded = decoded_alike([value])
     assert len(decoded.frame) + len(decoded.refusals) == 1
     return decoded.refusals[0].reason if decoded.refusals else None
 
@@ -35,7 +54,7 @@ def test_a_sound_record_becomes_columns() -> None:
 def test_one_bad_record_does_not_spoil_its_neighbours() -> None:
     values = [encoded(payment(n)) for n in range(1, 6)]
     values[2] = b'{"amount": "100"}'
-    decoded = decode(values, PAYMENTS, SPAN)
+    decoded = decoded_alike(values)
     assert decoded.frame["row"].to_list() == [0, 1, 3, 4]
     assert [(r.row, r.reason) for r in decoded.refusals] == [(2, "invalid")]
 
@@ -78,7 +97,7 @@ def test_64_characters_may_have_more_than_64_bytes() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(value: bytes | None, expected: str) -> None:
-    decoded = decode([value], PAYMENTS, SPAN)
+    decoded = decoded_alike([value])
     assert len(decoded.frame) == 0
     assert decoded.refusals[0].reason == expected
     assert decoded.refusals[0].detail
@@ -106,7 +125,7 @@ def test_events_older_than_what_is_kept_are_refused_as_too_old() -> None:
 
 def test_before_anything_is_retained_each_record_has_its_own_earliest_time() -> None:
     values = [encoded(payment(1)), encoded(payment(2)), encoded(payment(3, occurred_at=ms(NOON) - 1))]
-    decoded = decode(values, PAYMENTS, Span([ms(NOON), ms(NOON) + 1, ms(NOON) - 1], ms(NOON)))
+    decoded = decoded_alike(values, Span([ms(NOON), ms(NOON) + 1, ms(NOON) - 1], ms(NOON)))
     assert decoded.frame["row"].to_list() == [0, 2]
     assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "too_old")]
 
@@ -128,19 +147,19 @@ def test_a_command_of_any_depth_is_accepted_or_refused(depth: int, opens: str, c
 
 def test_in_a_replay_each_record_has_its_own_now() -> None:
     values = [encoded(payment(1)), encoded(payment(2))]
-    decoded = decode(values, PAYMENTS, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
+    decoded = decoded_alike(values, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
     assert decoded.frame["row"].to_list() == [0]
     assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "in_future")]
 
 
 def test_unknown_fields_are_ignored_and_unknown_names_kept() -> None:
-    frame = decode([encoded(payment(channel="kiosk", issuer="x-pay", weather={"amount": 5}))], PAYMENTS, SPAN).frame
+    frame = decoded_alike([encoded(payment(channel="kiosk", issuer="x-pay", weather={"amount": 5}))]).frame
     assert frame.select("channel", "issuer", "amount").rows() == [("kiosk", "x-pay", 25_000)]
 
 
 def test_ids_are_compared_in_nfc() -> None:
     composed, decomposed = "\uac00", "\u1100\u1161"
-    frame = decode([encoded(payment(1, market_id=composed)), encoded(payment(2, market_id=decomposed))], PAYMENTS, SPAN).frame
+    frame = decoded_alike([encoded(payment(1, market_id=composed)), encoded(payment(2, market_id=decomposed))]).frame
     assert frame["market_id"].n_unique() == 1
 
 
@@ -197,10 +216,7 @@ def test_any_bytes_at_all_are_accepted_or_refused(values: list[bytes]) -> None:
 @given(st.lists(nearly, min_size=1, max_size=5), st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
 def test_whole_columns_tell_what_a_look_at_each_record_tells(events: list[dict[str, Any]], separators: tuple[str, str], ascii_only: bool) -> None:  # noqa: FBT001
     values = [json.dumps(event, separators=separators, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for event in events]
-    either = decode(values, PAYMENTS, SPAN)
-    exact = decode(values, THOROUGH, SPAN)
-    assert either.frame.equals(exact.frame)
-    assert either.refusals == exact.refusals
+    decoded_alike(values)
 
 
 EDITS = {
@@ -213,6 +229,19 @@ EDITS = {
     "a text that looks like blanks": (b'"card"', b'"a, "'),
     "null": (b'"card"', b"null"),
     "a fraction": (b"25000", b"25000.0"),
+    "a quoted number": (b"25000", b'"25000"'),
+    "a truth": (b'"s1"', b"true"),
+    "a list": (b'"m0001"', b'["m0001"]'),
+    "an empty list": (b'"s1"', b"[]"),
+    "an empty object": (b'"s1"', b"{}"),
+    "a line break": (b",", b",\n"),
+    "a carriage return": (b",", b"\r,"),
+    "an escape": (b'"card"', b'"c\\u0061rd"'),
+    "another case": (b'"channel"', b'"Channel"'),
+    "too much": (b"25000", b"99999999999999999999"),
+    "below": (b"25000", b"-25000"),
+    "wide": (b'"bc"', '"비씨"'.encode()),
+    "decomposed": (b'"bc"', '"\u1100\u1161"'.encode()),
     "minus nought": (b'"attempt":1', b'"attempt":-0'),
     "a blank before a colon": (b'":', b'" :'),
     "a tab before a colon": (b'":', b'"\t:'),
@@ -223,8 +252,8 @@ EDITS = {
 """What a text may be changed in, so that the numbers of keys and fields might agree by chance."""
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(sorted(EDITS)), max_size=4), min_size=1, max_size=4), st.booleans())
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(sorted(EDITS)), max_size=4), min_size=1, max_size=6), st.booleans())
 def test_no_mix_of_odd_texts_slips_through(edits: list[list[str]], blanks: bool) -> None:  # noqa: FBT001
     values = []
     for number, some in enumerate(edits, start=1):
@@ -232,10 +261,7 @@ def test_no_mix_of_odd_texts_slips_through(edits: list[list[str]], blanks: bool)
         for edit in some:
             value = value.replace(*EDITS[edit], 1)
         values.append(value)
-    either = decode(values, PAYMENTS, SPAN)
-    exact = decode(values, THOROUGH, SPAN)
-    assert either.frame.equals(exact.frame)
-    assert either.refusals == exact.refusals
+    decoded_alike(values)
 
 
 @given(key=st.binary(max_size=200), user=st.text(max_size=64))
@@ -249,10 +275,43 @@ def test_users_are_hidden_as_rfc_2104_says(key: bytes, user: str) -> None:
 def test_a_chunk_with_some_bad_records_gives_what_each_gives_by_itself(bad: list[bytes | None], seed: int) -> None:
     values = [encoded(payment(n, latency_ms=n, note="unknown")) for n in range(1, 20)] + bad
     random.Random(seed).shuffle(values)
-    either = decode(values, PAYMENTS, SPAN)
-    exact = decode(values, THOROUGH, SPAN)
-    assert either.frame.equals(exact.frame)
-    assert either.refusals == exact.refusals
+    decoded_alike(values)
+
+
+def test_a_large_chunk_is_read_straight_into_columns_and_only_what_is_odd_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [encoded(payment(n, issuer="온마루카드")) for n in range(1, 30)]
+    values[3], values[20] = encoded(payment(3, amount=0)), encoded(payment(20, note=1))
+    again: list[int] = []
+    by_msgspec = decoding._decode
+    monkeypatch.setattr(decoding, "_decode", lambda values, *given: again.append(len(values)) or by_msgspec(values, *given))
+    layout = Layout(Payment, scanned_from=29)
+    decoded = decode(values, layout, SPAN)
+    assert again == [2]
+    assert decoded.frame["row"].to_list() == [row for row in range(29) if row != 3]
+    assert [(r.row, r.reason) for r in decoded.refusals] == [(3, "invalid")]
+    decode(values[1:], layout, SPAN)
+    assert again == [2, 28], "a smaller chunk is not"
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", None, b"{}"])
+def test_a_value_of_two_lines_does_not_make_up_for_one_without_any(blank: bytes | None) -> None:
+    one, two, three = (encoded(payment(n)) for n in (1, 2, 3))
+    decoded = decoded_alike([blank, one, two + b"\n" + three])
+    assert decoded.frame["row"].to_list() == [1]
+    assert [r.row for r in decoded.refusals] == [0, 2]
+    assert decoded_alike([one, two[:-1] + b"\n}"]).frame["row"].to_list() == [0, 1]
+
+
+def test_where_much_is_odd_chunks_are_not_scanned_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "DOUBTED_SHARE", 0.1)
+    layout = Layout(Payment, scanned_from=1)
+    odd, even = [encoded(payment(n, note=1)) for n in range(1, 20)], [encoded(payment(n)) for n in range(1, 20)]
+    scanned: list[bool] = []
+    scan = layout.scan
+    monkeypatch.setattr(layout, "scan", lambda values: scanned.append((found := scan(values)) is not None) or found)
+    for values in [even, odd, *[even] * (decoding.PAUSE + 1), [*even, b"{"], even]:
+        assert len(decode(values, layout, SPAN).frame) == 19
+    assert scanned == [True, False, *[False] * decoding.PAUSE, True, False, False]
 
 
 def doubted(values: list[bytes]) -> list[bool]:

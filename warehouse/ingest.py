@@ -195,6 +195,13 @@ class Writer:
             if letters:
                 self._reject(letters, now)
                 send_dead_letters(letters)
+            self._let_batch_go()
+
+    def _let_batch_go(self) -> None:
+        """Drop the batch's own tables with the commit: they would be in memory beside those of the next one."""
+        made = self.connection.execute("SELECT string_agg('DROP TABLE temp.' || table_name, '; ') FROM duckdb_tables() WHERE temporary").fetchall()[0][0]
+        if made:
+            self.connection.execute(made)
 
     def pass_markers(self, positions: Mapping[tuple[str, int], int]) -> None:
         """These partitions are read up to there, with nothing but markers of transactions after the last record. Only others would want to know."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from pyarrow.dataset import dataset
 
 from warehouse.connection import open_memory
 from warehouse.lake import Lake
@@ -77,6 +76,8 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
 
     A connection that may read a folder may write there too: a reading statement can hold ``WITH x AS (COPY … TO …)``. One that has a lake attached can say anything to its catalog: of a lake the tables that the statement names are copied into memory.
     """
+    from pyarrow.dataset import dataset  # noqa: PLC0415  # it brings pandas, which takes 50 MB, and a worker never needs it
+
     connection.execute("SET temp_directory = ''")
     if not Lake.of(published, ""):
         for table, files in Manifest.read(published).files.items():
