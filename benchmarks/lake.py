@@ -40,7 +40,7 @@ from streams.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.postgres_server import Postgres, programs
-from warehouse.known_ids import ROOM
+from warehouse.known_ids import EVENT_BITS, PURCHASE_BITS
 from warehouse.lake import Lake, open_lake
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
@@ -255,7 +255,7 @@ def inputs(lake: Lake, postgres: Postgres, rate: float, cores: float) -> dict[st
         "files_a_commit": files / batches,
         "catalog_file_bytes": (grown - size) / (more - listed),
         "compaction_bytes": before / merging,
-        "filter_bytes": (32 + 16) * ROOM / 8,
+        "filter_bytes": (EVENT_BITS + PURCHASE_BITS) / 8,
     }
 
 

@@ -75,7 +75,7 @@ class Scanner:
         filled = sum(len(column) - column.null_count() for column in frame)
         texts = sum(len(frame) - frame[name].null_count() for name in self.texts)
         colons, marks = codes == ord(":"), codes == ord('"')
-        if (np.count_nonzero(colons), np.count_nonzero(marks)) == (filled, 2 * (filled + texts)):
+        if np.count_nonzero(colons) == filled and np.count_nonzero(marks) == 2 * (filled + texts):
             return np.zeros(len(frame), np.bool_)
         starts = np.cumsum([0, *(len(line) + 1 for line in lines[:-1])])
         in_line = [np.bincount(np.searchsorted(starts, np.flatnonzero(found), "right") - 1, minlength=len(frame)) for found in (colons, marks)]

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         description="The DuckDB file of the one writer; or a lake that several share: ducklake:postgres:DSN or ducklake:sqlite:PATH.",
     )
     lake_data: str = Field("", description="Folder, or s3:// address, of a lake's Parquet files; every worker must reach it. Only with a lake.")
-    lake_days: float = Field(7, gt=0, description="Days for which a lake keeps its snapshots; those that issued reports name stay longer.")
+    lake_days: float = Field(7, gt=0, description="Days for which a lake keeps the last snapshot of each hour; those that issued reports name stay longer.")
     published: Path | None = Field(
         None, description="Folder of published Parquet files. Default: 'published' beside the warehouse. Who only reads may name a lake instead: ducklake:…"
     )

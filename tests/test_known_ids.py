@@ -2,15 +2,18 @@
 
 import threading
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
 from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse import known_ids
-from warehouse.bloom import BloomFilter, Hashes
+from warehouse.bloom import BloomFilter, Places
 from warehouse.ingest import Writer
+from warehouse.known_ids import KnownIds, Segment
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -37,13 +40,14 @@ def test_a_filter_never_misses_what_was_added_and_seldom_takes_another_for_known
     chance = np.random.default_rng(5)
     kept, others = chance.integers(0, 2**64, (2, 400_000), np.uint64)
     made = BloomFilter(len(kept))
-    known = np.concatenate([made.add(part) for part in np.split(kept, 8)])
-    assert known.sum() <= 20
-    assert made.may_have(kept).all()
-    assert made.may_have(others).sum() <= 20
-    assert not made.full
-    assert made.add(others[:1]).shape == (1,)
+    places = Places(kept, len(made.words))
+    assert not len(made.among(places))
+    for part in np.split(kept, 8):
+        assert not made.full
+        made.add(Places(part, len(made.words)))
     assert made.full
+    assert made.among(places).tolist() == list(range(len(kept)))
+    assert len(made.among(Places(others, len(made.words)))) <= 20
 
 
 @pytest.mark.parametrize("later", [0, 30 * DAY], ids=["the same time", "another month"])
@@ -61,14 +65,37 @@ def test_an_id_counts_once_whatever_time_it_comes_with_also_after_a_restart(tmp_
     second.close()
 
 
-def test_a_filter_that_is_full_is_made_anew_and_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_ids, "LEAST", 10)
+def test_when_a_filter_is_full_the_next_is_begun_and_nothing_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_ids, "CAPACITY", 10)
     writer = Writer(tmp_path / "w.duckdb", NOON)
-    small = writer.known["payment"].filter
     for number in range(0, 60, 6):
-        write(writer, "payments", *(payment(n) for n in range(max(number - 20, 0), number + 6)))
+        write(writer, "payments", *(payment(n, occurred_at=ms(NOON) - n * MINUTE) for n in range(max(number - 20, 0), number + 6)))
     assert counted(writer) == (60, 0)
-    assert writer.known["payment"].filter is not small
+    spans = [(segment.low, segment.high) for segment in writer.known["payment"].segments]
+    assert len(spans) > 4
+    assert len(set(spans)) == len(spans)
+    writer.close()
+    # And so it is with filters that are made from the table.
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    writer.known["payment"].making.result()
+    write(writer, "payments", payment(60), payment(3, occurred_at=ms(NOON) - 59 * MINUTE), payment(4))
+    assert counted(writer) == (61, 0)
+    writer.close()
+
+
+def test_a_filter_of_which_nothing_is_kept_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_ids, "CAPACITY", 10)
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    for day in range(8):
+        write(writer, "payments", *(payment(day * 100 + n, occurred_at=ms(NOON) - (8 - day) * DAY) for n in range(12)))
+        writer.connection.execute("DELETE FROM payment WHERE occurred_at < ?", [(NOON - (10 - day) * timedelta(days=1)).replace(tzinfo=None)])
+    # When the last was begun, four days were kept.
+    assert [segment.high.day for segment in writer.known["payment"].segments] == [25, 26, 27, 28]
+    # What is kept is known all the same.
+    write(writer, "payments", payment(703, occurred_at=ms(NOON) - DAY), payment(900, occurred_at=ms(NOON) - DAY))
+    assert writer.connection.execute("SELECT count(*) FROM payment WHERE occurred_at >= ?", [(NOON - timedelta(days=1)).replace(tzinfo=None)]).fetchall() == [
+        (13,)
+    ]
     writer.close()
 
 
@@ -90,22 +117,26 @@ def test_until_the_filter_is_made_anew_after_a_start_every_id_is_looked_for(tmp_
     writer = Writer(tmp_path / "w.duckdb", NOON)
     write(writer, "payments", *(payment(n) for n in range(1, 9)))
     writer.close()
-    go, fill = threading.Event(), BloomFilter.fill
+    go, make = threading.Event(), KnownIds._on_maker
 
-    def held(self: BloomFilter, hashes: Hashes) -> None:
+    def held(self: KnownIds, cursor: duckdb.DuckDBPyConnection) -> list[Segment]:
         go.wait(60)
-        fill(self, hashes)
+        return make(self, cursor)
 
-    monkeypatch.setattr(BloomFilter, "fill", held)
+    monkeypatch.setattr(KnownIds, "_on_maker", held)
+    # An empty table needs no wait.
+    monkeypatch.setattr(known_ids, "SLICE", 3)
+    threading.Timer(0.5, go.set).start()
     writer = Writer(tmp_path / "w.duckdb", NOON)
+    go.clear()
+    writer.known["payment"]._begin(writer.connection)
     write(writer, "payments", payment(8), payment(9))
-    assert writer.known["payment"].filter is None
+    assert not writer.known["payment"].made
     assert counted(writer) == (9, 0)
     go.set()
-    assert writer.known["payment"].making is not None
     writer.known["payment"].making.result(60)
     write(writer, "payments", *(payment(n) for n in range(1, 12)))
-    assert writer.known["payment"].filter is not None
+    assert writer.known["payment"].made
     assert counted(writer) == (11, 0)
     writer.close()
 
@@ -131,27 +162,27 @@ def test_batches_without_duplicates_do_not_search_what_is_kept(writer: Writer) -
     writer.connection = run
 
 
-def test_a_filter_that_could_not_be_made_is_made_again_and_nothing_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_that_could_not_be_made_are_made_again_and_nothing_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = Writer(tmp_path / "w.duckdb", NOON)
     write(writer, "payments", payment(1))
     writer.close()
-    fill = BloomFilter.fill
+    make = KnownIds._on_maker
 
-    def fails(self: BloomFilter, hashes: Hashes) -> None:
-        monkeypatch.setattr(BloomFilter, "fill", fill)
+    def fails(_self: KnownIds, _cursor: duckdb.DuckDBPyConnection) -> list[Segment]:
+        monkeypatch.setattr(KnownIds, "_on_maker", make)
         raise OSError("no more room")
 
-    monkeypatch.setattr(BloomFilter, "fill", fails)
     writer = Writer(tmp_path / "w.duckdb", NOON)
     ids = writer.known["payment"]
+    monkeypatch.setattr(KnownIds, "_on_maker", fails)
+    ids._begin(writer.connection)
     for number in range(2, 5):
-        assert ids.filter is None
-        assert ids.making is not None
         ids.making.exception(60)
         write(writer, "payments", payment(1), payment(number))
-        if ids.filter is not None:
+        if ids.made:
             break
-    assert ids.filter is not None
+    assert ids.made
+    assert number > 2
     write(writer, "payments", payment(1), payment(9))
     assert counted(writer) == (number + 1, 0)
     writer.close()

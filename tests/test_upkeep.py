@@ -20,7 +20,7 @@ from warehouse.lake import Lake
 from warehouse.lake_errors import NotLeadingError
 from warehouse.lake_writer import LakeWriter
 from warehouse.reading import open_snapshot
-from warehouse.upkeep import MANY, META, Upkeep
+from warehouse.upkeep import MANY, META, RECENT, Upkeep
 
 LATER = timedelta(days=30)
 """After the upkeep's own commits, so that all is old."""
@@ -84,6 +84,25 @@ def test_files_stay_few_and_content_the_same_over_many_commits(lake: Lake) -> No
     again = LakeWriter(lake, NOON)
     assert contents(again) == before
     again.close()
+
+
+def test_of_snapshots_that_are_not_recent_the_last_of_each_hour_stays_for_some_days(lake: Lake) -> None:
+    writer = leader(lake)
+    commits(writer, range(20))
+    numbers = [number for (number,) in rows(writer, f"SELECT snapshot_id FROM {META}.ducklake_snapshot ORDER BY 1")]
+    now = datetime.now(UTC)
+    # As if one had been made every seven minutes, and the first ones days ago.
+    made = {number: now - timedelta(minutes=7) * back - timedelta(days=3) * (back > len(numbers) - 5) for back, number in enumerate(reversed(numbers))}
+    for number, at in made.items():
+        writer.connection.execute(f"UPDATE {META}.ducklake_snapshot SET snapshot_time = ? WHERE snapshot_id = ?", [at, number])
+    upkeep = Upkeep(lake, writer.worker, days=1)
+    upkeep._expire(now)
+    kept = {number for (number,) in rows(writer, f"SELECT snapshot_id FROM {META}.ducklake_snapshot")}
+    last = {at.replace(minute=0, second=0, microsecond=0): number for number, at in sorted(made.items()) if now - at < timedelta(days=1)}
+    assert kept == {number for number, at in made.items() if now - at <= RECENT} | set(last.values())
+    assert len(numbers) > len(kept) > len(last) > 2
+    upkeep.close()
+    writer.close()
 
 
 def test_a_snapshot_that_an_edition_names_stays(lake: Lake) -> None:

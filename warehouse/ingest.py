@@ -19,7 +19,7 @@ import polars as pl
 from warehouse import commands
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, open_file
 from warehouse.keys import key_of
-from warehouse.known_ids import KnownIds, with_hashes
+from warehouse.known_ids import PURCHASE_BITS, KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
 from warehouse.transaction import Transaction
 
@@ -126,8 +126,7 @@ class Writer:
 
     def _make_filters(self) -> None:
         self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
-        # Asked for the few purchases that fail for the first time, so one in a thousand that looks known costs little.
-        self.paid = KnownIds(self.connection, "payment", "purchase_id", bits_an_id=16)
+        self.paid = KnownIds(self.connection, "payment", "purchase_id", PURCHASE_BITS)
 
     def reopen(self) -> None:
         """Open a stopped database anew; what was committed is there, and nothing else."""
@@ -271,9 +270,8 @@ class Writer:
         run = self.connection.execute
         run(statement("touched"))
         run(statement("counted_failures").format(target="counted_before"))
-        earlier = self.paid.among(self.connection, "first_failed")
-        if len(earlier):
-            with_hashes(self.connection, earlier, statement("copy_earlier_payments"))
+        for doubt in self.paid.among(self.connection, "first_failed"):
+            with_hashes(self.connection, doubt.hashes, statement("copy_earlier_payments"), low=doubt.low, high=doubt.high)
         run(statement("copy_payments"))
         self.paid.add(self.connection, "batch_payment")
         run(f"INSERT INTO payment SELECT {PAYMENT_FIELDS} FROM batch_payment; INSERT INTO failure SELECT {FAILURE_FIELDS} FROM batch_failure")

@@ -1,80 +1,134 @@
-"""Which ids are among the kept events: asked of a Bloom filter first, and of the table only where that cannot say no.
+"""Which ids are among the kept events: asked of Bloom filters first, and of the table only where they cannot say no, and only in the time they are of.
 
-The filter lives in memory only. It is made from the table at the start, and anew whenever it is full, so that no crash can make it miss an id. That takes
-a thread of its own, for seconds where many millions are kept; until it is ready, every id may be known.
+Filters live in memory only. Each is of ids that came one after the other, so mostly of events of one time; when it is full the next one is begun, and when
+none of its events is kept any more it goes. At the start they are made from the table, so that no crash can make them miss an id. That takes a thread of
+its own, for seconds where many millions are kept; until it is done, every id may be known.
 """
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from warehouse.bloom import BloomFilter, Hashes
+from warehouse.bloom import BloomFilter, Hashes, Places, words
 
 log = logging.getLogger(__name__)
 
-LEAST = 2_000_000
-ROOM = 2
-"""How many times as many ids as there are the filter has room for."""
+CAPACITY = 2_000_000
+"""Ids in a filter."""
+
+EVENT_BITS, PURCHASE_BITS = 32, 16
+"""For each id. Of purchases it is asked for the few that fail for the first time, so one in a thousand that looks known costs little."""
 
 SLICE = 100_000
+EVER = datetime(1, 1, 1), datetime(9999, 12, 31)
+
+
+@dataclass
+class Segment:
+    """A filter, and the span of the times, naive UTC, that its events say."""
+
+    filter: BloomFilter
+    low: datetime = field(default=EVER[1])
+    high: datetime = field(default=EVER[0])
+
+    def add(self, places: Places, low: datetime, high: datetime) -> None:
+        """Add ids of events of this span."""
+        self.filter.add(places)
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Ids that may be those of kept events from ``low`` to ``high``."""
+
+    hashes: Hashes
+    low: datetime
+    high: datetime
 
 
 class KnownIds:
-    """The ids in a ``column`` of a ``table``. Ids that a rolled-back transaction added stay in the filter, which costs a search and no more."""
+    """The ids in a ``column`` of a ``table``. Ids that a rolled-back transaction added stay in the filters, which costs a search and no more."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, bits_an_id: int = 32) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, bits_an_id: int = EVENT_BITS) -> None:
         self.table, self.column, self.bits_an_id = table, column, bits_an_id
         self.maker = ThreadPoolExecutor(1, f"known-{table}")
-        self.filter: BloomFilter | None = None
+        self.segments: list[Segment] = []
         self.ending = False
+        empty = connection.execute(f"SELECT count({column}) = 0 FROM {table}").fetchall() == [(True,)]
         self._begin(connection)
-
-    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
-        count = int(connection.execute(f"SELECT count({self.column}) FROM {self.table}").fetchall()[0][0])
-        self.next = BloomFilter(max(count * ROOM, LEAST), self.bits_an_id)
-        # What is added from now on goes into it at once; what is in the table now, by the other thread.
-        self.making: Future[None] | None = self.maker.submit(self._on_maker, connection.cursor(), self.next)
-        if not count:
+        if empty:
             self.making.result()
 
-    def _on_maker(self, cursor: duckdb.DuckDBPyConnection, made: BloomFilter) -> None:
+    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Have what is in the table now read by the other thread; what is added from now on goes into filters of its own."""
+        self.segments = [self._segment()]
+        self.making: Future[list[Segment]] = self.maker.submit(self._on_maker, connection.cursor())
+        self.made = False
+
+    def _segment(self) -> Segment:
+        return Segment(BloomFilter(CAPACITY, self.bits_an_id))
+
+    def _on_maker(self, cursor: duckdb.DuckDBPyConnection) -> list[Segment]:
+        segments: list[Segment] = []
         with cursor:
-            reader = cursor.sql(f"SELECT hash({self.column}) AS hash FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(SLICE)
+            reader = cursor.sql(f"SELECT hash({self.column}) AS hash, occurred_at FROM {self.table} WHERE {self.column} IS NOT NULL").to_arrow_reader(SLICE)
             for batch in reader:
                 if self.ending:
-                    return
-                made.fill(batch.column("hash").to_numpy(zero_copy_only=False))
+                    break
+                if not segments or segments[-1].filter.full:
+                    segments.append(self._segment())
+                hashes, times = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "occurred_at"))
+                segments[-1].add(self._places(hashes), times.min().item(), times.max().item())
+        return segments
 
     def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Take the next filter once it is ready; begin another where this one is full."""
-        if self.making is not None and self.making.done():
+        """Take the other thread's filters once they are ready, and begin another where the newest is full."""
+        if not self.made and self.making.done():
             # A disk that is full ends the database under the other thread, and what that made is not whole.
             failure = self.making.exception()
-            self.making = None
             if failure is None:
-                self.filter = self.next
+                self.segments[:0] = self.making.result()
+                self.made = True
             else:
-                log.warning("The filter of %s.%s could not be made and is made again: %r", self.table, self.column, failure)
-        if self.making is None and (self.filter is None or self.filter.full):
-            self._begin(connection)
+                log.warning("The filters of %s.%s could not be made and are made again: %r", self.table, self.column, failure)
+                self._begin(connection)
+        if self.segments[-1].filter.full:
+            self.segments = [segment for segment in self.segments if self._holds(connection, segment)]
+            self.segments.append(self._segment())
 
-    def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
-        """Add the ids of the table ``batch``, which are not in the own table yet; gives the hashes of those that may have been known."""
-        self._settle(connection)
-        hashes = self._hashes(connection, batch)
-        known = self.filter.add(hashes) if self.filter else np.ones(len(hashes), np.bool_)
-        if self.making is not None:
-            self.next.add(hashes)
-        return hashes[known]
+    def _holds(self, connection: duckdb.DuckDBPyConnection, segment: Segment) -> bool:
+        """Whether some event of its time is kept."""
+        span = {"low": segment.low, "high": segment.high}
+        return bool(connection.execute(f"SELECT 1 FROM {self.table} WHERE occurred_at BETWEEN $low AND $high LIMIT 1", span).fetchall())
 
-    def among(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
+    def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> list[Doubt]:
+        """Add the ids of the table ``batch``, which are not in the own table yet; says which of them may have been known."""
+        hashes, places, doubts = self._asked(connection, batch)
+        if len(hashes):
+            self.segments[-1].add(places, *_span(connection, batch))
+        return doubts
+
+    def among(self, connection: duckdb.DuckDBPyConnection, batch: str) -> list[Doubt]:
         """The same without adding them."""
+        return self._asked(connection, batch)[2]
+
+    def _asked(self, connection: duckdb.DuckDBPyConnection, batch: str) -> tuple[Hashes, Places, list[Doubt]]:
         self._settle(connection)
-        hashes = self._hashes(connection, batch)
-        return hashes[self.filter.may_have(hashes)] if self.filter else hashes
+        found = connection.execute(f"SELECT hash({self.column}) AS hash FROM {batch} WHERE {self.column} IS NOT NULL").fetchnumpy()["hash"]
+        hashes = np.asarray(found, np.uint64)
+        places = self._places(hashes)
+        doubts = [Doubt(hashes[rows], segment.low, segment.high) for segment in self.segments if len(rows := segment.filter.among(places))]
+        if not self.made and len(hashes):
+            doubts.append(Doubt(hashes, *EVER))
+        return hashes, places, doubts
+
+    def _places(self, hashes: Hashes) -> Places:
+        return Places(hashes, words(CAPACITY, self.bits_an_id))
 
     def close(self) -> None:
         """End the other thread."""
@@ -83,36 +137,35 @@ class KnownIds:
 
     def drop_known(self, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
         """Add the ids of ``batch`` and delete from it those that are in the table."""
-        maybe = self.add(connection, batch)
-        if not len(maybe):
+        doubts = self.add(connection, batch)
+        if not doubts:
             return
-        with_hashes(
-            connection,
-            maybe,
-            f"CREATE OR REPLACE TEMP TABLE doubted AS SELECT {self.column} AS id, occurred_at FROM {batch} WHERE hash(id) IN (SELECT hash FROM maybe)",
-        )
-        run = connection.execute
-        low, high = run("SELECT min(occurred_at), max(occurred_at) FROM doubted").fetchall()[0]
-        # A duplicate mostly says the same time, and what is old is not looked at for it; an id that comes with another time is looked for everywhere.
-        for spans, given in (("occurred_at BETWEEN $low AND $high", {"low": low, "high": high}), ("true", None)):
-            run(
-                f"CREATE OR REPLACE TEMP TABLE found AS SELECT {self.column} AS id FROM {self.table} WHERE {spans} AND {self.column} IN (SELECT id FROM doubted)",
-                given,
-            )
-            run(f"DELETE FROM {batch} WHERE {self.column} IN (SELECT id FROM found)")
-            run("DELETE FROM doubted WHERE id IN (SELECT id FROM found)")
-            if run("SELECT count(*) FROM doubted").fetchall() == [(0,)]:
+        text = f"CREATE OR REPLACE TEMP TABLE doubted AS SELECT {self.column} AS id, occurred_at FROM {batch} WHERE hash(id) IN (SELECT hash FROM maybe)"
+        with_hashes(connection, np.concatenate([doubt.hashes for doubt in doubts]), text)
+        # A duplicate mostly says the same time, and nothing else is looked at for it; an id that comes with another is looked for in all times it may be of.
+        for low, high in (_span(connection, "doubted"), *((doubt.low, doubt.high) for doubt in doubts)):
+            if self._none_left(connection, batch, low, high):
                 break
 
-    def _hashes(self, connection: duckdb.DuckDBPyConnection, batch: str) -> Hashes:
-        found = connection.execute(f"SELECT hash({self.column}) AS hash FROM {batch} WHERE {self.column} IS NOT NULL").fetchnumpy()["hash"]
-        return np.asarray(found, np.uint64)
+    def _none_left(self, connection: duckdb.DuckDBPyConnection, batch: str, low: datetime, high: datetime) -> bool:
+        """Delete from ``batch`` and ``doubted`` what is in the table from ``low`` to ``high``; whether nothing is doubted any more."""
+        run = connection.execute
+        text = f"SELECT {self.column} AS id FROM {self.table} WHERE occurred_at BETWEEN $low AND $high AND {self.column} IN (SELECT id FROM doubted)"
+        run(f"CREATE OR REPLACE TEMP TABLE found AS {text}", {"low": low, "high": high})
+        run(f"DELETE FROM {batch} WHERE {self.column} IN (SELECT id FROM found)")
+        run("DELETE FROM doubted WHERE id IN (SELECT id FROM found)")
+        return run("SELECT count(*) FROM doubted").fetchall() == [(0,)]
 
 
-def with_hashes(connection: duckdb.DuckDBPyConnection, hashes: Hashes, statement: str) -> None:
+def _span(connection: duckdb.DuckDBPyConnection, batch: str) -> tuple[datetime, datetime]:
+    low, high = connection.execute(f"SELECT min(occurred_at), max(occurred_at) FROM {batch}").fetchall()[0]
+    return low, high
+
+
+def with_hashes(connection: duckdb.DuckDBPyConnection, hashes: Hashes, statement: str, **given: datetime) -> None:
     """Run a statement that reads them from ``maybe``."""
     connection.register("maybe", pl.DataFrame({"hash": hashes}))
     try:
-        connection.execute(statement)
+        connection.execute(statement, given or None)
     finally:
         connection.unregister("maybe")

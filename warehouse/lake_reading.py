@@ -57,7 +57,7 @@ def attached(lake: Lake, number: int | None = None) -> LakeState:
         found.close()
         if "No snapshot found" in str(error):
             raise LookupError(
-                f"The lake has no snapshot {number}: it was never made, or it has expired. Kept are those of the last days (ONNURI_LAKE_DAYS) and those that "
+                f"The lake has no snapshot {number}: it was never made, or it has expired. Kept are those of the last half hour, the last one of each hour for some days (ONNURI_LAKE_DAYS), and those that "
                 "issued reports name."
             ) from None
         raise LakeAwayError("The lake cannot be read: its catalog does not answer, or no worker has begun it yet.") from error

@@ -31,6 +31,8 @@ DELETED = 0.3
 """Share of a file's rows from which on it is written anew without those that are deleted."""
 
 EXPIRED_AT_ONCE = 1_000
+RECENT = timedelta(minutes=30)
+"""So long every snapshot is kept; of older ones, the last of each hour. Workers make some two a second, each with files of its own."""
 GRACE = timedelta(hours=1)
 """How long files stay after no snapshot needs them: a reader may still have one open."""
 ORPHANED = timedelta(days=1)
@@ -107,7 +109,7 @@ class Upkeep:
             ("flush", minute, self._flush),
             ("rewrite", hour, self._rewrite),
             ("merge", minute, self._merge),
-            ("expire", hour, lambda: self._expire(now - self.kept)),
+            ("expire", timedelta(minutes=5), lambda: self._expire(now)),
             ("clean", hour, lambda: self._files("ducklake_cleanup_old_files", now - GRACE)),
             ("orphans", timedelta(days=1), lambda: self._files("ducklake_delete_orphaned_files", now - ORPHANED)),
         ]
@@ -155,11 +157,11 @@ class Upkeep:
                 done.append(f"{schema}.{table}")
         return done
 
-    def _expire(self, before: datetime) -> list[str]:
-        """Let snapshots go that were made before then, but for those that an edition of a report was made from."""
+    def _expire(self, now: datetime) -> list[str]:
+        """Let snapshots go, but for recent ones, the last of each hour for as long as any are kept, and those that an edition of a report was made from."""
         gone = 0
         while not self.ending:
-            old = [number for (number,) in self.connection.execute(_OLD, [before, EXPIRED_AT_ONCE]).fetchall()]
+            old = [number for (number,) in self.connection.execute(_OLD, [now - min(RECENT, self.kept), now - self.kept, EXPIRED_AT_ONCE]).fetchall()]
             if not old:
                 break
             self.connection.execute(f"CALL ducklake_expire_snapshots('{NAME}', versions => {old})")
@@ -179,4 +181,6 @@ _DELETED = f"""SELECT DISTINCT s.schema_name, t.table_name FROM {_TABLES} JOIN {
 ORDER BY ALL"""
 _OLD = f"""SELECT snapshot_id FROM {META}.ducklake_snapshot WHERE snapshot_time::TIMESTAMPTZ < ?
 AND snapshot_id NOT IN (SELECT manifest_sequence FROM report_edition WHERE manifest_sequence IS NOT NULL)
-AND snapshot_id < (SELECT max(snapshot_id) FROM {META}.ducklake_snapshot) ORDER BY 1 LIMIT ?"""
+AND snapshot_id NOT IN (
+    SELECT max(snapshot_id) FROM {META}.ducklake_snapshot WHERE snapshot_time::TIMESTAMPTZ >= ? GROUP BY date_trunc('hour', snapshot_time::TIMESTAMPTZ)
+) AND snapshot_id < (SELECT max(snapshot_id) FROM {META}.ducklake_snapshot) ORDER BY 1 LIMIT ?"""
