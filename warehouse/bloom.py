@@ -10,8 +10,10 @@ Hashes = NDArray[np.uint64]
 
 
 class Places:
-    """Where 64-bit hashes, shape (n,), stand in every filter of so many words: in two words each, with five bits in each, for the sake of the processor's
-    cache (after Putze, Sanders and Singler, 2007)."""
+    """Where 64-bit hashes, shape (n,), stand in every filter of so many words.
+
+    In two words each, with five bits in each, for the sake of the processor's cache; after Putze, Sanders and Singler (2007).
+    """
 
     def __init__(self, hashes: Hashes, words: int) -> None:
         self.count = len(hashes)
@@ -41,7 +43,7 @@ class BloomFilter:
         """The rows of those that may have been added; the others certainly were not."""
         (word, bits), (other, more) = places.pairs
         rows = np.flatnonzero((self.words[word] & bits) == bits)
-        return rows[(self.words[other[rows]] & more[rows]) == more[rows]]
+        return np.asarray(rows[(self.words[other[rows]] & more[rows]) == more[rows]], np.intp)
 
 
 def words(capacity: int, bits_an_item: int) -> int:

@@ -25,7 +25,7 @@ EVENT_BITS, PURCHASE_BITS = 32, 16
 """For each id. Of purchases it is asked for the few that fail for the first time, so one in a thousand that looks known costs little."""
 
 SLICE = 100_000
-EVER = datetime(1, 1, 1), datetime(9999, 12, 31)
+EVER = datetime.min, datetime.max.replace(microsecond=0)  # noqa: DTZ901  # naive UTC, as all times of the warehouse
 
 
 @dataclass
