@@ -13,6 +13,8 @@ from typing import Any, Self, cast
 import aiokafka
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -218,6 +220,26 @@ class ChunkConsumer(driver.Consumer):
     async def reaches(self) -> dict[TP, Reach]:
         """Where each assigned partition stands."""
         return cast("dict[TP, Reach]", await self.thread.call_thread(self.thread.reaches, self.assignment()))
+
+
+class PatientRecovery(Recovery):
+    """Faust's, which has the consumer seek after a rebalance. It gives a seek as long as a request to a broker may take, and what takes longer, as where the
+    disk is full or a catalog away, it takes for the end of the service: it would never seek again, and nothing would be read any more.
+    """
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ANN401, ARG002, ASYNC109  # Faust's signature
+        await super()._wait(coro)
+
+
+class PatientTables(TableManager):
+    """Where Faust has its recovery; there are no tables."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """Made when it is first asked for."""
+        if self._recovery is None:
+            self._recovery = PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
 
 
 class ChunkTransport(driver.Transport):

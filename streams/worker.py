@@ -18,12 +18,12 @@ from mode.supervisors import CrashingSupervisor
 from streams import health
 from streams.backups import Backups
 from streams.broker_watch import topic_ids
-from streams.idle import Idle
+from streams.idle import PATIENCE_SECONDS, Idle
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.tending import Tending
-from streams.transport import ChunkConsumer, ChunkTransport, Start
+from streams.transport import ChunkConsumer, ChunkTransport, PatientTables, Start
 from streams.webhook import Webhook
 from warehouse.access import Access
 from warehouse.ingest import Writer
@@ -146,11 +146,14 @@ def _see_that_it_reads(app: faust.App, line: Line) -> None:
     @app.task
     async def see_that_it_reads() -> None:
         # By itself, whatever else hangs.
-        idle = Idle()
+        idle = Idle(PATIENCE_SECONDS)
         while not app.should_stop:
             await asyncio.sleep(WATCH_SECONDS)
-            begun = not line.started or bool(line.waiting) or cast("ChunkConsumer", app.consumer).sought == app.consumer_generation_id
-            idle.look(time.monotonic(), begun=begun)
+            consumer = cast("ChunkConsumer", app.consumer)
+            line.waiting.pop("reading", None)
+            begun = not consumer.assignment() or bool(line.waiting) or consumer.sought == app.consumer_generation_id
+            if idle.look(time.monotonic(), begun=begun):
+                line.waiting["reading"] = "waiting: partitions were dealt and are not read"
 
 
 def _add_alerts(app: faust.App, webhook: Webhook, tending: Tending) -> None:
@@ -194,6 +197,7 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
+        TableManager=PatientTables,
         agent_supervisor=CrashingSupervisor,
         # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
         # new member would wait until the dead one's session is over.

@@ -5,24 +5,28 @@ Our own functions are wrapped in this process only, so that nothing in them know
 - ``kill written 3``: kill -9 of itself at the third passing of ``written``;
 - ``raise decoded 2``: an exception at the second;
 - ``stop written 3``: freezes itself at the third, until somebody wakes it;
-- ``delay statement 0.5 300``: half a second at every passing from the 300th on, like a disk that has become slow.
+- ``delay statement 0.5 300``: half a second at every passing from the 300th on, like a disk that has become slow;
+- ``hang sought 2 45``: the second seek takes as many seconds longer. Where it is an hour, the worker's patience with that is fifteen seconds.
 """
 
+import asyncio
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from streams import cli
+from streams import cli, worker
 from streams.letters import Letters
 from streams.line import Line
-from streams.transport import ChunkThread
+from streams.transport import ChunkConsumer, ChunkThread
 from warehouse import ingest, lake_writer, publishing
 
-STEPS = ("fetched", "decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
+T = TypeVar("T")
+
+STEPS = ("fetched", "sought", "decoded", "begun", "statement", "letters", "written", "committed", "telling", "file", "copied", "manifest", "published")
 """Where a fault can be, in the order of a batch. The last four are publishing's."""
 
 
@@ -36,6 +40,7 @@ class Fault:
         assert where in STEPS, where
         self.what, self.where, self.how, self.since = what, where, float(how), int(since)
         self.passes = 0
+        self.hangs = False
 
     def passed(self, where: str) -> None:
         if where != self.where:
@@ -48,6 +53,9 @@ class Fault:
         elif self.passes == self.how:
             if self.what in SIGNALS:
                 os.kill(os.getpid(), SIGNALS[self.what])
+                return
+            if self.what == "hang":
+                self.hangs = True
                 return
             raise RuntimeError(f"a fault at {where}")
 
@@ -100,6 +108,9 @@ def install(fault: Fault) -> None:
         setattr(owner, name, wrapped)
 
     wrap(ChunkThread, "_fetch_records", before="fetched")
+    if (fault.what, fault.since) == ("hang", 3600):
+        worker.PATIENCE_SECONDS = 15
+    wrap(ChunkConsumer, "seek_to_committed", before="sought", result=lambda seeking: _later(fault, seeking))
     for owner, opens in ((ingest, "open_file"), (lake_writer, "open_lake")):
         wrap(owner, opens, result=lambda connection: Connection(connection, fault))
     wrap(Line, "_on_decoder", after="decoded")
@@ -107,6 +118,14 @@ def install(fault: Fault) -> None:
     wrap(ChunkThread, "_commit", before="telling")
     wrap(publishing.Publisher, "_copy", before="file", after="copied")
     wrap(publishing, "_replace", before="manifest", after="published")
+
+
+async def _later(fault: Fault, work: Coroutine[Any, Any, T]) -> T:
+    if fault.hangs:
+        # An hour is for ever: nothing after it gets through either.
+        fault.hangs = fault.since == 3600
+        await asyncio.sleep(fault.since)
+    return await work
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import signal
 import time
 import urllib.request
 from collections import Counter
+from contextlib import closing
 
 import pytest
+from kafka.admin import KafkaAdminClient, NewPartitions
 
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
@@ -17,7 +19,7 @@ from tests.events_data import ms, payment
 from tests.faulty_worker import STEPS
 from tests.line_process import Cells, WorkerProcess, just_now, published_cells, records_of, recount, recount_topics, send_events
 
-KILLED_AT = [step for step in STEPS if step not in ("fetched", "statement", "published")]
+KILLED_AT = [step for step in STEPS if step not in ("fetched", "sought", "statement", "published")]
 """After decoding, inside the transaction, with the dead letters sent, before and after COMMIT, before Kafka is told, and while publishing."""
 
 COUNTED = ("accepted", "duplicate", "refused")
@@ -153,3 +155,43 @@ def test_a_worker_on_a_slow_disk_still_answers_for_its_health(line: Settings) ->
         worker.wait_until_read(100)
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount(payments, [])
+
+
+def dealt_anew(worker: WorkerProcess, partitions: int) -> None:
+    """A topic with more partitions than before is."""
+    with closing(KafkaAdminClient(bootstrap_servers=worker.settings.kafka)) as admin:
+        admin.create_partitions({worker.settings.topic("payments"): NewPartitions(partitions)})
+
+
+@pytest.mark.faults
+@pytest.mark.long
+def test_a_seek_that_takes_longer_than_faust_waits_is_not_the_last_one(line: Settings) -> None:
+    ensure_topics(line)
+    payments = [payment(n, occurred_at=ms(just_now())) for n in range(1, 31)]
+    with WorkerProcess(line, fault="hang sought 2 45") as worker:
+        send_events(line, "payments", payments[:10])
+        worker.wait(lambda: counted(worker) == 10)
+        dealt_anew(worker, 9)
+        send_events(line, "payments", payments[10:20])
+        worker.wait(lambda: counted(worker) == 20, 90)
+        dealt_anew(worker, 10)
+        send_events(line, "payments", payments[20:], partition=9)
+        worker.wait(lambda: counted(worker) == 30, 60)
+
+
+@pytest.mark.faults
+@pytest.mark.long
+def test_a_worker_that_does_not_begin_to_read_says_so_and_ends_and_the_next_one_reads_on(line: Settings) -> None:
+    ensure_topics(line)
+    payments = [payment(n, occurred_at=ms(just_now())) for n in range(1, 21)]
+    with WorkerProcess(line, fault="hang sought 2 3600") as worker:
+        send_events(line, "payments", payments[:10])
+        worker.wait(lambda: counted(worker) == 10)
+        dealt_anew(worker, 9)
+        worker.wait(lambda: "not read" in worker.health().get("status", ""), 60)
+        assert worker.process.wait(60) == 1
+        assert "reading has not begun" in worker.log.read_text(errors="replace")
+        send_events(line, "payments", payments[10:])
+        worker.fault = ""
+        worker.start()
+        worker.wait(lambda: counted(worker) == 20)
