@@ -34,7 +34,7 @@ T = TypeVar("T")
 BROKER_ERRORS = (KafkaError, AioKafkaError)
 """What the two clients raise."""
 
-UNDECODED_ROWS = 150_000
+UNDECODED_ROWS = 60_000
 """So many records wait for the decoder at the most: a quarter of a second of its work."""
 
 
@@ -87,7 +87,7 @@ class Line:
         return await asyncio.get_running_loop().run_in_executor(self.database, self._on_open_warehouse, work, *arguments)
 
     def _on_open_warehouse(self, work: Callable[..., T], *arguments: object) -> T:
-        if self.writer.stopped:
+        if self.writer.worn:
             self.writer.reopen()
         try:
             return work(*arguments)

@@ -1,7 +1,7 @@
 """A chunk's JSON straight into columns, and which of its records have to be looked at one by one. Pure.
 
 Polars reads JSON in half the time that msgspec takes, and without the interpreter's lock. It is not as strict: of a key that stands twice it takes the
-last, an unknown key and a null are passed over, and a number, a list or an object becomes text where text is due. But it never makes a number of anything
+first, an unknown key and a null are passed over, and a number, a list or an object becomes text where text is due. But it never makes a number of anything
 but an integer, and it reads no line that is not JSON. So what it says is held against the bytes: an object without lists and escapes has a colon for each
 key, two quotation marks for each key, and two for each text.
 """

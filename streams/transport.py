@@ -223,8 +223,10 @@ class ChunkConsumer(driver.Consumer):
 
 
 class PatientRecovery(Recovery):
-    """Faust's, which has the consumer seek after a rebalance. It gives a seek as long as a request to a broker may take, and what takes longer, as where the
-    disk is full or a catalog away, it takes for the end of the service: it would never seek again, and nothing would be read any more.
+    """Faust's, which has the consumer seek after a rebalance, without its time-out.
+
+    Faust gives a seek as long as a request to a broker may take, and what takes longer, as where a disk is full or a catalog away, it takes for the end of the
+    service: it would never seek again, and after the next rebalance nothing would be read any more.
     """
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ANN401, ARG002, ASYNC109  # Faust's signature

@@ -16,6 +16,8 @@ from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.lakes import make_lake
 from tests.test_ingest import ignore
 from tests.test_stores import begin, contents, rows
+from warehouse import lake_writer
+from warehouse import upkeep as upkeep_module
 from warehouse.lake import Lake
 from warehouse.lake_errors import NotLeadingError
 from warehouse.lake_writer import LakeWriter
@@ -84,6 +86,31 @@ def test_files_stay_few_and_content_the_same_over_many_commits(lake: Lake) -> No
     again = LakeWriter(lake, NOON)
     assert contents(again) == before
     again.close()
+
+
+def test_a_lake_that_is_attached_anew_all_the_time_is_written_and_looked_after_as_before(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = leader(lake)
+    upkeep = Upkeep(lake, writer.worker, days=1)
+    assert not writer.worn
+    commits(writer, range(20))
+    before = contents(writer)
+    for module in (lake_writer, upkeep_module):
+        monkeypatch.setattr(module, "ATTACHED_SECONDS", -1.0)
+    held = writer.connection, upkeep.connection
+    # What came before is known, whichever connection it was written on.
+    for first in (0, 10):
+        assert writer.worn
+        writer.reopen()
+        commits(writer, range(first, first + 10))
+        # All of it is counted as duplicates, and changes nothing else.
+        assert {**contents(writer), "source_offset": None} == {**before, "source_offset": None}
+        before = contents(writer)
+        assert upkeep.once(datetime.now(UTC) + timedelta(hours=first))
+        assert contents(writer) == before
+    assert writer.connection is not held[0]
+    assert upkeep.connection is not held[1]
+    upkeep.close()
+    writer.close()
 
 
 def test_of_snapshots_that_are_not_recent_the_last_of_each_hour_stays_for_some_days(lake: Lake) -> None:

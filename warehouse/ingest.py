@@ -128,6 +128,11 @@ class Writer:
         self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
         self.paid = KnownIds(self.connection, "payment", "purchase_id", PURCHASE_BITS)
 
+    @property
+    def worn(self) -> bool:
+        """Whether it is to be opened anew before it is used again."""
+        return self.stopped
+
     def reopen(self) -> None:
         """Open a stopped database anew; what was committed is there, and nothing else."""
         with self.in_use, self.in_backup:

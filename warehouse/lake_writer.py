@@ -31,6 +31,9 @@ PATIENCE_SECONDS = 20.0
 
 PAUSE_SECONDS = 0.1
 
+ATTACHED_SECONDS = 120.0
+"""How long a lake stays attached. DuckLake keeps what it knows of every snapshot that it met, tens of megabytes a minute where several workers commit."""
+
 Partition = tuple[str, int]
 
 
@@ -54,8 +57,14 @@ class LakeWriter(Writer):
             self.close()
             raise WarehouseDamagedError(f"{lake.target} is empty, but something was published from it. {WHAT_TO_DO}")
 
+    @property
+    def worn(self) -> bool:
+        """Whether it is to be attached anew."""
+        return self.stopped or time.monotonic() > self.opened_at + ATTACHED_SECONDS
+
     def _open(self) -> None:
         self.connection = open_lake(self.lake)
+        self.opened_at = time.monotonic()
         self.connection.execute(statement("macros"))
 
     def reopen(self) -> None:

@@ -5,6 +5,7 @@ files that it wrote are removed as orphans later. None of it changes what a read
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +15,7 @@ import duckdb
 from warehouse.connection import passes
 from warehouse.ingest import statement
 from warehouse.lake import NAME, Lake, open_lake
-from warehouse.lake_writer import LeadersTransaction
+from warehouse.lake_writer import ATTACHED_SECONDS, LeadersTransaction
 from warehouse.settling import settle, turn
 from warehouse.transaction import Transaction
 
@@ -56,6 +57,7 @@ class Upkeep:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         connection = open_lake(self.lake, memory_limit="512MB")
+        self.opened_at = time.monotonic()
         connection.execute(statement("macros"))
         return connection
 
@@ -72,6 +74,9 @@ class Upkeep:
             NotLeadingError: another worker leads.
         """
         done = []
+        if time.monotonic() > self.opened_at + ATTACHED_SECONDS:
+            self.close()
+            self.connection = self._open()
         for name, every, do in self._duties(now):
             if self.ending:
                 break
