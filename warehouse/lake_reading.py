@@ -35,8 +35,10 @@ class LakeState:
     name: str
 
     def close(self) -> None:
-        """Let go of it."""
-        self.connection.execute(f"DETACH DATABASE IF EXISTS {self.name}")
+        """Let go of it, also where its catalog does not answer: a connection that uses it could say nothing any more."""
+        self.connection.close()
+        with closing(open_shared()) as other:
+            other.execute(f"DETACH DATABASE IF EXISTS {self.name}")
 
 
 def attached(lake: Lake, number: int | None = None) -> LakeState:
@@ -82,9 +84,6 @@ def manifest_of(lake: Lake, number: int) -> dict[str, Any]:
         run = found.connection.execute
         ((made,),) = run(f"SELECT snapshot_time::TIMESTAMPTZ FROM __ducklake_metadata_{found.name}.ducklake_snapshot WHERE snapshot_id = {number}").fetchall()
         run(f"USE {found.name}")
-        try:
-            ((clock,),) = run("SELECT clock_at FROM line").fetchall()
-            body, files = state(found.connection, clock.replace(tzinfo=UTC) if clock else made, made, {}, {})
-        finally:
-            run("USE memory")
+        ((clock,),) = run("SELECT clock_at FROM line").fetchall()
+        body, files = state(found.connection, clock.replace(tzinfo=UTC) if clock else made, made, {}, {})
     return body | {"sequence": number, "files": by_table(files)}
