@@ -1,9 +1,9 @@
 """A chunk's JSON straight into columns, and which of its records have to be looked at one by one. Pure.
 
 Polars reads JSON in half the time that msgspec takes, and without the interpreter's lock. It is not as strict: of a key that stands twice it takes the
-first, an unknown key and a null are passed over, and a number, a list or an object becomes text where text is due. But it never makes a number of anything
-but an integer, and it reads no line that is not JSON. So what it says is held against the bytes: an object without lists and escapes has a colon for each
-key, two quotation marks for each key, and two for each text.
+first, an unknown key and a null are passed over, and a number becomes text where text is due. But it never makes a number of anything but an integer, and it
+reads no line that is not JSON. So it is given flat objects without escapes only, and what it says is held against the bytes: each has a colon for each key,
+two quotation marks for each key, and two for each text.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Lines = Sequence[bytes | None]
 
 NOTHING = b"{}"
-"""In the place of what cannot be a line of its own: it lacks every field, so it is doubted."""
+"""In the place of what is not read: it lacks every field, so it is doubted."""
 
 
 class Scanner:
@@ -44,27 +44,31 @@ class Scanner:
         lines, text, codes = self._lines(values)
         try:
             frame = pl.read_ndjson(text, schema=self.schema, ignore_errors=True)
-        except pl.exceptions.ComputeError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
         if len(frame) != len(values):
             return None
-        doubted: NDArray[np.bool_] = ~frame.select(self.met).to_series().to_numpy()
-        doubted |= self._uneven(frame, lines, codes)
-        if b"\\" in text or b"[" in text:
-            doubted |= np.array([b"\\" in line or b"[" in line for line in lines])
-        return frame, doubted
+        met = frame.select(self.met).to_series().to_numpy()
+        return frame, ~met | self._uneven(frame, lines, codes)
 
     def _lines(self, values: Lines) -> tuple[Sequence[bytes], bytes, NDArray[np.uint8]]:
-        """The values that can be lines, and all of it as one text, also as numbers. Subclasses of bytes are values that are refused unread."""
+        """The values that are read, and all of it as one text, also as numbers."""
         lines: Any = values
-        while True:
-            if set(map(type, lines)) == {bytes} and max(map(len, lines)) <= self.longest:
-                text = b"\n".join(lines)
-                codes = np.frombuffer(text, np.uint8)
-                # A value of two lines and a blank one, which Polars passes over, would together look like two.
-                if np.count_nonzero(codes == ord("\n")) == len(lines) - 1:
-                    return lines, text, codes
-            lines = [value if value.__class__ is bytes and len(value) <= self.longest and b"\n" not in value else NOTHING for value in values]
+        if set(map(type, values)) == {bytes} and max(map(len, lines)) <= self.longest:
+            text = b"\n".join(lines)
+            codes = np.frombuffer(text, np.uint8)
+            # A value of two lines and a blank one, which Polars passes over, would together look like two.
+            if _count(codes, "\n") == len(lines) - 1 and _count(codes, "{") == len(lines) and b"[" not in text and b"\\" not in text:
+                return lines, text, codes
+        lines = [value if self._flat(value) else NOTHING for value in values]
+        text = b"\n".join(lines)
+        return lines, text, np.frombuffer(text, np.uint8)
+
+    def _flat(self, value: bytes | None) -> bool:
+        """Whether it may be read. Subclasses of bytes are values that are refused unread."""
+        if value.__class__ is not bytes or len(value) > self.longest:
+            return False
+        return value.count(b"{") == 1 and b"[" not in value and b"\\" not in value and b"\n" not in value
 
     def _uneven(self, frame: pl.DataFrame, lines: Sequence[bytes], codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which lines have other numbers of colons and quotation marks than what was read of them needs.
@@ -74,13 +78,16 @@ class Scanner:
         """
         filled = sum(len(column) - column.null_count() for column in frame)
         texts = sum(len(frame) - frame[name].null_count() for name in self.texts)
-        colons, marks = codes == ord(":"), codes == ord('"')
-        if np.count_nonzero(colons) == filled and np.count_nonzero(marks) == 2 * (filled + texts):
+        if _count(codes, ":") == filled and _count(codes, '"') == 2 * (filled + texts):
             return np.zeros(len(frame), np.bool_)
         starts = np.cumsum([0, *(len(line) + 1 for line in lines[:-1])])
-        in_line = [np.bincount(np.searchsorted(starts, np.flatnonzero(found), "right") - 1, minlength=len(frame)) for found in (colons, marks)]
+        in_line = [np.bincount(np.searchsorted(starts, np.flatnonzero(codes == ord(sign)), "right") - 1, minlength=len(frame)) for sign in ':"']
         fields, filled_texts = (frame.select(pl.sum_horizontal(pl.col(some).is_not_null())).to_series().to_numpy() for some in (frame.columns, self.texts))
         return np.asarray((in_line[0] != fields) | (in_line[1] != 2 * (fields + filled_texts)))
+
+
+def _count(codes: NDArray[np.uint8], sign: str) -> int:
+    return int(np.count_nonzero(codes == ord(sign)))
 
 
 def _demanded(column: pl.Expr, kind: inspect.Type) -> tuple[Any, pl.Expr]:

@@ -207,9 +207,10 @@ POISON: list[bytes | None] = [
 )
 def test_any_bytes_at_all_are_accepted_or_refused(values: list[bytes]) -> None:
     for struct in CONTRACT.values():
-        decoded = decode(values, Layout(struct), SPAN)
-        rows = decoded.frame["row"].to_list() + [r.row for r in decoded.refusals]
-        assert sorted(rows) == list(range(len(values)))
+        for layout in (Layout(struct), Layout(struct, scanned_from=1)):
+            decoded = decode(values, layout, SPAN)
+            rows = decoded.frame["row"].to_list() + [r.row for r in decoded.refusals]
+            assert sorted(rows) == list(range(len(values)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -291,6 +292,14 @@ def test_a_large_chunk_is_read_straight_into_columns_and_only_what_is_odd_once_m
     assert [(r.row, r.reason) for r in decoded.refusals] == [(3, "invalid")]
     decode(values[1:], layout, SPAN)
     assert again == [2, 28], "a smaller chunk is not"
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"":', b"}")])
+@pytest.mark.parametrize("field", [b'"m0001"', b'"note"'])
+def test_depth_in_a_record_of_a_large_chunk_ends_nothing(opens: bytes, closes: bytes, field: bytes) -> None:
+    value, deep = encoded(payment(1, note="note")), 15_000 // len(opens + closes)
+    values = [*(encoded(payment(n)) for n in range(2, 20)), value.replace(field, opens * deep + b"1" + closes * deep)]
+    assert [r.row for r in decoded_alike(values).refusals] == [18]
 
 
 @pytest.mark.parametrize("blank", [b"", b" ", None, b"{}"])
