@@ -19,7 +19,7 @@ from tests.test_stores import begin, contents, rows
 from warehouse import lake_writer
 from warehouse import upkeep as upkeep_module
 from warehouse.lake import Lake
-from warehouse.lake_errors import NotLeadingError
+from warehouse.lake_errors import NotLeadingError, conflicts
 from warehouse.lake_writer import LakeWriter
 from warehouse.reading import open_snapshot
 from warehouse.upkeep import MANY, META, RECENT, Upkeep
@@ -109,6 +109,59 @@ def test_a_lake_that_is_attached_anew_all_the_time_is_written_and_looked_after_a
         assert contents(writer) == before
     assert writer.connection is not held[0]
     assert upkeep.connection is not held[1]
+    upkeep.close()
+    writer.close()
+
+
+def test_progress_that_is_set_while_upkeep_goes_on_is_there_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.upkeep.INLINED", 5)
+    writer = leader(lake)
+    upkeep = Upkeep(lake, writer.worker, days=1)
+    commits(writer, range(10))
+    for looked_after in (True, False):
+        try:
+            with writer.transaction():
+                # As a batch does, which sees the lake as it was at its beginning.
+                writer.connection.execute("UPDATE progress.of_0 SET next_offset = next_offset + 84, accepted = accepted + 84 WHERE topic = 'payments'")
+                if looked_after:
+                    upkeep._flush()
+        except duckdb.TransactionException as error:
+            # SQLite lets one of two write, and says so. The batch is written again.
+            assert conflicts(error)
+        else:
+            break
+    assert rows(writer, "SELECT next_offset, accepted FROM source_offset WHERE topic = 'payments'") == [(204, 204)]
+    upkeep.close()
+    writer.close()
+
+
+def test_outdated_rows_in_the_catalog_go_with_the_snapshots_that_had_them(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.upkeep.INLINED", 5)
+    writer = leader(lake)
+    upkeep = Upkeep(lake, writer.worker, days=1)
+    commits(writer, range(20))
+    before = contents(writer)
+    with open_snapshot(Path(lake.target)) as snapshot:
+        number, said = snapshot.manifest.sequence, snapshot.manifest.sources
+    ((inlined,),) = rows(
+        writer, f"SELECT i.table_name FROM {META}.ducklake_inlined_data_tables i JOIN {META}.ducklake_table t USING (table_id) WHERE t.table_name = 'of_0'"
+    )
+    held = f"SELECT count(*) FROM {META}.{inlined}"
+    upkeep._flush()
+    assert rows(writer, held) > [(20,)], "all of it is in a snapshot that is kept"
+    commits(writer, range(20, 22))
+    writer.connection.execute(
+        "INSERT INTO report_edition (edition_id, incident_id, stage, issued_at, issued_by, manifest_sequence) VALUES (uuid(), 'i', 'final', now(), 'x', ?)",
+        [number],
+    )
+    before = contents(writer)
+    upkeep._expire(datetime.now(UTC) + LATER)
+    upkeep._flush()
+    # Those of now, and those of the snapshot that the edition names; each of two topics.
+    assert rows(writer, held) == [(4,)]
+    assert contents(writer) == before
+    with open_snapshot(Path(lake.target), number) as snapshot:
+        assert snapshot.manifest.sources == said
     upkeep.close()
     writer.close()
 

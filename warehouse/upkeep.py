@@ -26,7 +26,7 @@ TIERS = (0, 1_000_000, 16_000_000, 256_000_000)
 MANY = 16
 
 INLINED = 500
-"""Rows of a table that the catalog itself may hold: all of them are read at each look at the table, the outdated ones too."""
+"""Rows of a table that the catalog itself may hold, and outdated ones: all of them are read at each look at the table."""
 
 DELETED = 0.3
 """Share of a file's rows from which on it is written anew without those that are deleted."""
@@ -127,12 +127,18 @@ class Upkeep:
         return [f"{rows} rows"] if rows else []
 
     def _flush(self) -> list[str]:
-        """Write rows that the catalog holds into files, of tables that have many."""
+        """Write rows that the catalog holds into files, of tables that have many, and let outdated ones go that no snapshot has.
+
+        Only tables to which rows are added have many. Of one whose rows others update, as they do the progress of partitions, DuckLake 1.5 lets a row be
+        written into a file and updated at once, and then has both.
+        """
         run = self.connection.execute
         held: dict[tuple[str, str], int] = {}
         for schema, table, inlined in run(_INLINED).fetchall():
-            ((rows,),) = run(f"SELECT count(*) FROM {META}.{inlined}").fetchall()
+            ((rows, outdated),) = run(f"SELECT count(*) FILTER (end_snapshot IS NULL), count(end_snapshot) FROM {META}.{inlined}").fetchall()
             held[schema, table] = held.get((schema, table), 0) + rows
+            if outdated > INLINED:
+                run(_OUTDATED.format(inlined=inlined))
         many = [key for key, rows in held.items() if rows > INLINED]
         for schema, table in many:
             if self.ending:
@@ -180,6 +186,9 @@ class Upkeep:
 
 _TABLES = f"""{META}.ducklake_table t JOIN {META}.ducklake_schema s ON t.schema_id = s.schema_id AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"""
 _INLINED = f"SELECT s.schema_name, t.table_name, i.table_name FROM {_TABLES} JOIN {META}.ducklake_inlined_data_tables i ON i.table_id = t.table_id"
+_OUTDATED = f"""DELETE FROM {META}.{{inlined}} WHERE end_snapshot IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM {META}.ducklake_snapshot WHERE snapshot_id >= begin_snapshot AND snapshot_id < end_snapshot
+)"""
 _MANY = f"""SELECT s.schema_name, t.table_name FROM {_TABLES} JOIN {META}.ducklake_data_file f ON f.table_id = t.table_id AND f.end_snapshot IS NULL
 WHERE f.file_size_bytes >= ? AND f.file_size_bytes < ? AND s.schema_name NOT LIKE 'fresh%' GROUP BY ALL HAVING count(*) >= ? ORDER BY ALL"""
 _DELETED = f"""SELECT DISTINCT s.schema_name, t.table_name FROM {_TABLES} JOIN {META}.ducklake_delete_file d ON d.table_id = t.table_id AND d.end_snapshot IS NULL
