@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from warehouse.keys import key_of, keys_of
 
 DIGITS = "0123456789abcdefABCDEF-{} "
+DATABASE = duckdb.connect()
 A_UUID = "7f0c9f33-41b3-45ee-8407-4d616380411a"
 
 IDS = st.one_of(
@@ -24,9 +25,9 @@ IDS = st.one_of(
 
 def by_duckdb(text: str) -> bytes:
     """As every warehouse so far has made its keys."""
-    made = duckdb.execute("SELECT coalesce(CASE WHEN length($1) = 36 THEN try_cast($1 AS UUID) END, left(sha256($1), 32)::UUID)", [text]).fetchone()
-    assert made is not None
-    key: uuid.UUID = made[0]
+    asked = "SELECT coalesce(CASE WHEN length($1) = 36 THEN try_cast($1 AS UUID) END, left(sha256($1), 32)::UUID)"
+    ((made,),) = DATABASE.execute(asked, [text]).fetchall()
+    key: uuid.UUID = made
     return key.bytes
 
 

@@ -129,10 +129,9 @@ def test_an_analyst_finds_in_the_log_who_took_what_and_a_file_is_nobody_else_s(d
     driver.get(f"{address}/data?lang=ko&part=sql&sql=SELECT%20market_id%20FROM%20market")
     click(driver, "CSV 내려받기")
     WebDriverWait(driver, PATIENCE).until(lambda _: (tmp_path / "onnuri.csv").is_file())
-    files = driver.execute_script(
-        "return performance.getEntriesByType('resource').map(one => one.name).filter(name => new URL(name).pathname.startsWith('/media/'))"
-    )
-    assert files
+    # The page notes what it fetched a moment after the file is there.
+    noted = "return performance.getEntriesByType('resource').map(one => one.name).filter(name => new URL(name).pathname.startsWith('/media/'))"
+    files = WebDriverWait(driver, PATIENCE).until(lambda _: driver.execute_script(noted))
     driver.get(f"{address}/data?lang=ko&part=audit")
     WebDriverWait(driver, PATIENCE).until(lambda d: "form=csv · rows=30" in body(d))
     assert ANALYST in body(driver)
