@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command
-from streams.scanning import Scanner
+from streams.scanning import Scanner, in_each
 
 EARLIEST_MS = 1_247_443_200_000
 """2009-07-13 UTC, when the paper Onnuri voucher began: nothing real is older. Seconds sent as milliseconds fall into 1970."""
@@ -169,7 +169,8 @@ def _decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decod
     if not parts:
         return Decoded(pl.DataFrame(schema={"row": pl.Int64, **layout.schema}), refusals)
     frame = pl.concat(parts).insert_column(0, pl.Series("row", rows, dtype=pl.Int64))
-    doubted, wide = _checked(frame, [values[row] for row in rows] if refusals else values, layout, span)
+    read: Any = [values[row] for row in rows] if refusals else values
+    doubted, wide = _checked(frame, read, layout, span)
     bad = [found for row in frame["row"].filter(doubted) if isinstance(found := _one(values[row], row, layout, span), Refusal)]
     if bad:
         frame = frame.filter(~pl.col("row").is_in([refusal.row for refusal in bad]))
@@ -204,7 +205,7 @@ def _columns(records: list[msgspec.Struct], layout: Layout) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(name, list(column), dtype=dtype) for (name, dtype), column in zip(layout.schema.items(), columns, strict=False)])
 
 
-def _checked(frame: pl.DataFrame, values: Sequence[bytes | None] | None, layout: Layout, span: Span) -> tuple[pl.Series, list[str]]:
+def _checked(frame: pl.DataFrame, values: Sequence[bytes] | None, layout: Layout, span: Span) -> tuple[pl.Series, list[str]]:
     """Which of the records in ``frame``, made of these values, need a look by themselves, as a mask; and which columns hold more than ASCII.
 
     Without values, it is only about times.
@@ -219,10 +220,10 @@ def _checked(frame: pl.DataFrame, values: Sequence[bytes | None] | None, layout:
         at = pl.col("occurred_at")
         doubted = (~span.contains(at) | (at < EARLIEST_MS)).fill_null(value=True)
         if values is not None:
-            # What was skipped, as in an unknown field, need not be UTF-8.
-            text = pl.lit(pl.Series(values, dtype=pl.Binary)).cast(pl.String, strict=False)
+            # Of bytes: what was skipped, as in an unknown field, need not be UTF-8.
             filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in layout.schema)
-            doubted |= ((text.str.count_matches(":", literal=True) != filled) | text.str.contains(r"\u0000", literal=True)).fill_null(value=True)
+            doubted |= pl.lit(pl.Series(in_each(values, ":"))) != filled
+            doubted |= pl.lit(pl.Series([rb"\u0000" in value for value in values], dtype=pl.Boolean))
     # One pass over all of it: live chunks are small, and each call of Polars costs more than they do.
     found = frame.select(pl.col("row"), doubted=doubted, **wide)
     return found["doubted"], [name for name in texts if found[name][0]]

@@ -80,10 +80,16 @@ class Scanner:
         texts = sum(len(frame) - frame[name].null_count() for name in self.texts)
         if _count(codes, ":") == filled and _count(codes, '"') == 2 * (filled + texts):
             return np.zeros(len(frame), np.bool_)
-        starts = np.cumsum([0, *(len(line) + 1 for line in lines[:-1])])
-        in_line = [np.bincount(np.searchsorted(starts, np.flatnonzero(codes == ord(sign)), "right") - 1, minlength=len(frame)) for sign in ':"']
+        colons, marks = (in_each(lines, sign) for sign in ':"')
         fields, filled_texts = (frame.select(pl.sum_horizontal(pl.col(some).is_not_null())).to_series().to_numpy() for some in (frame.columns, self.texts))
-        return np.asarray((in_line[0] != fields) | (in_line[1] != 2 * (fields + filled_texts)))
+        return np.asarray((colons != fields) | (marks != 2 * (fields + filled_texts)))
+
+
+def in_each(values: Sequence[bytes], sign: str) -> NDArray[np.int64]:
+    """How often a character of ASCII stands in each value, whatever else its bytes are."""
+    starts = np.cumsum([0, *map(len, values)])
+    found = np.flatnonzero(np.frombuffer(b"".join(values), np.uint8) == ord(sign))
+    return np.diff(np.searchsorted(found, starts))
 
 
 def _count(codes: NDArray[np.uint8], sign: str) -> int:

@@ -193,6 +193,9 @@ POISON: list[bytes | None] = [
     encoded(payment(1, market_id=None)),
     encoded(payment(1, market_id="x" * 65)),
     encoded(payment(1, note="x" * 20_000)),
+    encoded(payment(1, note="note")).replace(b"note", b"n\xffte", 1),
+    encoded(payment(1, note="NOTE")).replace(b"NOTE", b"\xed\xa0\x80"),
+    encoded(payment(1)).replace(b'"issuer"', b'"is\xffsuer"'),
 ]
 
 
@@ -263,6 +266,32 @@ def test_no_mix_of_odd_texts_slips_through(edits: list[list[str]], blanks: bool)
             value = value.replace(*EDITS[edit], 1)
         values.append(value)
     decoded_alike(values)
+
+
+BITS = st.sampled_from(
+    [*(bytes([byte]) for byte in b'":,{}[]\\ \n\r\t\x00\x7f\xff019-.e'), b"\xed\xa0\x80", b"\xef\xbb\xbf", b"null", b"9" * 30, b"\\ud800", b',"x":1', b'"",']
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 3), BITS), max_size=3), min_size=1, max_size=6))
+def test_bytes_that_are_cut_out_or_put_in_anywhere_do_not_slip_through(edits: list[list[tuple[int, int, bytes]]]) -> None:
+    values = []
+    for number, some in enumerate(edits, start=1):
+        value = encoded(payment(number, note="note"))
+        for place, cut, bits in some:
+            value = value[:place] + bits + value[place + cut :]
+        values.append(value)
+    decoded_alike(values)
+
+
+@pytest.mark.parametrize("topic", ["errors", "service_load", "commands"])
+@pytest.mark.parametrize("bits", [b"\xff", b"\xed\xa0\x80"])
+def test_an_ignored_field_that_is_not_utf_8_ends_nothing(topic: str, bits: bytes) -> None:
+    value = b'{"' + bits + b'":"' + bits + b'","now":1}'
+    assert [r.reason for r in decode([value], Layout(CONTRACT[topic]), SPAN).refusals] == ["invalid"]
+    honest = encoded(failure(1, note="note")).replace(b"note", bits, 1)
+    assert [r.reason for r in decode([honest], Layout(Failure), SPAN).refusals] == ["malformed"]
 
 
 @given(key=st.binary(max_size=200), user=st.text(max_size=64))
