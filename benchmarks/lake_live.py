@@ -1,4 +1,4 @@
-"""Does a lake stay small while it is written live? Files, snapshots and readers' times, minute by minute.
+"""Does a lake stay small while it is written live, and do its workers? Files, snapshots, memory and readers' times, minute by minute.
 
 An embedded Kafka, a PostgreSQL, workers on one lake that commit about once a second each, and payments that occur now. A reader attached to the lake asks what the live page
 asks. In the end every payment must be counted.
@@ -57,16 +57,17 @@ def measure(minutes: int, rate: int, number: int) -> None:
         ensure_topics(base)
         postgres = stack.enter_context(Postgres(folder / "postgres"))
         lake = Lake(f"ducklake:postgres:{postgres.dsn()}", str(folder / "data"))
-        stack.enter_context(workers([of(base, lake, folder) for _ in range(number)], folder))
+        processes = stack.enter_context(workers([of(base, lake, folder) for _ in range(number)], folder))
         reader = stack.enter_context(Reader(lake, datetime.now(UTC).replace(tzinfo=None)))
         made, total, sent, seen = payments(rate * 60 * minutes), 0, deque[Sent](), 0
-        print("minute  live files  listed  on disk  snapshots  reads p95, ms  load", flush=True)
+        print("minute  live files  listed  on disk  snapshots  reads p95, ms  memory, MB  load", flush=True)
         for minute in range(1, minutes + 1):
             total += asyncio.run(send(base, made, rate, 60, sent))
             live, listed, snapshots, there = sizes(postgres, folder / "data")
             taken, seen = reader.seconds[seen:], len(reader.seconds)
             p95 = statistics.quantiles(taken, n=20)[-1] * 1e3 if len(taken) > 1 else float("nan")
-            print(f"{minute:6}  {live:10}  {listed:6}  {there:7}  {snapshots:9}  {p95:13.0f}  {os.getloadavg()[0]:4.1f}", flush=True)
+            memory = max(process.memory_info().rss for process in processes) // 1_000_000
+            print(f"{minute:6}  {live:10}  {listed:6}  {there:7}  {snapshots:9}  {p95:13.0f}  {memory:10}  {os.getloadavg()[0]:4.1f}", flush=True)
         gives_up = time.monotonic() + PATIENCE_SECONDS
         while (found := counted(lake)) < total:
             if time.monotonic() > gives_up:

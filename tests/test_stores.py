@@ -1,8 +1,10 @@
 """The same warehouse on each store: a DuckDB file, a lake whose catalog is SQLite, a lake whose catalog is PostgreSQL."""
 
+import gc
 import itertools
 import random
 import threading
+import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -296,6 +298,30 @@ def test_a_commit_that_came_after_another_s_is_refused(lake: Store, monkeypatch:
     assert rows(successor, "SELECT count(*) FROM rejected") == [(0,)]
     frozen.close()
     successor.close()
+
+
+def test_a_batch_that_is_tried_again_is_not_kept(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = lake.open()
+    begin(worker, ("payments", 0), ("errors", 0))
+    batch, apply, tries = chunk("payments", [payment(1)]), Writer.apply, itertools.count(1)
+
+    def refused_at_first(writer: Writer, chunks: list[Chunk], *given: Any) -> None:  # as apply
+        if next(tries) == 1:
+            raise duckdb.TransactionException("Transaction conflict")
+        apply(writer, chunks, *given)
+
+    held = weakref.ref(batch)
+    # In a worker cycles are looked for so rarely that what is in one is kept for good.
+    gc.disable()
+    try:
+        monkeypatch.setattr(Writer, "apply", refused_at_first)
+        worker.apply([batch], NOON, ignore)
+        del batch
+        assert next(tries) == 3 and held() is None
+    finally:
+        gc.enable()
+    assert rows(worker, "SELECT sum(approved) FROM market_minute") == [(1,)]
+    worker.close()
 
 
 def leader_and_worker(lake: Store) -> tuple[LakeWriter, Writer]:

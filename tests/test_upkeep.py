@@ -286,6 +286,24 @@ def test_a_fault_in_one_duty_keeps_none_of_the_others_from_being_done(lake: Lake
         one.close()
 
 
+def test_a_catalog_in_postgresql_finds_the_files_of_a_table_by_an_index(lake: Lake) -> None:
+    if not lake.postgres:
+        pytest.skip("SQLite's catalog is as DuckLake makes it")
+    writer = leader(lake)
+    for _ in range(2):
+        upkeep = Upkeep(lake, writer.worker, days=1)
+        upkeep.once(datetime.now(UTC))
+        upkeep.close()
+    made = rows(
+        writer, f"SELECT tablename, indexdef FROM postgres_query('{META}', 'SELECT tablename, indexdef FROM pg_indexes') WHERE indexdef LIKE '%onnuri%'"
+    )
+    assert sorted((table, text.partition(" USING ")[2]) for table, text in made) == [
+        ("ducklake_data_file", "btree (table_id)"),
+        ("ducklake_file_column_stats", "btree (table_id, column_id)"),
+    ]
+    writer.close()
+
+
 def test_only_who_leads_looks_after_a_lake(lake: Lake) -> None:
     writer = leader(lake)
     upkeep = Upkeep(lake, "another", days=1)

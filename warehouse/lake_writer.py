@@ -130,12 +130,13 @@ class LakeWriter(Writer):
                 # Perhaps the leader's work came in between, perhaps another worker's: then the next try finds other offsets.
                 if not conflicts(error):
                     raise
-                last = error
+                # Not the error itself: it would hold what led to it, with the batch and the connection, and be held by it.
+                last = str(error)
             else:
                 self.raised |= self.raising
                 self.held |= {key: max(c.next_offset for c in chunks if (c.topic, c.partition) == key) for key in {(c.topic, c.partition) for c in chunks}}
                 return
-        raise ConflictError(f"Others were faster {TRIES} times in a row: {last}") from last
+        raise ConflictError(f"Others were faster {TRIES} times in a row: {last}")
 
     def _wait_for_pause(self, patient_until: float) -> None:
         while self.connection.execute("SELECT asked FROM pause").fetchall() == [(True,)] and time.monotonic() < patient_until:

@@ -39,6 +39,8 @@ GRACE = timedelta(hours=1)
 ORPHANED = timedelta(days=1)
 """From which age files that the catalog does not know are taken for left behind; younger ones may belong to a commit that is still to come."""
 
+INDEXED = {"ducklake_file_column_stats": "table_id, column_id", "ducklake_data_file": "table_id"}
+
 META = f"__ducklake_metadata_{NAME}"
 
 
@@ -110,6 +112,7 @@ class Upkeep:
     def _duties(self, now: datetime) -> list[tuple[str, timedelta, Callable[[], list[str]]]]:
         minute, hour = timedelta(minutes=1), timedelta(hours=1)
         return [
+            ("index", timedelta(days=1), self._index),
             ("settle", minute, self._settle),
             ("flush", minute, self._flush),
             ("rewrite", hour, self._rewrite),
@@ -118,6 +121,13 @@ class Upkeep:
             ("clean", hour, lambda: self._files("ducklake_cleanup_old_files", now - GRACE)),
             ("orphans", timedelta(days=1), lambda: self._files("ducklake_delete_orphaned_files", now - ORPHANED)),
         ]
+
+    def _index(self) -> list[str]:
+        """Have a PostgreSQL find what it knows of a table's files without reading what it knows of all: DuckLake asks for it in each statement, and makes no index."""
+        if self.lake.postgres:
+            for table, columns in INDEXED.items():
+                self.connection.execute(f"CREATE INDEX IF NOT EXISTS onnuri_{table} ON {META}.{table} ({columns})")
+        return []
 
     def _settle(self) -> list[str]:
         if self.part is None:
