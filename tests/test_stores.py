@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pytest
 
 from tests.events_data import NOON, chunk, failure, ms, payment
@@ -20,7 +21,7 @@ from tests.lakes import STORES, make_lake
 from tests.test_ingest import command, history, ignore
 from warehouse.closing import Closing
 from warehouse.ingest import Chunk, Writer
-from warehouse.lake import Lake
+from warehouse.lake import Lake, open_lake
 from warehouse.lake_errors import ConflictError, NotLeadingError, conflicts
 from warehouse.lake_writer import LakeWriter
 from warehouse.publishing import Publisher
@@ -322,6 +323,26 @@ def test_a_batch_that_is_tried_again_is_not_kept(lake: Store, monkeypatch: pytes
         gc.enable()
     assert rows(worker, "SELECT sum(approved) FROM market_minute") == [(1,)]
     worker.close()
+
+
+def test_a_refused_commit_leaves_no_database_behind(lake: Store) -> None:
+    assert lake.lake
+    if not lake.lake.postgres:
+        pytest.skip("SQLite refuses a second writer before its commit")
+    lake.open().close()
+    threads = []
+    for _ in range(4):
+        slow, fast = open_lake(lake.lake), open_lake(lake.lake)
+        for connection in (slow, fast):
+            connection.begin()
+            connection.execute("UPDATE leader SET turn = turn + 1")
+        fast.commit()
+        with pytest.raises(duckdb.Error, match="conflict"):
+            slow.commit()
+        slow.close()
+        fast.close()
+        threads.append(psutil.Process().num_threads())
+    assert threads[0] == threads[-1], "each database has threads of its own"
 
 
 def leader_and_worker(lake: Store) -> tuple[LakeWriter, Writer]:

@@ -8,6 +8,7 @@ import os
 import random
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -72,8 +73,8 @@ class Lake:
 class Connection:
     """DuckDB's connection, but that its cursors use the lake as well: the database in use is a connection's own."""
 
-    def __init__(self, inner: duckdb.DuckDBPyConnection) -> None:
-        self.inner = inner
+    def __init__(self, inner: duckdb.DuckDBPyConnection, *, cursor: bool = False) -> None:
+        self.inner, self.is_cursor = inner, cursor
         inner.execute(f"USE {NAME}")
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever DuckDB's has
@@ -83,11 +84,18 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.inner.close()
+        self.close()
 
     def cursor(self) -> "Connection":
         """Another connection to the same lake."""
-        return Connection(self.inner.cursor())
+        return Connection(self.inner.cursor(), cursor=True)
+
+    def close(self) -> None:
+        """Let the lake go, but for cursors that still read. Detached, since DuckLake 1.5.5 keeps it and all that it knows of it where a commit was refused."""
+        if not self.is_cursor:
+            with suppress(duckdb.Error):
+                self.inner.execute(f"USE memory; DETACH {NAME}")
+        self.inner.close()
 
 
 def open_lake(lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read_only: bool = False, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
