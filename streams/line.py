@@ -25,7 +25,7 @@ from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
-from warehouse.ingest import Chunk, Refused, Writer
+from warehouse.ingest import Chunk, Refused, Source, Writer
 from warehouse.lake_errors import ConflictError
 
 log = logging.getLogger(__name__)
@@ -236,26 +236,34 @@ class Line:
 
         What was decoded before is old from here on, so the offsets given are those that reading goes on from, whatever is under way.
         """
+        # Before the ends are: what is read beyond an end of some time ago, by another worker while this one was frozen, does not tell of a topic made anew.
+        before = await self.on_database(self.writer.sources)
         starts = await consumer.earliest_offsets(*assignment)
         ends = await consumer.highwaters(*assignment)
-        epoch, offsets = await self.on_database(self._begin_epoch, assignment, starts, ends, topic_ids, self.now() or datetime.now(UTC))
+        epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, topic_ids, self.now() or datetime.now(UTC))
         self.applied = dict.fromkeys(assignment, (epoch, 0))
         self.expected = dict(offsets)
         return Start(epoch, offsets)
 
     def _begin_epoch(
-        self, assignment: set[TP], starts: Mapping[TP, int], ends: Mapping[TP, int], topic_ids: Mapping[str, str], now: datetime
+        self,
+        assignment: set[TP],
+        before: Mapping[tuple[str, int], Source],
+        starts: Mapping[TP, int],
+        ends: Mapping[TP, int],
+        topic_ids: Mapping[str, str],
+        now: datetime,
     ) -> tuple[int, dict[TP, int]]:
         self.epoch += 1
         known = self.writer.sources()
         offsets = {}
         for tp in assignment:
             name, topic_id, start = self.contract_name(tp.topic), topic_ids.get(tp.topic), starts[tp]
-            source = known.get((name, tp.partition))
+            source, earlier = known.get((name, tp.partition)), before.get((name, tp.partition))
             if source is None:
                 self.writer.begin_source(name, tp.partition, start, topic_id)
                 offsets[tp] = start
-            elif (source.topic_id and topic_id and source.topic_id != topic_id) or ends[tp] < source.next_offset:
+            elif (source.topic_id and topic_id and source.topic_id != topic_id) or (earlier and ends[tp] < min(earlier.next_offset, source.next_offset)):
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
                 self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
                 offsets[tp] = start

@@ -111,6 +111,27 @@ def test_a_chunk_that_was_decoded_before_what_it_may_repeat_was_let_go_is_read_a
     assert counts(line) == (1, 2)
 
 
+def test_what_is_read_after_the_ends_were_looked_at_is_no_topic_made_anew(line: Line) -> None:
+    async def play() -> tuple[int, int]:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        ends = brokers.highwaters
+
+        async def slow_to_tell(*tps: TP) -> Mapping[TP, int]:
+            # As where this worker is frozen with the answer, and another one reads on.
+            brokers.ends = {TOPIC: 0}
+            told = await ends(*tps)
+            await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1), payment(2)))
+            return told
+
+        brokers.highwaters = slow_to_tell  # type: ignore[method-assign]
+        read_on = (await sought(line, brokers)).offsets[TOPIC]
+        brokers.highwaters, brokers.ends = ends, {TOPIC: 1}  # type: ignore[method-assign]
+        return read_on, (await sought(line, brokers)).offsets[TOPIC]
+
+    assert asyncio.run(play()) == (2, 0), "one that ends before what was read is"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, seed: int) -> None:
     chance = random.Random(seed)
