@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from statistics import median, quantiles
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from benchmarks._processes import running
 from dashboard.figures.live import live_figures
@@ -124,7 +125,11 @@ def batch(number: int, rows: int, known: pl.DataFrame) -> list[Chunk]:
     )  # fmt: skip
     span = number * rows, (number + 1) * rows
     arrived = ("errors", failed), ("payments", pl.concat([again, frame[len(twice) :]]))
-    return [Chunk(topic, 0, *span, keyed(records, bytes.fromhex)) for topic, records in arrived]
+    return [Chunk(topic, 0, *span, keyed(records, _from_hex)) for topic, records in arrived]
+
+
+def _from_hex(texts: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex(b"".join(texts).decode()), np.uint8).reshape(-1, 16)
 
 
 def cost(writer: Writer, rows: int, batches: int, first: int) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from streams import decoding
 from streams.decoding import EARLIEST_MS, Decoded, Layout, Span, decode
 from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
-from streams.keying import hider
+from streams.keying import hider, keyed
 from tests.events_data import NOON, encoded, failure, ms, payment
 
 PAYMENTS = Layout(Payment)
@@ -294,10 +295,12 @@ def test_an_ignored_field_that_is_not_utf_8_ends_nothing(topic: str, bits: bytes
     assert [r.reason for r in decode([honest], Layout(Failure), SPAN).refusals] == ["malformed"]
 
 
-@given(key=st.binary(max_size=200), user=st.text(max_size=64))
-def test_users_are_hidden_as_rfc_2104_says(key: bytes, user: str) -> None:
-    user = user.encode("utf-8", "replace").decode()
-    assert hider(key)(user) == hmac.digest(key, user.encode(), "sha256")[:16]
+@given(key=st.binary(max_size=200), users=st.lists(st.text(max_size=64).map(lambda user: user.encode("utf-8", "replace").decode()) | st.none()))
+def test_users_are_hidden_as_rfc_2104_says(key: bytes, users: list[str | None]) -> None:
+    hidden = [None if user is None else hmac.digest(key, user.encode(), "sha256")[:16] for user in users]
+    made = keyed(pl.DataFrame({"user_id": users}, schema={"user_id": pl.String}), hider(key))
+    assert made.to_dict(as_series=False) == {"user_id": hidden}
+    assert made.schema == {"user_id": pl.Binary}
 
 
 @settings(max_examples=60, deadline=None)

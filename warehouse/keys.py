@@ -34,8 +34,13 @@ def keys_of(ids: pl.Series) -> pl.Series:
     known[known] = whole
     if not known.all():
         keys[~known] = np.frombuffer(b"".join(map(key_of, given.filter(pl.Series(~known)))), np.uint8).reshape(-1, 16)
-    made = pl.Series(ids.name, _binary(keys))
-    if len(given) == len(ids):
+    return placed(ids, keys)
+
+
+def placed(ids: pl.Series, keys: NDArray[np.uint8]) -> pl.Series:
+    """These keys, shape (n, 16), where the n ids that are none of them null stand, as Binary under the column's name."""
+    made = pl.Series(ids.name, _binary(np.ascontiguousarray(keys)))
+    if len(made) == len(ids):
         return made
     places = ids.is_not_null().cum_sum().cast(pl.Int64) - 1
     return made.gather(places.set(ids.is_null(), None))
