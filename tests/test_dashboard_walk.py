@@ -17,6 +17,7 @@ from pypdf import PdfReader
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents
@@ -59,6 +60,10 @@ class Walk:
     def drawn(self, number: int) -> None:
         WebDriverWait(self.driver, PATIENCE).until(lambda d: len(charts(d)) == number, f"expected {number} charts")
 
+    def found(self, selector: str) -> WebElement:
+        """What the page has there, once it does: charts may be drawn before what moves them."""
+        return WebDriverWait(self.driver, PATIENCE).until(lambda d: d.find_element(By.CSS_SELECTOR, selector), f"there was no {selector}")
+
     def said(self, text: str) -> None:
         WebDriverWait(self.driver, PATIENCE).until(lambda d: text in body(d).replace("\N{NO-BREAK SPACE}", " "), f"the page never said {text!r}")
 
@@ -71,9 +76,8 @@ class Walk:
         """Click a button that gives a file, and take it away."""
         for file in self.files.iterdir():
             file.unlink()
-        WebDriverWait(self.driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, f".st-key-{button} button"), f"there was no {button}")
         # Where a refresh moves the button away under the pointer, a click by the driver would miss it.
-        self.driver.execute_script("arguments[0].click()", self.driver.find_element(By.CSS_SELECTOR, f".st-key-{button} button"))
+        self.driver.execute_script("arguments[0].click()", self.found(f".st-key-{button} button"))
         new = lambda: [file for file in self.files.iterdir() if file.suffix == suffix]  # noqa: E731 - asked twice
         WebDriverWait(self.driver, PATIENCE).until(lambda _: new(), f"{button} gave no {suffix}")
         return new()[0].read_bytes()
@@ -154,7 +158,7 @@ def test_sliders_move_the_scenario_and_the_link_and_leave_the_loss_as_it_is(walk
     wait_for(walk.driver, "lost", won(outage.launch.high, language))
     wait_for(walk.driver, "scenario_gross", won(outage.launch.at(1.0)[0], language))
     walk.drawn(8)
-    walk.driver.find_element(By.CSS_SELECTOR, ".st-key-demand input[type=range]").send_keys(Keys.ARROW_RIGHT * 5)
+    walk.found(".st-key-demand input[type=range]").send_keys(Keys.ARROW_RIGHT * 5)
     walk.linked("demand", "1.5")
     wait_for(walk.driver, "scenario_gross", won(outage.launch.at(1.5)[0], language))
     wait_for(walk.driver, "lost", won(outage.launch.low, language))
@@ -169,7 +173,7 @@ def test_a_market_is_found_by_its_name_and_shows_the_sales_that_sql_gives(walk: 
         "WHERE minute_at >= $day AND minute_at < $closed GROUP BY market_id ORDER BY 3 DESC LIMIT 1"
     )
     walk.drawn(2)
-    search = walk.driver.find_element(By.CSS_SELECTOR, ".st-key-q input")
+    search = walk.found(".st-key-q input")
     search.send_keys(market + Keys.ENTER)
     walk.linked("market", market)
     walk.said(name)
