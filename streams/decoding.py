@@ -148,7 +148,7 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     scanned = layout.scan(values)
     if scanned is None:
         return _decode(values, layout, span)
-    frame = scanned[0].insert_column(0, pl.int_range(len(values), eager=True).alias("row"))
+    frame = scanned[0].insert_column(0, pl.Series("row", np.arange(len(values))))
     implausible, wide = _checked(frame, None, layout, span)
     doubted = implausible | pl.Series(scanned[1])
     rows = frame["row"].filter(doubted)
@@ -270,7 +270,8 @@ def _composed(frame: pl.DataFrame, wide: Sequence[str]) -> pl.DataFrame:
     """The frame with the texts of these columns in NFC."""
     for name in wide:
         texts = {text: unicodedata.normalize("NFC", text) for text in frame[name].drop_nulls().unique()}
-        frame.replace_column(frame.columns.index(name), frame[name].replace(texts))
+        if any(text != composed for text, composed in texts.items()):
+            frame.replace_column(frame.columns.index(name), frame[name].replace(texts))
     return frame
 
 

@@ -27,29 +27,35 @@ def key_of(text: str) -> bytes:
 
 def keys_of(ids: pl.Series) -> pl.Series:
     """The key of each id of a column of String, as Binary; null where there is none. UUIDs, which most ids are, all at once."""
-    given = ids.drop_nulls()
-    usual = given.str.len_bytes() == TEXT
-    keys, known = np.empty((len(given), 16), np.uint8), usual.to_numpy().copy()
-    keys[known], whole = _digits(given if usual.all() else given.filter(usual))
-    known[known] = whole
-    if not known.all():
-        keys[~known] = np.frombuffer(b"".join(map(key_of, given.filter(pl.Series(~known)))), np.uint8).reshape(-1, 16)
-    return placed(ids, keys)
+    held: Any = ids.to_arrow(compat_level=pl.CompatLevel.oldest())
+    there = present(ids)
+    ends = np.frombuffer(held.buffers()[1], np.int64, len(ids) + 1, held.offset * 8)
+    usual = np.diff(ends) == TEXT
+    text = np.frombuffer(held.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
+    letters = text.reshape(-1, TEXT) if usual.sum() * TEXT == len(text) else text[np.repeat(usual, np.diff(ends))].reshape(-1, TEXT)
+    keys = np.zeros((len(ids), 16), np.uint8)
+    known = usual.copy()
+    keys[usual], known[usual] = _digits(letters)
+    if others := np.flatnonzero(there & ~known).tolist():
+        keys[others] = np.frombuffer(b"".join(key_of(ids[row]) for row in others), np.uint8).reshape(-1, 16)
+    return _binary(ids.name, keys, there)
 
 
 def placed(ids: pl.Series, keys: NDArray[np.uint8]) -> pl.Series:
     """These keys, shape (n, 16), where the n ids that are none of them null stand, as Binary under the column's name."""
-    made = pl.Series(ids.name, _binary(np.ascontiguousarray(keys)))
-    if len(made) == len(ids):
-        return made
-    places = ids.is_not_null().cum_sum().cast(pl.Int64) - 1
-    return made.gather(places.set(ids.is_null(), None))
+    there = present(ids)
+    every = np.zeros((len(ids), 16), np.uint8)
+    every[there] = keys
+    return _binary(ids.name, every, there)
 
 
-def _digits(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The bytes that texts of 36 bytes each stand for, shape (n, 16), and for which of them they do."""
-    held: Any = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    letters = np.frombuffer(held.buffers()[2] or b"", np.uint8, TEXT * len(texts)).reshape(-1, TEXT)
+def present(column: pl.Series) -> NDArray[np.bool_]:
+    """Which rows of a column are no null."""
+    return column.is_not_null().to_numpy() if column.null_count() else np.ones(len(column), np.bool_)
+
+
+def _digits(letters: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The bytes that texts of 36 bytes each, shape (n, 36), stand for, shape (n, 16), and for which of them they do."""
     whole = (letters[:, DASHES] == ord("-")).all(axis=1)
     groups = [letters[:, low:high] for low, high in ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))]
     pairs = PAIRS.take(np.concatenate(groups, axis=1).view("<u2"))
@@ -58,8 +64,10 @@ def _digits(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return pairs.astype(np.uint8), whole
 
 
-def _binary(keys: NDArray[np.uint8]) -> Any:  # noqa: ANN401  # an array of pyarrow's
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(keys), [None, pa.py_buffer(keys)])
+def _binary(name: str, keys: NDArray[np.uint8], there: NDArray[np.bool_]) -> pl.Series:
+    # By way of Arrow: an expression of Polars would wait for another thread, and where the machine is busy, for a processor.
+    valid = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pl.Series(name, pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(keys), [valid, pa.py_buffer(keys)]))
 
 
 def _pairs() -> NDArray[np.uint16]:
