@@ -26,7 +26,7 @@ test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long
 	$(BIN)/python -m pytest -m "faults or long" $(ARGS)
 
 test-lake: $(VENV)-lake/ready ## Run the warehouse's tests on DuckLake too, with DuckDB 1.5 and its extensions from packages (ARGS: what pytest takes)
-	$(VENV)-lake/bin/python -m pytest $(or $(ARGS),$(LAKE_TESTS))
+	$(VENV)-lake/bin/python -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal $(LAKE_TESTS))
 
 test-walk: $(VENV)/ready-to-test ## Walk over every page in a browser; PUBLISHED=data/demo/published walks over what a demo left, PICTURES=folder keeps pictures
 	ONNURI_TEST_PUBLISHED='$(PUBLISHED)' ONNURI_TEST_PICTURES='$(PICTURES)' $(BIN)/python -m pytest tests/test_dashboard_walk.py $(ARGS)
