@@ -36,8 +36,9 @@ def keys_of(ids: pl.Series) -> pl.Series:
     keys = np.zeros((len(ids), 16), np.uint8)
     known = usual.copy()
     keys[usual], known[usual] = _digits(letters)
-    if others := np.flatnonzero(there & ~known).tolist():
-        keys[others] = np.frombuffer(b"".join(key_of(ids[row]) for row in others), np.uint8).reshape(-1, 16)
+    odd = there & ~known
+    if odd.any():
+        keys[odd] = np.frombuffer(b"".join(map(key_of, ids.filter(pl.Series(odd)))), np.uint8).reshape(-1, 16)
     return _binary(ids.name, keys, there)
 
 
