@@ -28,7 +28,7 @@ def key_of(text: str) -> bytes:
 def keys_of(ids: pl.Series) -> pl.Series:
     """The key of each id of a column of String, as Binary; null where there is none. UUIDs, which most ids are, all at once."""
     held: Any = ids.to_arrow(compat_level=pl.CompatLevel.oldest())
-    there = present(ids)
+    there = _present(ids)
     ends = np.frombuffer(held.buffers()[1], np.int64, len(ids) + 1, held.offset * 8)
     usual = np.diff(ends) == TEXT
     text = np.frombuffer(held.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
@@ -44,13 +44,13 @@ def keys_of(ids: pl.Series) -> pl.Series:
 
 def placed(ids: pl.Series, keys: NDArray[np.uint8]) -> pl.Series:
     """These keys, shape (n, 16), where the n ids that are none of them null stand, as Binary under the column's name."""
-    there = present(ids)
+    there = _present(ids)
     every = np.zeros((len(ids), 16), np.uint8)
     every[there] = keys
     return _binary(ids.name, every, there)
 
 
-def present(column: pl.Series) -> NDArray[np.bool_]:
+def _present(column: pl.Series) -> NDArray[np.bool_]:
     """Which rows of a column are no null."""
     return column.is_not_null().to_numpy() if column.null_count() else np.ones(len(column), np.bool_)
 
