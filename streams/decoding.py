@@ -148,7 +148,7 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     scanned = layout.scan(values)
     if scanned is None:
         return _decode(values, layout, span)
-    frame = scanned[0].insert_column(0, pl.Series("row", np.arange(len(values))))
+    frame = scanned[0].insert_column(0, pl.int_range(len(values), eager=True).alias("row"))
     implausible, wide = _checked(frame, None, layout, span)
     doubted = implausible | pl.Series(scanned[1])
     rows = frame["row"].filter(doubted)

@@ -37,11 +37,9 @@ def hider(key: bytes) -> Hide:
 
 
 def keyed(frame: pl.DataFrame, hide: Hide) -> pl.DataFrame:
-    """The records of a chunk with keys for ids, and what ``hide`` makes of buyers, in the frame itself. Commands keep their ids."""
+    """The records of a chunk with keys for ids, and what ``hide`` makes of buyers. Commands keep their ids."""
     made = [keys_of(frame[name]) for name in ("event_id", "purchase_id", "reverses") if name in frame.columns]
     if "user_id" in frame.columns:
         users = frame["user_id"]
         made.append(placed(users, hide([user for user in users.cast(pl.Binary).to_list() if user is not None])))
-    for column in made:
-        frame.replace_column(frame.columns.index(column.name), column)
-    return frame
+    return frame.with_columns(made)

@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import polars as pl
 
 from warehouse import commands
@@ -255,8 +254,7 @@ class Writer:
         return Transaction(self.connection)
 
     def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]], arriving: str) -> None:
-        sources = {(c.topic, c.partition): names.index((c.topic, c.partition)) for c in chunks}
-        frames = [_with(c.frame, "source", sources[c.topic, c.partition]) for c in chunks if c.topic == topic and len(c.frame)]
+        frames = [c.frame.with_columns(pl.lit(names.index((c.topic, c.partition))).alias("source")) for c in chunks if c.topic == topic and len(c.frame)]
         if frames:
             arrived = pl.concat(frames)
             if topic != "service_load":
@@ -383,11 +381,6 @@ _EMPTY = {
     "errors": f"CREATE OR REPLACE TEMP TABLE batch_failure AS SELECT {FAILURE_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM failure LIMIT 0",
     "service_load": "CREATE OR REPLACE TEMP TABLE batch_load AS SELECT *, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM load_report LIMIT 0",
 }
-
-
-def _with(frame: pl.DataFrame, name: str, number: int) -> pl.DataFrame:
-    """The frame with a column of one number. Not as an expression, for which Polars would wait for a thread of its own."""
-    return frame.hstack([pl.Series(name, np.full(len(frame), number, np.int32))])
 
 
 def _from(chunk: Chunk, next_offset: int) -> Chunk:

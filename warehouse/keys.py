@@ -30,9 +30,10 @@ def keys_of(ids: pl.Series) -> pl.Series:
     held: Any = ids.to_arrow(compat_level=pl.CompatLevel.oldest())
     there = _present(ids)
     ends = np.frombuffer(held.buffers()[1], np.int64, len(ids) + 1, held.offset * 8)
-    usual = np.diff(ends) == TEXT
+    lengths = np.diff(ends)
+    usual = lengths == TEXT
     text = np.frombuffer(held.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
-    letters = text.reshape(-1, TEXT) if usual.sum() * TEXT == len(text) else text[np.repeat(usual, np.diff(ends))].reshape(-1, TEXT)
+    letters = text.reshape(-1, TEXT) if usual.sum() * TEXT == len(text) else text[np.repeat(usual, lengths)].reshape(-1, TEXT)
     keys = np.zeros((len(ids), 16), np.uint8)
     known = usual.copy()
     keys[usual], known[usual] = _digits(letters)
