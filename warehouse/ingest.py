@@ -187,8 +187,8 @@ class Writer:
             known = self._progressed(chunks)
             fresh = [_from(chunk, known[chunk.topic, chunk.partition].next_offset if (chunk.topic, chunk.partition) in known else 0) for chunk in chunks]
             names = sorted({(c.topic, c.partition) for c in fresh})
-            for topic, arriving in (("payments", "arrive_payments"), ("errors", "arrive_failures"), ("service_load", "arrive_load")):
-                self._arrive(topic, fresh, names, arriving)
+            for topic in ARRIVING:
+                self._arrive(topic, fresh, names)
             self._aggregate()
             letters = [(c.topic, c.partition, r) for c in fresh for r in c.refused]
             letters += [(c.topic, c.partition, r) for c in fresh if c.topic == "commands" for r in self._commands(c, now)]
@@ -203,6 +203,9 @@ class Writer:
 
     def _let_batch_go(self) -> None:
         """Drop the batch's own tables with the commit: they would be in memory beside those of the next one."""
+        self.connection.execute("DROP VIEW temp.batch_payment")
+        for topic in ARRIVING:
+            self.connection.unregister(f"arrived_{topic}")
         made = self.connection.execute("SELECT string_agg('DROP TABLE temp.' || table_name, '; ') FROM duckdb_tables() WHERE temporary").fetchall()[0][0]
         if made:
             self.connection.execute(made)
@@ -253,21 +256,14 @@ class Writer:
         """BEGIN on entry; COMMIT on a clean exit, ROLLBACK otherwise."""
         return Transaction(self.connection)
 
-    def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]], arriving: str) -> None:
+    def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]]) -> None:
         frames = [c.frame.with_columns(pl.lit(names.index((c.topic, c.partition))).alias("source")) for c in chunks if c.topic == topic and len(c.frame)]
         if frames:
             arrived = pl.concat(frames)
-            if topic != "service_load":
-                arrived = arrived.rename({"user_id": "user_key"})
-            self.connection.register("arrived", arrived.to_arrow(compat_level=pl.CompatLevel.newest()))
-            self.connection.execute(statement(arriving))
-            self.connection.unregister("arrived")
-            table = BATCHES[topic]
-            if table == "batch_load":
-                return
-            self.known[table.removeprefix("batch_")].drop_known(self.connection, table)
-            if self.connection.execute(f"SELECT count(*) > count(DISTINCT event_id) FROM {table}").fetchall()[0][0]:
-                self.connection.execute(statement("first_of_each").format(table=table))
+            if topic in KEPT:
+                arrived = self.known[KEPT[topic]].without_known(self.connection, arrived).rename({"user_id": "user_key"})
+            self.connection.register(f"arrived_{topic}", arrived.to_arrow(compat_level=pl.CompatLevel.newest()))
+            self.connection.execute(statement(f"arrive_{topic}"))
         else:
             self.connection.execute(_EMPTY[topic])
 
@@ -374,10 +370,12 @@ REJECTED = {
 SMALL_TABLES = ("market", "operator_period", "promotion", "exclusion", "maintenance", "claim", "survey", "incident", "unknown_name", "report_edition")
 """Tables that are published whole when they change. The audit log stays in the warehouse."""
 
-BATCHES = {"payments": "batch_payment", "errors": "batch_failure", "service_load": "batch_load"}
+ARRIVING = ("payments", "errors", "service_load")
+KEPT = {"payments": "payment", "errors": "failure"}
+"""Topics of events with ids, and the tables that keep them."""
 
 _EMPTY = {
-    "payments": f"CREATE OR REPLACE TEMP TABLE batch_payment AS SELECT {PAYMENT_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM payment LIMIT 0",
+    "payments": f"CREATE OR REPLACE TEMP VIEW batch_payment AS SELECT {PAYMENT_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM payment LIMIT 0",
     "errors": f"CREATE OR REPLACE TEMP TABLE batch_failure AS SELECT {FAILURE_FIELDS}, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM failure LIMIT 0",
     "service_load": "CREATE OR REPLACE TEMP TABLE batch_load AS SELECT *, 0 AS source, 0::BIGINT AS offset_at, 0::BIGINT AS row, occurred_at AS minute_at FROM load_report LIMIT 0",
 }

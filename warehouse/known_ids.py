@@ -135,26 +135,41 @@ class KnownIds:
         self.ending = True
         self.maker.shutdown(wait=True)
 
-    def drop_known(self, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
-        """Add the ids of ``batch`` and delete from it those that are in the table."""
-        doubts = self.add(connection, batch)
-        if not doubts:
-            return
-        text = f"CREATE OR REPLACE TEMP TABLE doubted AS SELECT {self.column} AS id, occurred_at FROM {batch} WHERE hash(id) IN (SELECT hash FROM maybe)"
-        with_hashes(connection, np.concatenate([doubt.hashes for doubt in doubts]), text)
-        # A duplicate mostly says the same time, and nothing else is looked at for it; an id that comes with another is looked for in all times it may be of.
-        for low, high in (_span(connection, "doubted"), *((doubt.low, doubt.high) for doubt in doubts)):
-            if self._none_left(connection, batch, low, high):
-                break
+    def without_known(self, connection: duckdb.DuckDBPyConnection, arrived: pl.DataFrame) -> pl.DataFrame:
+        """Add the ids of ``arrived``, keys beside ``occurred_at`` in ms; its rows whose id is not in the table yet, of each id the first by source and offset."""
+        ids = arrived.select(self.column, "occurred_at", "source", "offset_at").with_row_index("place")
+        connection.register("coming", ids.to_arrow(compat_level=pl.CompatLevel.newest()))
+        try:
+            dropped = self._known_or_twice(connection)
+        finally:
+            connection.unregister("coming")
+        if not dropped:
+            return arrived
+        kept = np.ones(len(arrived), np.bool_)
+        kept[dropped] = False
+        return arrived.filter(pl.Series(kept))
 
-    def _none_left(self, connection: duckdb.DuckDBPyConnection, batch: str, low: datetime, high: datetime) -> bool:
-        """Delete from ``batch`` and ``doubted`` what is in the table from ``low`` to ``high``; whether nothing is doubted any more."""
+    def _known_or_twice(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
         run = connection.execute
-        text = f"SELECT {self.column} AS id FROM {self.table} WHERE occurred_at BETWEEN $low AND $high AND {self.column} IN (SELECT id FROM doubted)"
-        run(f"CREATE OR REPLACE TEMP TABLE found AS {text}", {"low": low, "high": high})
-        run(f"DELETE FROM {batch} WHERE {self.column} IN (SELECT id FROM found)")
-        run("DELETE FROM doubted WHERE id IN (SELECT id FROM found)")
-        return run("SELECT count(*) FROM doubted").fetchall() == [(0,)]
+        coming = f"(SELECT * REPLACE ({self.column}::UUID AS {self.column}, make_timestamp(occurred_at * 1000) AS occurred_at) FROM coming)"
+        hashes, places, doubts = self._asked(connection, coming)
+        low, high = _span(connection, coming)
+        self.segments[-1].add(places, low, high)
+        ordered = np.sort(hashes)
+        suspects = np.concatenate([ordered[1:][ordered[1:] == ordered[:-1]], *(doubt.hashes for doubt in doubts)])
+        if not len(suspects):
+            return []
+        doubted = f"SELECT * FROM {coming} WHERE hash({self.column}) IN (SELECT hash FROM maybe)"
+        with_hashes(connection, suspects, f"CREATE OR REPLACE TEMP TABLE doubted AS {doubted}")
+        dropped: list[tuple[int]] = []
+        # A duplicate mostly says the same time, and nothing else is looked at for it; an id that comes with another is looked for in all times it may be of.
+        for span in (_span(connection, "doubted"), *((doubt.low, doubt.high) for doubt in doubts)) if doubts else ():
+            found = f"SELECT {self.column} FROM {self.table} WHERE occurred_at BETWEEN $low AND $high AND {self.column} IN (SELECT {self.column} FROM doubted)"
+            dropped += run(f"DELETE FROM doubted WHERE {self.column} IN ({found}) RETURNING place", dict(zip(("low", "high"), span, strict=True))).fetchall()
+            if run("SELECT count(*) FROM doubted").fetchall() == [(0,)]:
+                break
+        dropped += run(f"SELECT place FROM doubted QUALIFY row_number() OVER (PARTITION BY {self.column} ORDER BY source, offset_at) > 1").fetchall()
+        return [place for (place,) in dropped]
 
 
 def _span(connection: duckdb.DuckDBPyConnection, batch: str) -> tuple[datetime, datetime]:
