@@ -37,7 +37,7 @@ from warehouse.ingest import Chunk, Writer
 from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
 
 NOW = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
-LIVE, BACKLOG = 2_500, 200_000
+LIVE, BACKLOG = 2_500, 150_000
 PATIENCE_SECONDS = 900
 
 FILL = """

@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print. Returns the exit code."""
     options = argparse.ArgumentParser(prog="python -m benchmarks stages", description="Processor time for each payment, stage by stage.")
     options.add_argument("--events", type=int, default=600_000, help="payments (default: %(default)s)")
-    options.add_argument("--rows", type=int, default=200_000, help="payments in a batch (default: %(default)s)")
+    options.add_argument("--rows", type=int, default=150_000, help="payments in a batch (default: %(default)s)")
     given = options.parse_args(arguments)
     tune_interpreter()
     stages, statements = measure(given.events, given.rows)

@@ -34,8 +34,8 @@ T = TypeVar("T")
 BROKER_ERRORS = (KafkaError, AioKafkaError)
 """What the two clients raise."""
 
-UNDECODED_ROWS = 100_000
-"""So many records wait for the decoder at the most: less than half a second of its work."""
+UNDECODED_ROWS = 50_000
+"""So many records wait for the decoder at the most: some tenths of a second of its work."""
 
 
 class Line:

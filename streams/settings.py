@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         0.5, ge=0, le=1, description="Share of a topic's newest thousand records above which refusals stop the worker. 1: never, all go to dead-letters."
     )
     accept_loss: bool = Field(default=False, description="Start a restored warehouse although Kafka no longer holds all that came since its backup.")
-    batch_rows: int = Field(200_000, ge=1, description="A batch closes at this many records ...")
+    batch_rows: int = Field(150_000, ge=1, description="A batch closes at this many records ...")
     batch_seconds: float = Field(1.0, gt=0, description="... or after this many seconds.")
     publish_seconds: float = Field(1.0, gt=0, description="Seconds between two published states at the least.")
     web_host: str = Field("127.0.0.1", description="Address of the worker's /health and /metrics.")

@@ -21,7 +21,7 @@ from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
 from warehouse import alerts
 from warehouse.closing import Closing
-from warehouse.connection import passes
+from warehouse.connection import lacks_memory, passes
 from warehouse.ingest import Writer
 from warehouse.lake_errors import NotLeadingError
 from warehouse.lake_writer import LakeWriter
@@ -160,6 +160,8 @@ class Tending:
             # The next round tries again; readers keep the last state and see its age.
             log.warning("Nothing could be published: %s", error)
             self.line.waiting["publishing"] = f"waiting: {type(error).__name__}"
+            if lacks_memory(error):
+                await self.line.on_database(self.writer.failed, error)
         else:
             self.line.waiting.pop("publishing", None)
 

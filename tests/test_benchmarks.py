@@ -90,5 +90,5 @@ def test_a_history_is_published_restarted_asked_and_written_to(capsys: pytest.Ca
     assert main(["history", "--days", "2", "--payments", "3000"]) == 0
     printed = capsys.readouterr().out
     assert "2 days: 6,000 payments" in printed
-    for line in ("until a restart is ready", "the nation's minutes of a month", "a batch of 200,000 payments"):
+    for line in ("until a restart is ready", "the nation's minutes of a month", "a batch of 150,000 payments"):
         assert line in printed

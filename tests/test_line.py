@@ -227,3 +227,23 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert told == []
     assert asyncio.run(tell(TOPIC))
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
+
+
+@pytest.mark.parametrize("megabytes", [4, 6], ids=["in a statement", "at COMMIT"])
+def test_a_batch_that_needs_more_memory_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int) -> None:
+    monkeypatch.setattr(Writer, "memory_mb", megabytes)
+    settings = Settings(warehouse=tmp_path / "w.duckdb", batch_seconds=0.01)
+    line = Line(settings, Writer(settings.warehouse, NOON), Letters(settings))
+    events = [payment(n, merchant_id=f"s{n}") for n in range(20_000)]
+
+    async def play() -> tuple[int, int]:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, *events))
+        return counts(line)
+
+    try:
+        assert asyncio.run(play()) == (20_000, 20_000)
+        assert line.writer.memory_mb > megabytes
+    finally:
+        line.close()

@@ -4,9 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
-_SIX_BITS = [np.uint64(shift) for shift in (0, 6, 12, 18, 24)]
+_BITS_IN_A_WORD = 5
+_PATTERNS = 2**16
 
 Hashes = NDArray[np.uint64]
+Words = NDArray[np.intp]
 
 
 class Places:
@@ -36,8 +38,15 @@ class BloomFilter:
     def add(self, places: Places) -> None:
         """Add these; one that is added again counts again."""
         for word, bits in places.pairs:
-            np.bitwise_or.at(self.words, word, bits)
+            self._set(word, bits)
         self.count += places.count
+
+    def _set(self, word: Words, bits: Hashes) -> None:
+        # Of several that go into one word at once only the last one's bits get there. ``bitwise_or.at`` would take three times as long, for all of them.
+        while len(word):
+            self.words[word] |= bits
+            lost = (self.words[word] & bits) != bits
+            word, bits = word[lost], bits[lost]
 
     def among(self, places: Places) -> NDArray[np.intp]:
         """The rows of those that may have been added; the others certainly were not."""
@@ -51,8 +60,15 @@ def words(capacity: int, bits_an_item: int) -> int:
     return capacity * bits_an_item // 64 + 1
 
 
-def _place(hashes: Hashes, size: int) -> tuple[Hashes, Hashes]:
-    bits = np.zeros(len(hashes), np.uint64)
-    for shift in _SIX_BITS:
-        bits |= np.uint64(1) << ((hashes >> shift) & np.uint64(63))
-    return ((hashes >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32), bits
+def _place(hashes: Hashes, size: int) -> tuple[Words, Hashes]:
+    word = ((hashes >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32)
+    return word.astype(np.intp), PATTERNS[hashes.astype(np.uint16)]
+
+
+def _patterns() -> Hashes:
+    chance = np.random.default_rng(1970).integers(0, 64, (_BITS_IN_A_WORD, _PATTERNS), np.uint64)
+    return np.asarray(np.bitwise_or.reduce(np.uint64(1) << chance, axis=0), np.uint64)
+
+
+PATTERNS = _patterns()
+"""Words with some bits set: to look one up by a hash takes a third of the time of setting them."""

@@ -32,9 +32,14 @@ def passes(error: Exception) -> bool:
     A full disk is an IOException in a statement, a TransactionException at COMMIT, and a FatalException, which stops the database until it is
     opened anew, in a checkpoint.
     """
-    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)) or away(error) or conflicts(error):
+    if isinstance(error, duckdb.IOException) or lacks_memory(error) or away(error) or conflicts(error):
         return True
     return isinstance(error, (duckdb.TransactionException, duckdb.FatalException)) and any(sign in str(error) for sign in DISK_SIGNS)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether DuckDB had too little memory: an OutOfMemoryException in a statement, and said by its words at COMMIT and in a checkpoint."""
+    return isinstance(error, duckdb.Error) and any(sign in str(error) for sign in ("Out of Memory", "could not allocate", "failed to allocate"))
 
 
 STORAGE = {"disabled_compression_methods": "fsst,dict_fsst,zstd,roaring,alp,alprd", "checkpoint_threshold": "256MB"}

@@ -4,9 +4,11 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 ``next_offset`` has been counted once, what is above it has not been counted.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,11 +19,15 @@ import duckdb
 import polars as pl
 
 from warehouse import commands
-from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, open_file
+from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, lacks_memory, open_file
 from warehouse.keys import key_of
 from warehouse.known_ids import PURCHASE_BITS, KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
 from warehouse.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+MOST_MEMORY_MB = 1024
 
 MARGIN = timedelta(days=1)
 """Raw events stay this much longer than their like is accepted: what was decoded meanwhile still meets its duplicates."""
@@ -96,6 +102,9 @@ class Writer:
     shared = False
     """Whether other workers may write too."""
 
+    memory_mb = 128
+    """What DuckDB may take: a third more than batches have needed in which every payment is of a purchase that failed."""
+
     def __init__(self, path: Path, now: datetime, *, may_begin: bool = True) -> None:
         if not may_begin and not path.exists():
             raise WarehouseDamagedError(f"{path} is missing, but something was published from it. {WHAT_TO_DO}")
@@ -120,7 +129,7 @@ class Writer:
         self.first_version = int(now.timestamp() * 1000)
 
     def _open(self) -> None:
-        self.connection = open_file(self.path)
+        self.connection = open_file(self.path, memory_limit=f"{self.memory_mb}MB")
         self.connection.execute(statement("macros"))
         self._make_filters()
 
@@ -143,6 +152,17 @@ class Writer:
     def failed(self, error: duckdb.Error) -> None:
         """Note what an error of DuckDB leaves behind."""
         self.stopped = isinstance(error, duckdb.FatalException)
+        self._grant(error)
+
+    def _grant(self, error: duckdb.Error) -> None:
+        """Twice the memory where there was too little: the batch would be tried again for ever."""
+        if not lacks_memory(error) or self.memory_mb >= MOST_MEMORY_MB:
+            return
+        self.memory_mb *= 2
+        log.warning("DuckDB may take %s MB from now on: %s", self.memory_mb, str(error).splitlines()[0])
+        # One that is stopped is opened anew with it.
+        with suppress(duckdb.Error):
+            self.connection.execute(f"SET memory_limit = '{self.memory_mb}MB'")
 
     def hold(self, _offsets: Mapping[tuple[str, int], int]) -> bool:
         """These partitions are read on from these offsets of the warehouse's, and no others are; says whether others may have written of them."""

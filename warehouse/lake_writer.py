@@ -41,6 +41,7 @@ class LakeWriter(Writer):
     """A writer on a lake. Progress is only written for partitions that it was told to ``hold``."""
 
     shared = True
+    memory_mb = 512
 
     def __init__(self, lake: Lake, now: datetime, *, may_begin: bool = True) -> None:
         self.lake, self.path = lake, Path(lake.target)
@@ -63,7 +64,7 @@ class LakeWriter(Writer):
         return self.stopped or time.monotonic() > self.opened_at + ATTACHED_SECONDS
 
     def _open(self) -> None:
-        self.connection = open_lake(self.lake)
+        self.connection = open_lake(self.lake, memory_limit=f"{self.memory_mb}MB")
         self.opened_at = time.monotonic()
         self.connection.execute(statement("macros"))
 
@@ -81,6 +82,7 @@ class LakeWriter(Writer):
         if isinstance(error, (duckdb.FatalException, duckdb.InternalException)):
             self.broken.append(self.connection)
         self.stopped = self.connection in self.broken or away(error)
+        self._grant(error)
 
     def close(self) -> None:
         """Let the lake go."""
