@@ -7,10 +7,12 @@ hiding buyers, and writing, statement by statement. What is left of the worker's
 """
 
 import argparse
+import itertools
+import random
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import polars as pl
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from benchmarks.ingest import payments
+from benchmarks.ingest import Record, payments
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.keying import hider, keyed
@@ -26,6 +28,8 @@ from streams.standby import tune_interpreter
 from warehouse.ingest import Chunk, Writer
 
 CHUNK, LZ4 = 12_500, 3
+LATER = 200_000
+"""Records after which a duplicate comes at the latest: in the same batch, or in the next."""
 
 
 class Timed:
@@ -53,16 +57,27 @@ def _title(statement: str) -> str:
     return " ".join(" ".join(lines).split()[:6])
 
 
-def batches(events: int) -> Iterator[tuple[int, bytes]]:
-    """Records and bytes of lz4-compressed record batches."""
+def batches(events: int, duplicates: float = 0.0) -> Iterator[tuple[int, bytes]]:
+    """Records and bytes of lz4-compressed record batches; so large a share of the payments comes once more, up to ``LATER`` records later."""
     builder, count = _builder(), 0
-    for key, value, at in payments(events):
+    for key, value, at in _repeated(payments(events), duplicates):
         if count == CHUNK:
             yield count, bytes(builder.build())
             builder, count = _builder(), 0
         builder.append(count, at, key, value, [])
         count += 1
     yield count, bytes(builder.build())
+
+
+def _repeated(records: Iterable[Record], share: float) -> Iterator[Record]:
+    chance = random.Random(7)  # noqa: S311  # no secret
+    due: dict[int, list[Record]] = {}
+    for number, record in enumerate(records):
+        yield record
+        if chance.random() < share:
+            due.setdefault(number + chance.randrange(LATER), []).append(record)
+        yield from due.pop(number, ())
+    yield from itertools.chain.from_iterable(due.values())
 
 
 def _builder() -> DefaultRecordBatchBuilder:
@@ -72,7 +87,7 @@ def _builder() -> DefaultRecordBatchBuilder:
     )
 
 
-def measure(events: int, rows: int) -> tuple[dict[str, float], Counter[str]]:
+def measure(events: int, rows: int, duplicates: float = 0.0) -> tuple[dict[str, float], Counter[str]]:
     """Microseconds of processor time for each payment by stage, and of the writing by statement; batches of ``rows``."""
     spent: dict[str, float] = defaultdict(float)
     statements: Counter[str] = Counter()
@@ -93,7 +108,7 @@ def measure(events: int, rows: int) -> tuple[dict[str, float], Counter[str]]:
             stage("writing", began)
             chunks.clear()
 
-        for count, data in batches(events):
+        for count, data in batches(events, duplicates):
             began = time.process_time()
             records = list(DefaultRecordBatch(data))
             began = stage("unpacking", began)
@@ -106,6 +121,8 @@ def measure(events: int, rows: int) -> tuple[dict[str, float], Counter[str]]:
             if sum(len(chunk.frame) for chunk in chunks) >= rows:
                 write()
         write()
+        (kept,) = writer.connection.execute("SELECT count(*) FROM payment").fetchone()
+        assert kept == events, f"{kept} payments were kept of {events}"
         writer.close()
     return {name: seconds / events * 1e6 for name, seconds in spent.items()}, Counter({name: seconds / events * 1e6 for name, seconds in statements.items()})
 
@@ -115,9 +132,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks stages", description="Processor time for each payment, stage by stage.")
     options.add_argument("--events", type=int, default=600_000, help="payments (default: %(default)s)")
     options.add_argument("--rows", type=int, default=150_000, help="payments in a batch (default: %(default)s)")
+    options.add_argument("--duplicates", type=float, default=0.0, help="share of the payments that come once more (default: none)")
     given = options.parse_args(arguments)
     tune_interpreter()
-    stages, statements = measure(given.events, given.rows)
+    stages, statements = measure(given.events, given.rows, given.duplicates)
     for name, microseconds in stages.items():
         print(f"{microseconds:7.2f} µs  {name}")
     print(f"{sum(stages.values()):7.2f} µs  together\n\nof writing, the largest:")

@@ -72,7 +72,7 @@ def test_every_tenth_message_is_refused_with_the_rest_exact_and_each_once_among_
 
 
 def test_the_stages_of_a_payment_are_told_with_the_statements_that_write_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stages", "--events", "3000", "--rows", "1000"]) == 0
+    assert main(["stages", "--events", "3000", "--rows", "1000", "--duplicates", "0.1"]) == 0
     printed = capsys.readouterr().out
     assert [line.split("µs")[1].strip() for line in printed.splitlines()[:5]] == ["unpacking", "decoding", "hiding buyers", "writing", "together"]
     assert "CREATE OR REPLACE TEMP TABLE" in printed
