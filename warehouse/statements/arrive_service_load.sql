@@ -1,7 +1,9 @@
 -- One report a service and time, the first to come; minutes are then made anew from the reports.
 CREATE OR REPLACE TEMP TABLE batch_load AS
-WITH keyed AS (SELECT * REPLACE (make_timestamp(occurred_at * 1000) AS occurred_at), date_trunc('minute', make_timestamp(occurred_at * 1000)) AS minute_at FROM arrived_service_load)
-SELECT DISTINCT ON (service, occurred_at) * FROM keyed ANTI JOIN load_report USING (service, occurred_at) ORDER BY service, occurred_at, source, offset_at;
+WITH keyed AS (SELECT * REPLACE (make_timestamp(occurred_at * 1000) AS occurred_at), date_trunc('minute', make_timestamp(occurred_at * 1000)) AS minute_at FROM arrived_service_load),
+-- What is known is looked for first: a semi join reads only the times that the batch is of, an anti join all that is kept.
+known AS (FROM load_report SEMI JOIN keyed USING (service, occurred_at))
+SELECT DISTINCT ON (service, occurred_at) * FROM keyed ANTI JOIN known USING (service, occurred_at) ORDER BY service, occurred_at, source, offset_at;
 
 INSERT INTO load_report BY NAME SELECT * EXCLUDE (source, offset_at, row, minute_at) FROM batch_load;
 CREATE OR REPLACE TEMP TABLE touched_load AS SELECT DISTINCT service, minute_at FROM batch_load;
