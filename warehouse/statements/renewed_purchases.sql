@@ -1,8 +1,8 @@
--- Written anew for every purchase that the batch touched, from both raw tables, so that any order of arrival gives the same row.
+-- Written anew for every purchase that the batch touched, from all that is kept of it, so that any order of arrival gives the same row.
 CREATE OR REPLACE TEMP TABLE renewed AS
 WITH approved AS (
-    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(amount)::BIGINT AS recovered_amount FROM failed_purchase_payment
-    WHERE status = 'approved' AND purchase_id IN (SELECT purchase_id FROM touched_purchase) GROUP BY ALL
+    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(amount)::BIGINT AS recovered_amount FROM touched_payment
+    WHERE status = 'approved' GROUP BY ALL
 ),
 by_purchase AS (
     SELECT purchase_id, arg_min(user_key, (occurred_at, event_id)) AS user_key, arg_min(market_id, (occurred_at, event_id)) AS market_id,
