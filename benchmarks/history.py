@@ -1,7 +1,7 @@
 """What does a long history cost: a restart, a batch, a question? The same over a short and a ten times longer one.
 
 A warehouse with made-up payments of so many days for 1,400 markets, at the real volume of the voucher (some 400,000 payments a day), every one kept as a single
-event too. A real worker with an embedded Kafka publishes it all and is then started again, timed until /health says ok and a new state is published. Batches
+event too, and once more after an outage in which millions of attempts failed. A real worker with an embedded Kafka publishes it all and is then started again, timed until /health says ok and a new state is published. Batches
 of new payments, of which one in a hundred failed first and one in a hundred comes twice, are written by the worker's writer; questions are asked of the
 published files as the pages ask them.
 
@@ -60,6 +60,18 @@ DROP TABLE made;
 """
 
 
+OUTAGE = """
+CREATE TEMP TABLE made AS
+SELECT uuid() AS event_id, uuid() AS purchase_id, 1 AS attempt, $last - to_microseconds(i * 20000) AS occurred_at, 'payment' AS service, 'timeout' AS code,
+    'm' || lpad((hash(i) % 1400)::VARCHAR, 4, '0') AS market_id, market_id || '-1' AS merchant_id, uuid() AS user_key, 'card' AS channel, 25000::BIGINT AS amount
+FROM range($failures) t(i);
+INSERT INTO failure BY NAME FROM made;
+INSERT INTO failed_purchase BY NAME SELECT purchase_id, user_key, market_id, channel, occurred_at AS first_failure_at, occurred_at AS last_failure_at, 1::BIGINT AS failures, amount FROM made;
+INSERT INTO failed_purchase_payment BY NAME SELECT uuid() AS event_id, purchase_id, 2 AS attempt, occurred_at, 'approved' AS status, amount FROM made;
+DROP TABLE made;
+"""
+
+
 def fill(path: Path, days: int, payments_a_day: int) -> int:
     """Make the warehouse; returns how many market-minutes it has."""
     writer = Writer(path, NOW)
@@ -88,6 +100,14 @@ def fill(path: Path, days: int, payments_a_day: int) -> int:
     (minutes,) = run("SELECT count(*) FROM market_minute").fetchall()[0]
     writer.close()
     return int(minutes)
+
+
+def fail(writer: Writer, failures: int) -> None:
+    """Let so many attempts have failed, fifty a second, each of a purchase that was paid after all."""
+    given = {"last": NOW.replace(tzinfo=None), "failures": failures}
+    with writer.transaction():
+        for statement in filter(str.strip, OUTAGE.split(";")):
+            writer.connection.execute(statement, {name: value for name, value in given.items() if f"${name}" in statement} or None)
 
 
 def batch(number: int, rows: int, known: pl.DataFrame) -> list[Chunk]:
@@ -221,6 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks history", description="What a long history costs.")
     options.add_argument("--days", type=int, nargs="+", default=[3, 30], help="lengths of the history (default: 3 30)")
     options.add_argument("--payments", type=int, default=400_000, help="payments a day (default: %(default)s)")
+    options.add_argument("--outage", type=int, default=3_000_000, help="failed attempts of the outage in the end (default: %(default)s)")
     given = options.parse_args(arguments)
     for days in given.days:
         with tempfile.TemporaryDirectory() as folder:
@@ -240,6 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
             for rows, batches in ((LIVE, 20), (BACKLOG, 3)):
                 milliseconds, microseconds = cost(writer, rows, batches, first=1_000 if rows == BACKLOG else 0)
                 print(f"  {milliseconds:8.0f} ms   a batch of {rows:,} payments; {microseconds:.1f} µs of processor time each", flush=True)
+            fail(writer, given.outage)
+            milliseconds, _ = cost(writer, LIVE, 20, first=100_000)
+            print(f"  {milliseconds:8.0f} ms   a batch of {LIVE:,} payments after {given.outage:,} failures", flush=True)
             writer.close()
     return 0
 

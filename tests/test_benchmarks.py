@@ -87,8 +87,13 @@ def test_every_payment_of_a_live_stream_is_waited_for(monkeypatch: pytest.Monkey
 
 @pytest.mark.long
 def test_a_history_is_published_restarted_asked_and_written_to(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["history", "--days", "2", "--payments", "3000"]) == 0
+    assert main(["history", "--days", "2", "--payments", "3000", "--outage", "1000"]) == 0
     printed = capsys.readouterr().out
     assert "2 days: 6,000 payments" in printed
-    for line in ("until a restart is ready", "the nation's minutes of a month", "a batch of 150,000 payments"):
+    for line in (
+        "until a restart is ready",
+        "the nation's minutes of a month",
+        "a batch of 150,000 payments",
+        "a batch of 2,500 payments after 1,000 failures",
+    ):
         assert line in printed
