@@ -123,6 +123,20 @@ def test_errors_of_other_services_are_no_failed_payments(writer: Writer) -> None
     assert rows(writer, "SELECT service, code, errors FROM service_minute") == [("login", "timeout", 1)]
 
 
+def test_a_purchase_that_only_failed_at_another_service_is_no_failed_purchase(writer: Writer) -> None:
+    write(writer, chunk("errors", [failure(1, service="login")]))
+    write(writer, chunk("payments", [payment(1, status="declined", attempt=2)]))
+    assert writer.connection.execute("SELECT count(*) FROM failed_purchase").fetchall() == [(0,)]
+    assert writer.connection.execute("SELECT sum(declined), sum(failed) FROM market_minute").fetchall() == [(1, 0)]
+
+
+def test_nothing_of_a_batch_is_held_after_it(writer: Writer) -> None:
+    before = rows(writer, "SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY ALL")
+    write(writer, chunk("payments", [payment(1)]), chunk("errors", [failure(2)]))
+    assert rows(writer, "SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY ALL") == before
+    assert rows(writer, "SELECT table_name FROM duckdb_tables() WHERE temporary") == []
+
+
 def test_user_ids_are_kept_as_hmac_only(writer: Writer) -> None:
     write(writer, chunk("payments", [payment(1, user_id="kim-1"), payment(2, user_id="kim-1")]))
     ((key,),) = rows(writer, "SELECT DISTINCT user_key::VARCHAR FROM payment")

@@ -141,6 +141,13 @@ def test_until_the_filter_is_made_anew_after_a_start_every_id_is_looked_for(tmp_
     writer.close()
 
 
+def test_of_an_id_that_comes_twice_in_a_batch_the_first_by_partition_and_offset_counts(writer: Writer) -> None:
+    twice = [chunk("payments", [payment(1, amount=30)], partition=1), chunk("payments", [payment(1, amount=10), payment(1, amount=20), payment(2, amount=40)])]
+    writer.apply(twice, NOON, lambda _: None)
+    assert writer.connection.execute("SELECT amount FROM payment ORDER BY ALL").fetchall() == [(10,), (40,)]
+    assert writer.connection.execute("SELECT partition, accepted, duplicate FROM source_offset ORDER BY ALL").fetchall() == [(0, 2, 1), (1, 0, 1)]
+
+
 def test_batches_without_duplicates_do_not_search_what_is_kept(writer: Writer) -> None:
     write(writer, "payments", *(payment(n) for n in range(1, 50)))
     searched: list[str] = []

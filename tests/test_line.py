@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import duckdb
 import pytest
 from aiokafka.util import commit_structure_validate
 from faust.types import TP
@@ -15,9 +16,12 @@ from faust.types import TP
 from streams.letters import Letters
 from streams.line import Line
 from streams.settings import Settings
+from streams.sharing import Standing
+from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkThread, Fetched, Start
 from tests.events_data import NOON, encoded, ms, payment
 from warehouse.closing import Closing
+from warehouse.connection import lacks_memory, open_file, passes
 from warehouse.ingest import MARGIN, Writer
 
 TOPIC = TP("payments", 0)
@@ -229,7 +233,24 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
 
 
-@pytest.mark.parametrize("megabytes", [4, 6], ids=["in a statement", "at COMMIT"])
+def test_too_little_memory_is_known_in_a_statement_and_at_commit(tmp_path: Path) -> None:
+    met: list[tuple[str, duckdb.Error]] = []
+    for megabytes in range(2, 8):
+        with open_file(tmp_path / f"{megabytes}.duckdb", memory_limit=f"{megabytes}MB") as connection:
+            where = "a statement"
+            try:
+                connection.begin()
+                connection.execute("INSERT INTO payment (event_id, merchant_id) SELECT uuid(), 's' || i FROM range(20000) t(i)")
+                where = "COMMIT"
+                connection.commit()
+            except duckdb.Error as error:
+                met.append((where, error))
+    assert {(where, type(error)) for where, error in met} == {("a statement", duckdb.OutOfMemoryException), ("COMMIT", duckdb.TransactionException)}
+    assert not [error for _, error in met if not (lacks_memory(error) and passes(error))]
+    assert not lacks_memory(duckdb.TransactionException("TransactionContext Error: Failed to commit: Could not write file"))
+
+
+@pytest.mark.parametrize("megabytes", [4, 6])
 def test_a_batch_that_needs_more_memory_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int) -> None:
     monkeypatch.setattr(Writer, "memory_mb", megabytes)
     settings = Settings(warehouse=tmp_path / "w.duckdb", batch_seconds=0.01)
@@ -243,7 +264,28 @@ def test_a_batch_that_needs_more_memory_gets_it(tmp_path: Path, monkeypatch: pyt
         return counts(line)
 
     try:
-        assert asyncio.run(play()) == (20_000, 20_000)
+        assert asyncio.run(asyncio.wait_for(play(), 60)) == (20_000, 20_000)
         assert line.writer.memory_mb > megabytes
     finally:
         line.close()
+
+
+def test_publishing_that_needs_more_memory_gets_it(line: Line) -> None:
+    tending = Tending(line.settings, line.writer, line, line.letters)
+    usual = line.writer.memory_mb
+
+    def lacking(*_: object) -> dict[str, Any]:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 256.0 KiB")
+
+    async def play() -> None:
+        real, tending._on_publisher = tending._on_publisher, lacking  # type: ignore[method-assign]
+        await tending._publish(NOON, Standing([], {}, set()))
+        assert line.state == "waiting: OutOfMemoryException"
+        tending._on_publisher = real  # type: ignore[method-assign]
+        await tending._publish(NOON, Standing([], {}, set()))
+
+    asyncio.run(play())
+    tending.close()
+    assert line.state == "starting"
+    assert tending.manifest is not None
+    assert line.writer.memory_mb == 2 * usual

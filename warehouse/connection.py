@@ -1,5 +1,6 @@
 """The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
 
+import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -38,8 +39,11 @@ def passes(error: Exception) -> bool:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether DuckDB had too little memory: an OutOfMemoryException in a statement, and said by its words at COMMIT and in a checkpoint."""
-    return isinstance(error, duckdb.Error) and any(sign in str(error) for sign in ("Out of Memory", "could not allocate", "failed to allocate"))
+    """Whether DuckDB had too little memory: an OutOfMemoryException in a statement; at COMMIT another one, that tells as well how much is used of how much."""
+    return isinstance(error, duckdb.OutOfMemoryException) or (isinstance(error, duckdb.Error) and MEMORY_USED.search(str(error)) is not None)
+
+
+MEMORY_USED = re.compile(r"\([^()]+/[^()]+ used\)")
 
 
 STORAGE = {"disabled_compression_methods": "fsst,dict_fsst,zstd,roaring,alp,alprd", "checkpoint_threshold": "256MB"}
