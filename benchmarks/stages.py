@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from benchmarks.ingest import Record, payments
+from benchmarks.ingest import Record, TotalsError, payments
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.keying import hider, keyed
@@ -88,7 +88,11 @@ def _builder() -> DefaultRecordBatchBuilder:
 
 
 def measure(events: int, rows: int, duplicates: float = 0.0) -> tuple[dict[str, float], Counter[str]]:
-    """Microseconds of processor time for each payment by stage, and of the writing by statement; batches of ``rows``."""
+    """Microseconds of processor time for each payment by stage, and of the writing by statement; batches of ``rows``.
+
+    Raises:
+        TotalsError: a duplicate was kept, or a payment was not.
+    """
     spent: dict[str, float] = defaultdict(float)
     statements: Counter[str] = Counter()
     layout, hide, chunks, offset = Layout(CONTRACT["payments"]), hider(b"not secret"), list[Chunk](), 0
@@ -122,7 +126,8 @@ def measure(events: int, rows: int, duplicates: float = 0.0) -> tuple[dict[str, 
                 write()
         write()
         (kept,) = writer.connection.execute("SELECT count(*) FROM payment").fetchone()
-        assert kept == events, f"{kept} payments were kept of {events}"
+        if kept != events:
+            raise TotalsError(f"{kept} payments were kept of {events}.")
         writer.close()
     return {name: seconds / events * 1e6 for name, seconds in spent.items()}, Counter({name: seconds / events * 1e6 for name, seconds in statements.items()})
 

@@ -106,12 +106,12 @@ class KnownIds:
         span = {"low": segment.low, "high": segment.high}
         return bool(connection.execute(f"SELECT 1 FROM {self.table} WHERE occurred_at BETWEEN $low AND $high LIMIT 1", span).fetchall())
 
-    def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> list[Doubt]:
-        """Add the ids of the table ``batch``, which are not in the own table yet; says which of them may have been known."""
+    def add(self, connection: duckdb.DuckDBPyConnection, batch: str) -> tuple[Hashes, list[Doubt]]:
+        """Add the ids of ``batch``, a table or a query in brackets, which are not in the own table yet; their hashes, and which of them may have been known."""
         hashes, places, doubts = self._asked(connection, batch)
         if len(hashes):
             self.segments[-1].add(places, *_span(connection, batch))
-        return doubts
+        return hashes, doubts
 
     def among(self, connection: duckdb.DuckDBPyConnection, batch: str) -> list[Doubt]:
         """The same without adding them."""
@@ -152,9 +152,7 @@ class KnownIds:
     def _known_or_twice(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
         run = connection.execute
         coming = f"(SELECT * REPLACE ({self.column}::UUID AS {self.column}, make_timestamp(occurred_at * 1000) AS occurred_at) FROM coming)"
-        hashes, places, doubts = self._asked(connection, coming)
-        low, high = _span(connection, coming)
-        self.segments[-1].add(places, low, high)
+        hashes, doubts = self.add(connection, coming)
         ordered = np.sort(hashes)
         suspects = np.concatenate([ordered[1:][ordered[1:] == ordered[:-1]], *(doubt.hashes for doubt in doubts)])
         if not len(suspects):

@@ -1,7 +1,7 @@
 -- Attempts of the touched purchases that ended as failures: one a (purchase, attempt), and none that was decided after all.
 CREATE OR REPLACE TEMP TABLE {target} AS
 WITH failed AS (
-    SELECT DISTINCT ON (purchase_id, coalesce(attempt::VARCHAR, event_id::VARCHAR)) * FROM {failures}
+    SELECT DISTINCT ON (purchase_id, coalesce(attempt::VARCHAR, event_id::VARCHAR)) * FROM touched_failure
     ORDER BY purchase_id, coalesce(attempt::VARCHAR, event_id::VARCHAR), occurred_at, event_id
 ),
 decided AS (
