@@ -29,6 +29,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import psutil
@@ -156,6 +157,10 @@ class Work:
     committed: float
     published: float
     from_start: float
+    processor: float
+    """Seconds of processor time that the worker took from its first published state to its last COMMIT."""
+    busy: float
+    """Share of all cores' time meanwhile that anything took, the broker and this program among it."""
     memory: list[int]
     """Bytes that the worker held in memory, looked at a few times a second while it worked."""
 
@@ -179,13 +184,30 @@ def work(settings: Settings, filled: Filled, folder: Path) -> Work:
         answered, assigned, committed = _until_published(settings, filled, process, log, memory)
         ended = time.perf_counter()
     _check(settings.published_folder, filled)
-    return Work(committed - assigned, ended - answered, ended - began, memory)
+    return Work(committed.at - assigned.at, ended - answered, ended - began, committed.processor - assigned.processor, committed.busy, memory)
 
 
-def _until_published(settings: Settings, filled: Filled, process: subprocess.Popen[bytes], log: Path, memory: list[int]) -> tuple[float, float, float]:
+@dataclass(frozen=True)
+class Moment:
+    """A look at the clock, the seconds of processor time that the worker has taken so far, and how busy all cores were since the moment before this one."""
+
+    at: float
+    processor: float
+    busy: float
+
+    @classmethod
+    def now(cls, worker: psutil.Process) -> Self:
+        """This moment."""
+        taken = worker.cpu_times()
+        return cls(time.perf_counter(), taken.user + taken.system, psutil.cpu_percent() / 100)
+
+
+def _until_published(settings: Settings, filled: Filled, process: subprocess.Popen[bytes], log: Path, memory: list[int]) -> tuple[float, Moment, Moment]:
     """When it answered, had its partitions, and had committed all; notes its ``memory``."""
     worker = psutil.Process(process.pid)
-    answered = assigned = committed = 0.0
+    answered = 0.0
+    assigned: Moment | None = None
+    committed: Moment | None = None
     gives_up = time.perf_counter() + PATIENCE_SECONDS
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         while time.perf_counter() < gives_up:
@@ -196,11 +218,11 @@ def _until_published(settings: Settings, filled: Filled, process: subprocess.Pop
             except NothingPublishedError:
                 manifest = None
             if manifest and manifest.lag is not None:
-                assigned = assigned or time.perf_counter()
+                assigned = assigned or Moment.now(worker)
                 if not committed and _told(admin, manifest.warehouse_id, settings) >= filled.events + filled.refused:
-                    committed = time.perf_counter()
-            if manifest and manifest.lag == 0 and manifest.totals["accepted"] >= filled.events and committed:
-                return answered or assigned, assigned, committed
+                    committed = Moment.now(worker)
+            if manifest and manifest.lag == 0 and manifest.totals["accepted"] >= filled.events and assigned and committed:
+                return answered or assigned.at, assigned, committed
             if process.poll() is not None:
                 raise TotalsError(f"The worker ended with exit code {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
             if assigned:
@@ -268,6 +290,8 @@ def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
         "load_before": round(load, 1),
         "peak_mb": max(max(w.memory) for w in worked) // 1_000_000,
         "memory": worked[-1].tenths(),
+        "processor_us": statistics.median(w.processor for w in worked) / events * 1e6,
+        "busy": statistics.median(w.busy for w in worked),
     }
 
 
@@ -303,6 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'worker, published, once it answers':<34}{row['worker_per_second']:>12,}")
     print(f"{'worker, published, from its start':<34}{row['worker_from_start_per_second']:>12,}")
     print(f"Memory of the worker in each tenth of its last turn: {', '.join(map(str, row['memory']))} MB; at most {row['peak_mb']} MB.")  # type: ignore[call-overload]
+    print(f"To its last COMMIT it took {row['processor_us']:.1f} µs of processor time a payment; all cores were {row['busy']:.0%} busy meanwhile.")
     print(
         f"The worker commits at {row['committed_ratio']:.0%} of the bare reader's rate, and has published all at {row['ratio']:.0%}. "
         f"Totals agree to the won. Kept in {given.results.name}."

@@ -5,27 +5,28 @@ Nothing here is acknowledged to Kafka before it is committed, and what Kafka is 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
-import polars as pl
 from aiokafka.errors import KafkaError as AioKafkaError
 from faust.types import TP
 from kafka.errors import KafkaError
 
-from streams.decoding import EARLIEST_MS, Layout, Span, decode
+from streams import chunks
+from streams.decoding import EARLIEST_MS, Layout, Span
 from streams.events import CONTRACT
-from streams.keying import hider, keyed
+from streams.keying import hider
 from streams.letters import Letters
 from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
-from warehouse.ingest import Chunk, Refused, Source, Writer
+from warehouse.ingest import Chunk, Source, Writer
 from warehouse.lake_errors import ConflictError
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,29 @@ BROKER_ERRORS = (KafkaError, AioKafkaError)
 
 UNDECODED_ROWS = 50_000
 """So many records wait for the decoder at the most: some tenths of a second of its work."""
+
+DECODED_TOGETHER = 5_000
+"""So many records of a topic are decoded as soon as they are there, fewer when their batch closes: a live stream comes in dozens of small chunks a second,
+and what decoding one costs, it costs however few its records are."""
+
+
+@dataclass
+class Together:
+    """Chunks of a topic that are decoded together."""
+
+    fetched: list[Fetched] = field(default_factory=list)
+    """Until their decoding begins."""
+    decoding: asyncio.Task[list[Chunk]] | None = None
+
+    @property
+    def weight(self) -> int:
+        """How much of the room for waiting records those take whose decoding has not begun."""
+        return sum(one.place.weight for one in self.fetched)
+
+    async def chunks(self) -> list[Chunk]:
+        """All of them, in the order of their coming, once they are decoded."""
+        assert self.decoding is not None, "decoding begins before it is waited for"
+        return await self.decoding
 
 
 class Line:
@@ -49,7 +73,10 @@ class Line:
         self.layouts = {name: Layout(struct) for name, struct in CONTRACT.items()}
         self.database = ThreadPoolExecutor(1, "database")
         self.decoder = ThreadPoolExecutor(1, "decoder")
-        self.queue: asyncio.Queue[tuple[float, Place, asyncio.Future[Chunk]]] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[float, Place, Together, int]] = asyncio.Queue()
+        """Chunks with the time of their coming and their number among those that they are decoded together with."""
+        self.undecoded: defaultdict[str, Together] = defaultdict(Together)
+        """By topic, what no decoding has begun of."""
         self.room = asyncio.Condition()
         self.rows_waiting = self.rows_undecoded = 0
         self.epoch = 0
@@ -104,15 +131,25 @@ class Line:
             await self.room.wait_for(lambda: self.rows_waiting < self.settings.batch_rows and self.rows_undecoded < UNDECODED_ROWS)
             self.rows_waiting += weight
             self.rows_undecoded += weight
-        # The records go as soon as they are decoded: they take several times the memory of their columns.
-        self.queue.put_nowait((asyncio.get_running_loop().time(), fetched.place, asyncio.create_task(self._decoded(fetched))))
+        topic = fetched.place.tp.topic
+        together = self.undecoded[topic]
+        self.queue.put_nowait((asyncio.get_running_loop().time(), fetched.place, together, len(together.fetched)))
+        together.fetched.append(fetched)
+        if together.weight >= DECODED_TOGETHER:
+            self._decode(topic)
 
-    async def _decoded(self, fetched: Fetched) -> Chunk:
+    def _decode(self, topic: str) -> None:
+        """Begin to decode what there is of a topic. The records go as soon as they are decoded: they take several times the memory of their columns."""
+        together = self.undecoded.pop(topic)
+        together.decoding = asyncio.create_task(self._decoded(together.fetched, together.weight))
+        together.fetched = []
+
+    async def _decoded(self, some: list[Fetched], weight: int) -> list[Chunk]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, fetched)
+            return await asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, some)
         finally:
             async with self.room:
-                self.rows_undecoded -= fetched.place.weight
+                self.rows_undecoded -= weight
                 self.room.notify_all()
 
     async def next_batch(self) -> list[tuple[Place, Chunk]]:
@@ -120,15 +157,17 @@ class Line:
         loop = asyncio.get_running_loop()
         items = [await self.queue.get()]
         closes = items[0][0] + self.settings.batch_seconds
-        while sum(place.weight for _, place, _ in items) < self.settings.batch_rows:
+        while sum(place.weight for _, place, _, _ in items) < self.settings.batch_rows:
             left = closes - loop.time()
             try:
                 items.append(await asyncio.wait_for(self.queue.get(), left) if left > 0 else self.queue.get_nowait())
             except (TimeoutError, asyncio.QueueEmpty):
                 break
-        batch = [(place, await decoded) for _, place, decoded in items]
+        for topic in list(self.undecoded):
+            self._decode(topic)
+        batch = [(place, (await together.chunks())[number]) for _, place, together, number in items]
         async with self.room:
-            self.rows_waiting -= sum(place.weight for _, place, _ in items)
+            self.rows_waiting -= sum(place.weight for _, place, _, _ in items)
             self.room.notify_all()
         return batch
 
@@ -199,18 +238,18 @@ class Line:
         # Looked at here, where seeks move the offsets too: between a look anywhere else and the write, a topic could be made anew.
         if any(place.epoch != self.epoch for place, _ in admitted):
             return None
-        chunks = [chunk for _, chunk in admitted]
+        batch = [chunk for _, chunk in admitted]
         deleted_before = self.writer.line().deleted_before
-        if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in chunks):
+        if deleted_before is not None and any(chunk.earliest is None or chunk.earliest < deleted_before for chunk in batch):
             return False
-        judged = self.refusals.judge(chunks)
+        judged = self.refusals.judge(batch)
         try:
-            self.writer.apply(chunks, now, self.letters.send_dead)
+            self.writer.apply(batch, now, self.letters.send_dead)
         except ConflictError as error:
             log.warning("Nothing was written, reading on from the lake's offsets: %s", error)
             return False
         self.refusals.keep(judged)
-        if any(chunk.topic == "clock" for chunk in chunks):
+        if any(chunk.topic == "clock" for chunk in batch):
             self.clock_at = self.writer.line().clock_at
         return True
 
@@ -287,24 +326,19 @@ class Line:
         still = [tp for tp, reach in reaches.items() if reach.handed_out == self.applied.get(tp)]
         return [tp for tp in still if starts.get(tp, 0) > self.expected[tp] or reaches[tp].end < self.expected[tp]]
 
-    def _on_decoder(self, fetched: Fetched) -> Chunk:
-        place, topic = fetched.place, self.contract_name(fetched.place.tp.topic)
-        records = fetched.records
-        values = [r.value for r in records]
+    def _on_decoder(self, some: Sequence[Fetched]) -> list[Chunk]:
+        """Decode chunks of one topic together."""
+        topic = self.contract_name(some[0].place.tp.topic)
         retained_from = self.retained_from
-        sent = [r.timestamp or 0 for r in records] if retained_from is None or self.settings.clock == "replay" else []
+        return chunks.decoded(some, topic, self.layouts[topic], self.hide, lambda records: self._plausible(records, retained_from), retained_from)
+
+    def _plausible(self, records: Sequence[Any], retained_from: datetime | None) -> Span:
+        """The event times that records may have."""
+        sent = [record.timestamp or 0 for record in records] if retained_from is None or self.settings.clock == "replay" else []
         # Before anything is retained, a record is judged by its own send time: a topic that is read anew then gives what it gave the first time.
         earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        now = int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent
-        decoded = decode(values, self.layouts[topic], Span(earliest, now))
-        rows = decoded.frame["row"]
-        first = records[0].offset
-        whole = records[-1].offset - first == len(records) - 1
-        offsets = rows + first if whole else pl.Series([records[row].offset for row in rows], dtype=pl.Int64)
-        frame = decoded.frame.hstack([offsets.alias("offset_at")])
-        refused = [Refused(records[r.row].offset, r.reason, r.detail, records[r.row].key, values[r.row]) for r in decoded.refusals]
-        return Chunk(topic, place.tp.partition, place.first_offset, place.next_offset, keyed(frame, self.hide), refused, earliest=retained_from)
+        return Span(earliest, int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent)
 
     def close(self) -> None:
         """Finish what the threads are doing, then let the warehouse go."""

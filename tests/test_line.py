@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ import pytest
 from aiokafka.util import commit_structure_validate
 from faust.types import TP
 
+import streams.line
 from streams.letters import Letters
 from streams.line import Line
 from streams.settings import Settings
@@ -22,7 +23,7 @@ from streams.transport import ChunkConsumer, ChunkThread, Fetched, Start
 from tests.events_data import NOON, encoded, ms, payment
 from warehouse.closing import Closing
 from warehouse.connection import lacks_memory, open_file, passes
-from warehouse.ingest import MARGIN, Writer
+from warehouse.ingest import MARGIN, Chunk, Writer
 
 TOPIC = TP("payments", 0)
 
@@ -113,6 +114,49 @@ def test_a_chunk_that_was_decoded_before_what_it_may_repeat_was_let_go_is_read_a
         assert asyncio.run(play()) == (0, (1, 2))
         assert not letters
     assert counts(line) == (1, 2)
+
+
+def test_a_live_streams_small_chunks_are_decoded_together_and_a_backlogs_at_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams.line, "DECODED_TOGETHER", 4)
+    calls: list[list[int]] = []
+    decode = line._on_decoder
+
+    def noted(some: Sequence[Fetched]) -> list[Chunk]:
+        calls.append([one.place.sequence for one in some])
+        return decode(some)
+
+    line._on_decoder = noted  # type: ignore[method-assign]
+
+    async def play() -> list[int]:
+        start = await sought(line, Brokers())
+        for sequence in (1, 2, 3):
+            await line.put(fetched(start.epoch, sequence, sequence, payment(sequence)))
+        small = await line.next_batch()
+        assert calls == [[1, 2, 3]]
+        await line.put(fetched(start.epoch, 4, 4, *map(payment, range(4, 8))))
+        # Before anybody asks for a batch.
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        assert calls[1:] == [[4]]
+        return [chunk.first_offset for _, chunk in [*small, *await line.next_batch()]]
+
+    assert asyncio.run(play()) == [1, 2, 3, 4]
+    assert (line.rows_waiting, line.rows_undecoded) == (0, 0)
+
+
+def test_a_bug_in_decoding_ends_the_reading_of_every_chunk_that_it_is_of(line: Line) -> None:
+    def broken(_: Sequence[Fetched]) -> list[Chunk]:
+        raise LookupError("a bug")
+
+    line._on_decoder = broken  # type: ignore[method-assign]
+
+    async def play() -> None:
+        start = await sought(line, Brokers())
+        await line.put(fetched(start.epoch, 1, 0, payment(1)))
+        await line.put(fetched(start.epoch, 2, 1, payment(2)))
+        await line.next_batch()
+
+    with pytest.raises(LookupError, match="a bug"):
+        asyncio.run(play())
 
 
 def test_what_is_read_after_the_ends_were_looked_at_is_no_topic_made_anew(line: Line) -> None:

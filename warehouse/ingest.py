@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from warehouse import commands
@@ -28,6 +29,9 @@ from warehouse.transaction import Transaction
 log = logging.getLogger(__name__)
 
 MOST_MEMORY_MB = 1024
+
+SMALL_ROWS = 20_000
+"""Events of a topic in a batch up to which copying them together costs nothing to speak of."""
 
 MARGIN = timedelta(days=1)
 """Raw events stay this much longer than their like is accepted: what was decoded meanwhile still meets its duplicates."""
@@ -277,9 +281,11 @@ class Writer:
         return Transaction(self.connection)
 
     def _arrive(self, topic: str, chunks: list[Chunk], names: list[tuple[str, int]]) -> None:
-        frames = [c.frame.with_columns(pl.lit(names.index((c.topic, c.partition))).alias("source")) for c in chunks if c.topic == topic and len(c.frame)]
-        if frames:
-            arrived = pl.concat(frames)
+        mine = [c for c in chunks if c.topic == topic and len(c.frame)]
+        if mine:
+            sources = np.repeat([names.index((c.topic, c.partition)) for c in mine], [len(c.frame) for c in mine])
+            # Of the many small chunks of a live batch one is made: DuckDB takes them up one by one.
+            arrived = pl.concat([c.frame for c in mine], rechunk=len(sources) < SMALL_ROWS).hstack([pl.Series("source", sources)])
             if topic in KEPT:
                 arrived = self.known[KEPT[topic]].without_known(self.connection, arrived).rename({"user_id": "user_key"})
             self.connection.register(f"arrived_{topic}", arrived.to_arrow(compat_level=pl.CompatLevel.newest()))
