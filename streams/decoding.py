@@ -256,7 +256,7 @@ def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None
         if occurred < earliest:
             return Refusal(row, "too_old", f"occurred_at {occurred} is before {earliest}, from where single events are kept")
         if occurred > latest:
-            return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after now")
+            return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after {latest - FUTURE_MS}, when it was sent")
     if any("\x00" in v for v in msgspec.structs.astuple(record) if isinstance(v, str)):
         return Refusal(row, "invalid", "a text holds the character U+0000")
     return None

@@ -299,7 +299,12 @@ class Line:
         for tp in assignment:
             name, topic_id, start = self.contract_name(tp.topic), topic_ids.get(tp.topic), starts[tp]
             source, earlier = known.get((name, tp.partition)), before.get((name, tp.partition))
-            if source is None:
+            if source is None and self._added(name, topic_id, known) and start > 0:
+                log.error("LOST: %s was added to its topic, and its offsets up to %s vanished before they were read", tp, start)
+                self.writer.begin_source(name, tp.partition, 0, topic_id)
+                self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
+                offsets[tp] = start
+            elif source is None:
                 self.writer.begin_source(name, tp.partition, start, topic_id)
                 offsets[tp] = start
             elif (source.topic_id and topic_id and source.topic_id != topic_id) or (earlier and ends[tp] < min(earlier.next_offset, source.next_offset)):
@@ -318,6 +323,47 @@ class Line:
             self.refusals = RefusalLimit(self.settings.refused_share, self.writer.newest_refusals(WINDOW))
         return self.epoch, offsets
 
+    def _added(self, name: str, topic_id: str | None, known: Mapping[tuple[str, int], Source]) -> bool:
+        """Whether a partition that is not known was added to a topic that is read already. Of several workers at their first start one comes before the others."""
+        others = [source.topic_id for (topic, _), source in known.items() if topic == name]
+        return not self.writer.shared and bool(others) and others[0] == topic_id
+
+    async def pass_markers(self, consumer: ChunkConsumer, reaches: Mapping[TP, Reach]) -> None:
+        """Note how far partitions are read where nothing but markers of transactions and what they took back comes after the last record.
+
+        Else retention, when it takes those, would seem to have taken records, and other workers would not see that they are read to the end.
+        """
+        further = {tp: reach for tp, reach in reaches.items() if reach.handed_out == self.applied.get(tp) and reach.position > self.expected[tp]}
+        if not further:
+            return
+        # Asked after the positions: a position may also have jumped over what retention took, and that is a loss.
+        starts = await consumer.earliest_offsets(*further)
+        passed = {tp: reach for tp, reach in further.items() if tp in starts and starts[tp] <= self.expected[tp]}
+        noted = await self.retried(lambda: self.on_database(self._pass_markers, passed))
+        if noted:
+            self.expected.update({tp: max(self.expected[tp], reach.position) for tp, reach in passed.items() if reach.handed_out[0] == self.epoch})
+
+    def _pass_markers(self, passed: Mapping[TP, Reach]) -> bool:
+        if any(reach.handed_out[0] != self.epoch for reach in passed.values()):
+            return False
+        try:
+            self.writer.pass_markers({(self.contract_name(tp.topic), tp.partition): reach.position for tp, reach in passed.items()})
+        except ConflictError as error:
+            # The next batch finds it out too, and reads on from there.
+            log.info("Not noted: %s", error)
+            return False
+        return True
+
+    async def broken(self, consumer: ChunkConsumer) -> list[TP]:
+        """Look at what the brokers have: partitions that go on in another way than the warehouse knows them. Of the others, what markers passed is noted."""
+        # The starts first: a log's start that moves on after the positions were looked at is for the next time.
+        starts = await consumer.earliest_offsets(*consumer.assignment())
+        reaches = await consumer.reaches()
+        found = self.discontinuities(reaches, starts)
+        if not found:
+            await self.pass_markers(consumer, reaches)
+        return found
+
     def discontinuities(self, reaches: Mapping[TP, Reach], starts: Mapping[TP, int]) -> list[TP]:
         """Partitions that the broker no longer has as the warehouse knows them: records gone, or a log that ends before what was read.
 
@@ -333,12 +379,18 @@ class Line:
         return chunks.decoded(some, topic, self.layouts[topic], self.hide, lambda records: self._plausible(records, retained_from), retained_from)
 
     def _plausible(self, records: Sequence[Any], retained_from: datetime | None) -> Span:
-        """The event times that records may have."""
-        sent = [record.timestamp or 0 for record in records] if retained_from is None or self.settings.clock == "replay" else []
-        # Before anything is retained, a record is judged by its own send time: a topic that is read anew then gives what it gave the first time.
+        """The event times that records may have: by when each was sent, so that a topic gives the same whenever it is read."""
+        sent = [record.timestamp or 0 for record in records]
+        if self.settings.clock == "wall":
+            # A producer's clock may be ahead of ours, and some tell no time.
+            now = int(datetime.now(UTC).timestamp() * 1000)
+            sent = [min(at, now) for at in sent]
+            latest = [at if at > 0 else now for at in sent]
+        else:
+            latest = sent
+        # What is retained bounds it once something is: what is older may be known and gone.
         earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
-        # In a replay a record is judged by its own send time: the scenario's clock may not have been read that far yet.
-        return Span(earliest, int(datetime.now(UTC).timestamp() * 1000) if self.settings.clock == "wall" else sent)
+        return Span(earliest, latest)
 
     def close(self) -> None:
         """Finish what the threads are doing, then let the warehouse go."""

@@ -17,8 +17,6 @@ from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
 from streams.transport import ChunkConsumer
 from streams.watermark import TIMED
-from warehouse.ingest import Source
-from warehouse.lake_errors import ConflictError
 from warehouse.lake_writer import LakeWriter
 
 log = logging.getLogger(__name__)
@@ -54,8 +52,7 @@ class Sharing:
 
     async def of_all(self, consumer: ChunkConsumer, mine: Standing) -> Standing:
         """Tell the others how far this worker is, and see how far they are. ``mine`` was looked at just before."""
-        passed = {key: mine.ends[key] for key in mine.read_through}
-        await self.line.retried(lambda: self.line.on_database(self._on_database, passed))
+        await self.line.retried(lambda: self.line.on_database(self._on_database))
         self.leads = LEADERS in mine.partitions and time.monotonic() >= self.not_before
         if not self.leads:
             return mine
@@ -71,15 +68,9 @@ class Sharing:
         through = {key for key, end in ends.items() if key in known and known[key].next_offset >= end}
         return Standing([*mine.partitions, *others.values()], {**mine.ends, **ends}, mine.read_through | through)
 
-    def _on_database(self, passed: Mapping[Partition, int]) -> Mapping[Partition, Source] | None:
-        try:
-            self.writer.pass_markers(passed)
-        except ConflictError as error:
-            # The next batch finds it out too, and reads on from there.
-            log.info("Not noted: %s", error)
+    def _on_database(self) -> None:
         state = self.writer.line()
         self.line.retained_from, self.line.clock_at = state.retained_from, state.clock_at
-        return None
 
     def begin_to_lead(self) -> None:
         """Lead from now on; whoever led before is refused."""

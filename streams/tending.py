@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -65,6 +66,8 @@ class Tending:
         read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
         standing = Standing([self._partition(tp) for tp in consumer.assignment()], {self._partition(tp): r.end for tp, r in reaches.items()}, read_through)
         if self.sharing:
+            with suppress(*BROKER_ERRORS):
+                await self.line.pass_markers(consumer, reaches)
             standing = await self.sharing.of_all(consumer, standing)
             if not self.sharing.leads:
                 self.manifest = manifest_in(self.publisher.folder)

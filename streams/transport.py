@@ -5,12 +5,14 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 """
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self, cast
 
 import aiokafka
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
@@ -65,7 +67,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a partition has been read. ``position`` passes transaction markers, ``end`` is the end that a reader of committed records sees."""
+    """How far a partition has been read. ``position`` passes transaction markers; ``end`` is that of the log: what an open transaction holds back is still to come."""
 
     position: int
     end: int
@@ -146,11 +148,19 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.epoch = start.epoch
         self.sequences.clear()
 
+    async def _highwaters(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
+        """The ends of logs. A reader of committed records is told of an end before the first open transaction, and would take what was sent after it for no part of the log."""
+        consumer = self._ensure_consumer()
+        uncommitted = copy.copy(consumer._fetcher)  # noqa: SLF001  # it asks for ends of either kind by the same requests
+        uncommitted._isolation_level = READ_UNCOMMITTED  # noqa: SLF001
+        wanted = [driver.ensure_aiokafka_TP(tp) for tp in partitions]
+        return await uncommitted.end_offsets(wanted, consumer._request_timeout_ms) if wanted else {}  # noqa: SLF001
+
     async def reaches(self, tps: Iterable[TP]) -> dict[TP, Reach]:
         """Position and end of each partition, in one consistent look of the thread that moves the positions."""
         consumer = self._ensure_consumer()
         wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps if tp in self.assignment()]
-        ends = await consumer.end_offsets(wanted) if wanted else {}
+        ends = await self._highwaters(wanted)
         state = consumer._subscription.subscription  # noqa: SLF001  # position() would wait for a partition without one
         found = {}
         for tp, end in ends.items():

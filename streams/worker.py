@@ -126,9 +126,7 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 ids = await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in consumer().assignment()}, settings.access)
-                # The starts first: a log's start that moves on after the positions were looked at is for the next time.
-                starts = await consumer().earliest_offsets(*consumer().assignment())
-                broken = line.discontinuities(await consumer().reaches(), starts)
+                broken = await line.broken(consumer())
             except BROKER_ERRORS as error:
                 log.warning("No broker tells the topics' ids and ends: %r", error)
                 continue

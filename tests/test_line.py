@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from streams.line import Line
 from streams.settings import Settings
 from streams.sharing import Standing
 from streams.tending import Tending
-from streams.transport import ChunkConsumer, ChunkThread, Fetched, Start
+from streams.transport import ChunkConsumer, ChunkThread, Fetched, Reach, Start
 from tests.events_data import NOON, encoded, ms, payment
 from warehouse.closing import Closing
 from warehouse.connection import lacks_memory, open_file, passes
@@ -157,6 +158,46 @@ def test_a_bug_in_decoding_ends_the_reading_of_every_chunk_that_it_is_of(line: L
 
     with pytest.raises(LookupError, match="a bug"):
         asyncio.run(play())
+
+
+def test_what_only_markers_come_after_is_noted_so_that_their_going_is_no_loss(line: Line) -> None:
+    """A transaction's marker stands at offset 2; retention takes first it, and then what was never read."""
+
+    async def play() -> None:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1), payment(2)))
+        reaches = {TOPIC: Reach(position=3, end=3, handed_out=(start.epoch, 1))}
+        # Not while a chunk is under way.
+        await line.pass_markers(cast("ChunkConsumer", brokers), {TOPIC: replace(reaches[TOPIC], handed_out=(start.epoch, 2))})
+        assert (line.expected[TOPIC], counts(line)) == (2, (2, 2))
+        await line.pass_markers(cast("ChunkConsumer", brokers), reaches)
+        assert (line.expected[TOPIC], counts(line)) == (3, (2, 3))
+        assert not line.discontinuities(reaches, {TOPIC: 3})
+        assert (await sought(line, brokers)).offsets == {TOPIC: 3}
+        # The position has jumped to where the log begins by now.
+        brokers.starts[TOPIC] = 9
+        reaches = {TOPIC: Reach(position=9, end=9, handed_out=(line.epoch, 0))}
+        await line.pass_markers(cast("ChunkConsumer", brokers), reaches)
+        assert line.discontinuities(reaches, brokers.starts) == [TOPIC]
+        await sought(line, brokers)
+
+    asyncio.run(play())
+    assert line.writer.connection.execute("SELECT from_offset, to_offset FROM lost_range").fetchall() == [(3, 9)]
+
+
+def test_what_retention_took_of_an_added_partition_before_it_was_read_is_a_loss_and_of_a_first_start_none(line: Line) -> None:
+    added = TP("payments", 1)
+
+    async def play() -> Mapping[TP, int]:
+        brokers = Brokers()
+        brokers.starts[TOPIC] = 4
+        await sought(line, brokers)
+        brokers.starts[added], brokers.ends[added] = 500, 600
+        return (await line.start_offsets({TOPIC, added}, cast("ChunkConsumer", brokers), {"payments": "id"})).offsets
+
+    assert asyncio.run(play()) == {TOPIC: 4, added: 500}
+    assert line.writer.connection.execute("SELECT partition, from_offset, to_offset FROM lost_range").fetchall() == [(1, 0, 500)]
 
 
 def test_what_is_read_after_the_ends_were_looked_at_is_no_topic_made_anew(line: Line) -> None:

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -172,6 +172,33 @@ def test_only_what_a_transaction_committed_counts_and_its_holes_are_no_loss(line
         with worker.snapshot() as snapshot:
             assert published_cells(snapshot) == recount([payment(n, occurred_at=at) for n in range(2, 21, 2)], [])
         assert worker.manifest()["totals"]["lost"] == 0
+
+
+def test_what_an_open_transaction_holds_back_is_still_to_come_and_no_minute_closes_over_it(line: Settings) -> None:
+    async def produce(worker: WorkerProcess) -> None:
+        made = AIOKafkaProducer(bootstrap_servers=line.kafka, transactional_id=line.topic_prefix)
+        await made.start()
+        try:
+            await made.begin_transaction()
+            held = datetime.now(UTC)
+            await made.send_and_wait(line.topic("payments"), encoded(payment(1, occurred_at=ms(held))), partition=0)
+            # Acknowledged, but after the open transaction's first record.
+            await asyncio.to_thread(send_events, line, "payments", [payment(n, occurred_at=ms(held)) for n in range(2, 12)], partition=0)
+            await asyncio.to_thread(worker.wait, lambda: worker.manifest()["lag"] == 11)
+            seen = worker.manifest()["sequence"]
+            await asyncio.to_thread(worker.wait, lambda: worker.manifest()["now"] > (held + timedelta(seconds=3)).isoformat())
+            state = worker.manifest()
+            assert state["sequence"] > seen
+            assert (state["totals"]["accepted"], state["lag"]) == (0, 11)
+            assert state["watermark"] < held.isoformat()
+            await made.commit_transaction()
+        finally:
+            await made.stop()
+
+    with WorkerProcess(line, lateness_seconds=0) as worker:
+        worker.wait(lambda: worker.manifest().get("watermark"))
+        asyncio.run(produce(worker))
+        worker.wait_until_read(11)
 
 
 def test_what_cannot_be_read_ends_in_dead_letters_and_its_neighbours_count(line: Settings) -> None:

@@ -235,7 +235,12 @@ class Writer:
             self.connection.execute(made)
 
     def pass_markers(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """These partitions are read up to there, with nothing but markers of transactions after the last record. Only others would want to know."""
+        """These partitions are read up to there, with nothing but markers of transactions after the last record."""
+        with self.transaction():
+            for (topic, partition), at in positions.items():
+                self.connection.execute(
+                    "UPDATE source_offset SET next_offset = greatest(next_offset, ?) WHERE topic = ? AND partition = ?", [at, topic, partition]
+                )
 
     def _progressed(self, _chunks: Sequence[Chunk]) -> Mapping[tuple[str, int], Source]:
         """Progress of the partitions of these chunks at least, as the open transaction sees it."""
