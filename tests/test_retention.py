@@ -3,10 +3,12 @@
 import random
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
 
-from tests.events_data import NOON, chunk, ms, payment
+from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse.closing import Closing
 from warehouse.ingest import MARGIN, Chunk, Writer
 
@@ -42,6 +44,41 @@ def test_the_file_stays_as_large_as_what_is_kept_while_time_goes_on(tmp_path: Pa
     assert max(kept) <= A_DAY * (RAW_DAYS + MARGIN.days + 1)
     assert max(sizes[DAYS // 2 :]) < 1.2 * max(sizes[: DAYS // 2])
     assert writer.connection.sql("SELECT count(*), sum(approved) FROM market_minute").fetchall() == [(DAYS, DAYS * A_DAY)]
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "failed", "kept"),
+    [
+        # Two attempts failed, a third was paid, and is refunded much later.
+        (
+            [("errors", failure(1)), ("errors", failure(1, event_id="again", attempt=2, occurred_at=ms(NOON) + 7_200_000))],
+            [payment(1, attempt=3, status="reversed")],
+            2,
+            [(2, NOON.replace(tzinfo=None))],
+        ),
+        # Two errors of one attempt that was decided after all.
+        ([("errors", failure(1)), ("errors", failure(1, event_id="again", occurred_at=ms(NOON) + 7_200_000))], [payment(1)], 0, []),
+        # A time-out told after the payment was through, which is paid once more.
+        ([("payments", payment(1)), ("errors", failure(1, occurred_at=ms(NOON) + 7_200_000))], [payment(1, event_id="again")], 0, []),
+    ],
+)
+def test_a_purchase_that_goes_on_over_the_time_that_events_are_kept_is_counted_from_all_of_it(
+    tmp_path: Path, first: list[tuple[str, dict[str, Any]]], then: list[dict[str, Any]], failed: int, kept: list[tuple[Any, ...]]
+) -> None:
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    later = NOON + timedelta(hours=1, minutes=1) + RAW_DAYS * DAY + MARGIN
+    for number, (topic, event) in enumerate(first):
+        writer.apply([chunk(topic, [event], now=NOON + DAY, first_offset=number)], NOON + DAY, lambda _: None)
+    # Half of it is older than what is kept, and half is not.
+    Closing(writer, timedelta(minutes=1), RAW_DAYS).retire(later.replace(tzinfo=None), later)
+    writer.apply([chunk("payments", [{**event, "occurred_at": ms(later)} for event in then], now=later, first_offset=9)], later, lambda _: None)
+    cells = writer.connection.execute("SELECT sum(failed), min(failed), min(failed_amount) FROM market_minute").fetchall()
+    assert cells == [(failed, 0, 0)]
+    assert writer.connection.execute("SELECT failures, first_failure_at FROM failed_purchase").fetchall() == kept
+    # Once all of it is older, all of it goes.
+    Closing(writer, timedelta(minutes=1), RAW_DAYS).retire(later.replace(tzinfo=None) + 90 * DAY, later + 90 * DAY)
+    assert writer.connection.execute("SELECT (SELECT count(*) FROM failure), (SELECT count(*) FROM failed_purchase_payment)").fetchall() == [(0, 0)]
     writer.close()
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from warehouse.analysis import Usual, detect, usual_day
 from warehouse.connection import frame, query_text
-from warehouse.ingest import MARGIN, Writer
+from warehouse.ingest import MARGIN, Writer, statement
 from warehouse.merging import SEOUL
 from warehouse.telling import note
 
@@ -74,8 +74,13 @@ class Closing:
 
     def _delete_before(self, deleted: datetime, retained: datetime) -> None:
         run = self.writer.connection.execute
-        for table in ("payment", "failed_purchase_payment", "failure", "load_report"):
+        # What is kept of a failed purchase is kept whole: what comes later of it is counted from all of it.
+        run(statement("lasting_purchases"), {"deleted": deleted})
+        for table in ("failed_purchase_payment", "failure"):
+            run(f"DELETE FROM {table} WHERE occurred_at < ? AND (purchase_id IS NULL OR purchase_id NOT IN (SELECT purchase_id FROM lasting))", [deleted])
+        for table in ("payment", "load_report"):
             run(f"DELETE FROM {table} WHERE occurred_at < ?", [deleted])
+        run("DROP TABLE temp.lasting")
         run("DELETE FROM rejected WHERE rejected_at < ?", [deleted])
         run("UPDATE line SET retained_from = ?", [retained])
 
