@@ -132,6 +132,18 @@ def test_a_window_days_after_the_last_row_is_no_silence() -> None:
     assert estimate_loss(silent, START + timedelta(days=1), END + timedelta(days=1)).observed == 0
 
 
+def test_silence_is_no_sales_where_rows_are_known_to_be_complete() -> None:
+    sales = country(days=34)
+    start, end = START + timedelta(days=1), END + timedelta(days=1)
+    found = estimate_loss(sales, start, end, complete_until=end)
+    assert (found.observed, found.warnings) == (0, [])
+    assert found.lost > 0
+    early = estimate_loss(sales, start, end, complete_until=start + timedelta(hours=1))
+    assert [(warning.code, warning.values["after"]) for warning in early.warnings] == [("no_rows_after", start + timedelta(hours=1))]
+    with pytest.raises(AnalysisError, match="complete_until aware"):
+        estimate_loss(sales, start, end, complete_until=end.replace(tzinfo=SEOUL))
+
+
 def test_a_window_within_steps_is_widened_to_whole_ones_or_cut_at_as_of() -> None:
     start, end = START + timedelta(minutes=23), END + timedelta(minutes=17)
     widened = estimate_loss(country(), start, end)

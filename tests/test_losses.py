@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
-from warehouse.losses import account_between, exclusions, incident_account, incident_window, launch_between, opened_before
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
+from warehouse.losses import account_between, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
 from warehouse.reading import open_snapshot
 
 END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
@@ -145,3 +145,22 @@ def test_a_region_s_incident_takes_the_examples_of_its_own_markets_and_of_no_oth
     assert len(markets) > 0
     assert sorted(spans.filter(label=EARLIER)["market_id"]) == sorted(markets)
     assert spans.filter(label=LAUNCH)["market_id"].to_list() == [None]
+
+
+def test_a_market_that_sells_on_its_market_days_alone_has_a_loss_when_one_of_them_fails(tmp_path: Path) -> None:
+    publish_launch_day(tmp_path)
+    day = (pl.col("minute_at") + pl.duration(hours=9)).dt.day()
+    closed = (pl.col("market_id") == "M003") & (~day.mod(10).is_in([2, 7]) | (day == 12))
+    replace_table(tmp_path, "market_minute", pl.read_parquet(tmp_path / "market_minute-history.parquet").filter(~closed))
+    start, end = (datetime(2025, 2, 12, hour, tzinfo=SEOUL) for hour in (9, 16))
+    with open_snapshot(tmp_path) as snapshot:
+        found = loss_between(snapshot, start, end, scope="market", scope_name="M003")
+    assert found.observed == 0
+    assert found.lost > found.low > 0
+    assert "no_rows_after" not in [warning.code for warning in found.warnings]
+
+
+def test_an_hour_that_is_summed_whole_does_not_end_where_its_first_step_does(published: Path) -> None:
+    start, end = (datetime(2025, 3, 1, hour, tzinfo=SEOUL) for hour in (10, 18))
+    with open_snapshot(published) as snapshot:
+        assert "no_rows_after" not in [warning.code for warning in loss_between(snapshot, start, end).warnings]

@@ -91,6 +91,7 @@ def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: s
         start,
         end,
         as_of=end,
+        complete_until=snapshot.manifest.watermark,
         cycles=cycles(snapshot),
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot),

@@ -25,27 +25,27 @@ def level_of(level: float) -> float:
     return level
 
 
-def moments_of(start: datetime, end: datetime, as_of: datetime | None, step: int) -> tuple[int, int, int]:
-    """The three as local minutes; ``as_of`` is the end of the step that holds ``end`` if not given.
+def moments_of(start: datetime, end: datetime, as_of: datetime | None, complete_until: datetime | None, step: int) -> tuple[int, int, int, int | None]:
+    """The four as local minutes; ``as_of`` is the end of the step that holds ``end`` if not given.
 
     Raises:
         AnalysisError: one is no datetime, or some are aware and others naive.
     """
-    given = {"start": start, "end": end} | ({} if as_of is None else {"as_of": as_of})
+    given = {"start": start, "end": end} | {name: at for name, at in (("as_of", as_of), ("complete_until", complete_until)) if at is not None}
     minutes = {name: minute_of(moment, name) for name, moment in given.items()}
     zones = {name: "aware" if moment.tzinfo else "naive" for name, moment in given.items()}
     if len(set(zones.values())) > 1:
         said = ", ".join(f"{name} {zone}" for name, zone in zones.items())
-        raise AnalysisError(f"start, end, as_of: expected all aware or all naive, got {said}. Naive ones are local; give each a time zone, or none.")
-    return minutes["start"], minutes["end"], minutes.get("as_of", -(-minutes["end"] // step) * step)
+        raise AnalysisError(f"{', '.join(given)}: expected all aware or all naive, got {said}. Naive ones are local; give each a time zone, or none.")
+    return minutes["start"], minutes["end"], minutes.get("as_of", -(-minutes["end"] // step) * step), minutes.get("complete_until")
 
 
-def window_of(rows: Rows, start: int, end: int, known_until: int, warnings: list[Remark]) -> tuple[int, int]:
-    """The window in whole steps, cut at what is known.
+def window_of(rows: Rows, start: int, end: int, known_until: int, complete_until: int | None, warnings: list[Remark]) -> tuple[int, int]:
+    """The window in whole steps, cut at what is known. Where nobody says until when rows are complete, they are until the last one.
 
     Raises:
         AnalysisError: nothing is left of it.
-        FrameError: the sales end more than a day before it.
+        FrameError: the sales end a day or more before it.
     """
     if end <= start:
         raise AnalysisError(f"end: expected a time after the start {moment_of(start)}, got {moment_of(end)}.")
@@ -61,12 +61,12 @@ def window_of(rows: Rows, start: int, end: int, known_until: int, warnings: list
         warnings.append(Remark("window_widened", {"step": step, "start": moment_of(first), "end": moment_of(last)}))
     if cut:
         warnings.append(Remark("window_cut", {"until": moment_of(last)}))
-    newest = int(rows.minute.max()) + step
+    newest = int(rows.minute.max()) + step if complete_until is None else complete_until
     if first - newest >= DAY:
         # silence is a loss, but a file that ends days before the window is not silence
         raise FrameError(
-            f"sales: expected rows up to the window from {moment_of(first)}, the last one ends at {moment_of(newest)}. "
-            "Load the days between; if nothing was sold in them, say so with one row of 0."
+            f"sales: expected rows up to the window from {moment_of(first)}, they end at {moment_of(newest)}. "
+            "Load the days between; if nothing was sold in them, say so with one row of 0 or with complete_until."
         )
     if newest < last:
         warnings.append(Remark("no_rows_after", {"after": moment_of(newest)}))

@@ -91,7 +91,7 @@ def launch_scenario(  # noqa: PLR0913 - everything that may be known about the s
     need_columns(sales, "sales", ("at", "sales"))
     rows = rows_of(sales, "sales")
     need_rows(rows, "sales")
-    first, last, _ = moments_of(start, end, None, rows.step)
+    first, last, *_ = moments_of(start, end, None, None, rows.step)
     if last <= first:
         raise AnalysisError(f"end: expected a time after the start {start}, got {end}.")
     opens = first // DAY * DAY if opened is None else minute_of(opened, "opened")

@@ -57,6 +57,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     *,
     markets: list[str] | None = None,
     as_of: datetime | None = None,
+    complete_until: datetime | None = None,
     calendar: pl.DataFrame | None = None,
     cycles: pl.DataFrame | None = None,
     promotions: pl.DataFrame | None = None,
@@ -66,10 +67,11 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
 ) -> LossEstimate:
     """Estimate what was not sold from ``start`` to ``end``.
 
-    Times are aware, or naive and local (Asia/Seoul); ``start``, ``end``, ``as_of`` alike. ``sales`` has ``at`` (start of an interval; any uniform step from a minute
+    Times are aware, or naive and local (Asia/Seoul); ``start``, ``end``, ``as_of``, ``complete_until`` alike. ``sales`` has ``at`` (start of an interval; any uniform step from a minute
     to a day, each time, market and channel once; ``step``, by default the longest that fits; hours may come summed up where neither the window nor the same window an hour
     earlier or later begins or ends within), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are
-    zero from the first row's time to ``as_of``. ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
+    zero from the first row's time to ``as_of``. ``complete_until``: until when rows are known to be complete, so that silence is no sales (default: the end of the last row, as
+    a file may break off). ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
     and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``promotions``: ``start``, ``end``, ``label``,
     optionally ``factor``. ``exclusions``: ``start``, ``end``, optionally ``market_id``: never learnt from, nor is the incident.
     Nothing from ``as_of`` on is used (default: ``end``, or the end of the step that holds it); a later one learns from the days after.
@@ -84,11 +86,11 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     optional = tuple(column for column in ("region", "channel") if isinstance(sales, pl.DataFrame) and column in sales.columns)
     need_columns(sales, "sales", ("at", "market_id", "sales"))
     rows = rows_of(sales, "sales", ("market_id", *optional), step)
-    asked_start, asked_end, known_until = moments_of(start, end, as_of, rows.step)
+    asked_start, asked_end, known_until, complete = moments_of(start, end, as_of, complete_until, rows.step)
     rows = rows.until(known_until)
     need_rows(rows, "sales")
     need_rows_once(rows)
-    first, last = window_of(rows, asked_start, asked_end, known_until, warnings)
+    first, last = window_of(rows, asked_start, asked_end, known_until, complete, warnings)
     hit = hit_of(rows, markets)
     said = promotions_of(promotions)
     situation = _situation(rows, first, last, known_until, hit, calendar, cycles, said, exclusions, warnings)
