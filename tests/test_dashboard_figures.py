@@ -128,6 +128,17 @@ def test_an_ended_incident_is_estimated_until_its_end(tmp_path: Path) -> None:
         assert window_of(incident, closed.manifest.watermark)[1] == datetime(2025, 3, 1, 18, 10, tzinfo=SEOUL)
 
 
+@pytest.mark.parametrize(("factor", "why"), [(2.0, None), (-1.0, "unusable")])
+def test_a_value_that_no_estimate_takes_is_said_and_the_rest_of_the_page_stands(tmp_path: Path, factor: float, why: str | None) -> None:
+    publish_launch_day(tmp_path)
+    spans = {"starts_at": [datetime(2025, 2, 3)], "ends_at": [datetime(2025, 2, 4)]}
+    replace_table(tmp_path, "promotion", pl.DataFrame({"label": ["설"], **spans, "factor": [factor]}))
+    with open_snapshot(tmp_path) as changed:
+        shown = incident_figures(changed, known_incidents(changed)[0])
+    assert (shown.why_no_loss, shown.account is None, shown.padded is None) == (why, why is not None, why is not None)
+    assert shown.purchases.purchases > 0
+
+
 def test_the_incident_page_counts_failed_and_recovered_purchases(snapshot: Snapshot, outage: IncidentFigures) -> None:
     assert outage.purchases.purchases == answer(snapshot, "SELECT count(*) FROM failed_purchase")
     assert outage.purchases.recovered == answer(snapshot, "SELECT count(recovered_at) FROM failed_purchase")

@@ -16,7 +16,7 @@ from dashboard.figures.methods import Method, disagreements_of, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import HistoryError, LaunchScenario, LossEstimate, Remark
+from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
 from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
@@ -26,6 +26,9 @@ PADDING = timedelta(minutes=30)
 """What is added before and after the window, to see how much of the loss its choice makes."""
 
 LONG_LIST = 100
+
+WhyNoLoss = Literal["too_early", "too_short", "no_history", "unusable"]
+"""No step has closed yet, the incident ended before any did, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class IncidentFigures:
     start: datetime
     end: datetime
     account: LossAccount | None
+    why_no_loss: WhyNoLoss | None
     steps: pl.DataFrame
     regions: pl.DataFrame
     markets: pl.DataFrame
@@ -147,15 +151,6 @@ class IncidentFigures:
         return rates_of(self.steps.filter("inside"))
 
     @property
-    def why_no_loss(self) -> Literal["too_early", "too_short", "no_history"] | None:
-        """Why ``loss`` is None: no step has closed yet, the incident ended before any did, or there is no ordinary day to learn from."""
-        if self.loss is not None:
-            return None
-        if self.end > self.start:
-            return "no_history"
-        return "too_early" if self.incident.open else "too_short"
-
-    @property
     def cumulative(self) -> float | None:
         """What the steps inside the window add up to: ``loss.lost``."""
         summed = self.steps["cumulative"].drop_nulls()
@@ -182,7 +177,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     """Everything the page says about ``incident``, from one snapshot."""
     start, end = window_of(incident, snapshot.manifest.watermark)
     scope = {"scope": incident.scope, "scope_name": incident.scope_name}
-    account = _account(snapshot, start, end, scope, incident.incident_id)
+    account, why_no_loss = _account(snapshot, start, end, incident)
     loss = account.gross if account else None
     names = ask(snapshot, "market_list").select("market_id", "market", "region")
     until = incident.ended_at or snapshot.manifest.now.astimezone(SEOUL)
@@ -196,6 +191,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         start=start,
         end=end,
         account=account,
+        why_no_loss=why_no_loss,
         steps=steps,
         regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
@@ -211,24 +207,27 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     )
 
 
-def _account(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str], incident_id: str) -> LossAccount | None:
-    """None where no step has closed yet, or where there is no ordinary day to learn from."""
+def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incident) -> tuple[LossAccount, None] | tuple[None, WhyNoLoss]:
+    """The account, or why there is none."""
     if end <= start:
-        return None
+        return None, "too_early" if incident.open else "too_short"
     try:
-        return account_between(
-            snapshot, start.astimezone(UTC), end.astimezone(UTC), scope=scope["scope"], scope_name=scope["scope_name"], incident_id=incident_id
+        found = account_between(
+            snapshot, start.astimezone(UTC), end.astimezone(UTC), scope=incident.scope, scope_name=incident.scope_name, incident_id=incident.incident_id
         )
     except HistoryError:
-        return None
+        return None, "no_history"
+    except AnalysisError:
+        return None, "unusable"
+    return found, None
 
 
 def _padded(snapshot: Snapshot, start: datetime, end: datetime, scope: dict[str, str]) -> LossEstimate | None:
-    """The same with ``PADDING`` on both sides, as far as the watermark has closed it."""
+    """The same with ``PADDING`` on both sides, as far as the watermark has closed it; None where that cannot be estimated."""
     closed = window_of_closed(snapshot.manifest.watermark, end)
     try:
         return loss_between(snapshot, start - PADDING, max(end, min(end + PADDING, closed)), scope=scope["scope"], scope_name=scope["scope_name"])
-    except HistoryError:
+    except AnalysisError:
         return None
 
 
