@@ -96,6 +96,41 @@ def test_channels_learn_nothing_from_what_is_excluded_for_a_market() -> None:
     assert found["high"].to_list() == pytest.approx(calm["high"].to_list())
 
 
+def own_gaps(markets: list[str], *, first: int, last: int) -> pl.DataFrame:
+    """Exclusions of single markets, from midnight ``first`` days before the window's day to midnight ``last`` days before it."""
+    midnight = datetime.combine(START, datetime.min.time())
+    return pl.DataFrame({"start": midnight - timedelta(days=first), "end": midnight - timedelta(days=last), "market_id": markets})
+
+
+@pytest.mark.parametrize("markets", [["m04"], ["m01", "m04", "m07"]])
+def test_a_gap_of_each_market_by_itself_is_one_of_all(markets: list[str]) -> None:
+    sales = country(days=64, first=datetime(2024, 12, 25).date()).filter(pl.col("market_id").is_in(markets))
+    gaps = own_gaps(markets, first=40, last=0)
+    own, common = (estimate_loss(sales, START, END, exclusions=one) for one in (gaps, gaps.head(1).drop("market_id")))
+    assert figures(own) == pytest.approx(figures(common))
+    assert own.by_channel["high"].to_list() == pytest.approx(common.by_channel["high"].to_list())
+    assert own.warnings == common.warnings
+    assert "old_history" in [warning.code for warning in own.warnings]
+
+
+def test_windows_in_which_nothing_is_known_of_the_markets_hit_are_no_examples() -> None:
+    sales, hit = country(days=64, first=datetime(2024, 12, 25).date()), ["m04", "m05"]
+    usual, told = (estimate_loss(sales, START, END, markets=hit, exclusions=one) for one in (None, own_gaps(hit, first=40, last=0)))
+    assert "old_history" in [warning.code for warning in told.warnings]
+    assert told.high - told.low > usual.high - usual.low
+    with pytest.raises(HistoryError, match="ordinary day"):
+        estimate_loss(sales, START, END, markets=hit, exclusions=own_gaps(hit, first=70, last=0))
+
+
+def test_a_market_s_own_gap_does_not_narrow_its_interval() -> None:
+    sales = country(days=64, first=datetime(2024, 12, 25).date())
+    widths = []
+    for gaps in (None, own_gaps(["m03"], first=62, last=3)):
+        found = estimate_loss(sales, START, END, exclusions=gaps).by_market.row(by_predicate=pl.col("market_id") == "m03", named=True)
+        widths.append((found["high"] - found["low"]) / found["expected"])
+    assert widths[1] > widths[0]
+
+
 def test_a_promotion_with_a_factor_does_not_widen_the_intervals_of_channels() -> None:
     plain, _ = hurt(country(), 0.5)
     low, high = datetime(2025, 2, 17), datetime(2025, 2, 20)

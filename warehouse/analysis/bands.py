@@ -4,8 +4,8 @@ from math import exp, log
 
 import numpy as np
 
-from warehouse.analysis.intervals import FEW_WINDOWS, Band, band, windows_needed
-from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.intervals import FEW_WINDOWS, band, windows_needed
+from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.windows import PastWindows, Situation, Window
 
@@ -18,7 +18,7 @@ LEANING_DAYS = 3
 def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[Remark]) -> float:
     """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
     extra = 0.0
-    ratio = past.observed.sum(axis=1) / np.maximum(past.expected.sum(axis=1), 1e-12)
+    ratio = past.observed[:, situation.hit].sum(axis=1) / np.maximum(past.expected[:, situation.hit].sum(axis=1), 1e-12)
     if situation.gap > OLD_DAYS:
         spread = float(np.sqrt(((ratio - 1) ** 2).mean())) if len(ratio) else 0.1
         extra = spread * (situation.gap / 7) ** 0.5
@@ -43,26 +43,40 @@ class Bands:
         self.independent, self.inflation = days // own_days, 1.0
         if own_days > 1 and self.independent < needed and days >= FEW_WINDOWS:
             self.independent, self.inflation = min(days, needed - 1), _inflation(self.past)
-        self.kind = kind
+        self.kind, self.own_days = kind, own_days
         self.level, self.extra = level, extra
         how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
         self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
             warnings.append(Remark("few_windows", {"windows": self.independent, "confidence": level, "needed": needed, "interval": self.how}))
 
-    def of(self, groups: Array | None, places: Codes) -> Band:
-        """The band of each column of ``groups`` [place, group], or of each place."""
+    def of(self, groups: Array | None, places: Codes) -> tuple[Array, Array]:
+        """The band of each column of ``groups`` [place, group], or of each place, from the windows that hold an expectation of it."""
         expected, observed = self.past.expected[:, places], self.past.observed[:, places]
         scales = _scales(observed.sum(axis=1), expected.sum(axis=1), self.past, self.kind)
         if groups is not None:
             expected, observed = expected @ groups, observed @ groups
-        errors = np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1
-        found = band(errors * (scales * self.inflation)[:, None], self.independent, self.level)
-        return (
-            Band(-np.minimum(np.hypot(np.minimum(found.low, 0), self.extra), 1), np.hypot(np.maximum(found.high, 0), self.extra), found.how)
-            if self.extra
-            else found
-        )
+        known = expected > 0
+        errors = (np.divide(observed, expected, out=np.ones_like(observed), where=known) - 1) * (scales * self.inflation)[:, None]
+        low, high = np.zeros(known.shape[1]), np.zeros(known.shape[1])
+        for windows in _patterns(known):
+            alike = (known == windows[:, None]).all(axis=0)
+            found = band(errors[windows][:, alike], self._independent(windows), self.level)
+            low[alike], high[alike] = found.low, found.high
+        if self.extra:
+            low, high = -np.minimum(np.hypot(np.minimum(low, 0), self.extra), 1), np.hypot(np.maximum(high, 0), self.extra)
+        return low, high
+
+    def _independent(self, windows: Mask) -> int:
+        days = len(np.unique(self.past.day[windows]))
+        return min(self.independent, days if self.inflation > 1 else days // self.own_days)
+
+
+def _patterns(known: Mask) -> list[Mask]:
+    """Which windows columns have, each pattern once. Most have all of them, a place with a gap of its own has fewer."""
+    partly = ~known.all(axis=0)
+    every = [] if partly.all() else [np.ones(len(known), dtype=bool)]
+    return [*every, *np.unique(known[:, partly], axis=1).T] if partly.any() else every
 
 
 def _inflation(past: PastWindows) -> float:

@@ -157,8 +157,9 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     # after the window, buyers who come back make the same day unlike others
     panel.seen[own_days[:, None] & (starts >= first)] = False
     learn = panel.seen & ~own_days[:, None]
-    gap = _gap(learn, first // DAY - days[0], days, warnings)
-    _need_hours(learn, starts, first, last, warnings)
+    told = learn & panel.known_of(hit)
+    gap = _gap(told, first // DAY - days[0], days, warnings)
+    _need_hours(told, starts, first, last, warnings)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     factor = None if held is None else market_day_factor(panel, kinds, learn, held)
     if held is not None and held.any() and factor is None:
@@ -172,7 +173,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         warnings.append(Remark("controls_not_used"))
     region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
-    return Situation(panel, learner, learn, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
+    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
 
 
 def _cuts(step: int, first: int, last: int, known_until: int) -> Minutes:
@@ -209,10 +210,10 @@ def _need_hours(learn: Mask, starts: Minutes, first: int, last: int, warnings: l
 
 
 def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes) -> pl.DataFrame:
-    found = bands.of(groups, places)
+    below, above = bands.of(groups, places)
     if groups is not None:
         expected, observed = expected @ groups, observed @ groups
-    low, high = expected * (1 + found.low) - observed, expected * (1 + found.high) - observed
+    low, high = expected * (1 + below) - observed, expected * (1 + above) - observed
     return pl.DataFrame({column: names, "expected": expected, "observed": observed, "lost": expected - observed, "low": low, "high": high})
 
 
@@ -226,16 +227,16 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     known = Rows(rows.minute[of_hit], rows.sales[of_hit], {}, {}, rows.step)
     days = (panel.first_day, panel.first_day + panel.values.shape[1])
     by_channel = panel_of(known, panel.cuts, place[of_hit], len(names), days, int(panel.starts[-1]) + DAY, [])
-    by_channel = Panel(by_channel.values, panel.seen, None, panel.first_day, panel.cuts)
+    by_channel = Panel(by_channel.values, panel.seen & panel.known_of(situation.hit), None, panel.first_day, panel.cuts)
     every = np.ones(len(names), dtype=bool)
     if factor is not None:
         size = panel.values[situation.hit].sum(axis=(1, 2)) + 1e-12
         factor = factor if len(factor) == 1 else np.tensordot(size / size.sum(), factor[situation.hit], 1)[None]
     plain = by_channel if factor is None else replace(by_channel, values=by_channel.values / factor)
-    learner = Learner.of(plain, situation.learner.kinds, situation.learn)
+    learner = Learner.of(plain, situation.learner.kinds, situation.told)
     region = np.zeros(len(names), dtype=np.int64)
     shocks = Shocks.of(learner, region, panel.cuts)
-    alone = Situation(by_channel, learner, situation.learn, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)
+    alone = Situation(by_channel, learner, situation.told, situation.told, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
     # where no channel has a history of its own, the total is shared out as all was sold

@@ -51,6 +51,11 @@ class Panel:
         days = (self.first_day + np.arange(self.values.shape[1])) * DAY
         return (days[:, None] + self.cuts[:-1]).ravel()
 
+    def known_of(self, places: Mask) -> Mask:
+        """Where [day, slot] at least one of some places has no gap of its own."""
+        known: Mask = np.ones_like(self.seen) if self.own_gaps is None else np.asarray(~self.own_gaps[places].all(axis=0))
+        return known
+
 
 def rows_of(sales: pl.DataFrame, what: str, groups: tuple[str, ...] = (), step: timedelta | None = None) -> Rows:
     """Check a sales frame: ``at``, ``sales`` and the columns ``groups``, in which null reads as 'unknown'. ``step``: None is found out.
@@ -92,7 +97,7 @@ def _codes(texts: pl.Series) -> tuple[Codes, list[str]]:
 def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: Sequence[tuple[int, int, int | None]]) -> Panel:
     """Sum up ``rows`` by place and slot for the days [first, last); ``gaps`` are (first minute, end, place or None for all).
 
-    Unseen are: before the first row, from ``until`` on, whole days without a sale anywhere, and the gaps.
+    Unseen are: before the first row, from ``until`` on, whole days without a sale anywhere, and the gaps, also what is a gap of each place by itself.
     """
     first, last = days
     slot_of_minute = np.searchsorted(cuts, np.arange(DAY), side="right") - 1
@@ -111,6 +116,8 @@ def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[i
             seen &= ~touched
         elif own is not None:
             own[of] |= touched
+    if own is not None:
+        seen &= ~own.all(axis=0)
     return Panel(values, seen, own, first, cuts)
 
 

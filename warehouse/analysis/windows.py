@@ -28,11 +28,12 @@ SHOCK_REACH = DAY
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything an estimate stands on. ``learn`` [day, slot] is history; ``factor`` multiplies expectations; ``hit`` are the places asked about."""
+    """Everything an estimate stands on. ``learn`` [day, slot] is history, ``told`` that of one of the places hit at least; ``factor`` multiplies expectations; ``hit`` are the places asked about."""
 
     panel: Panel
     learner: Learner
     learn: Mask
+    told: Mask
     factor: Array | None
     region: Codes
     hit: Mask
@@ -84,7 +85,7 @@ def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, 
     first, kinds = situation.panel.first_day, situation.learner.kinds
     found: list[tuple[Window, int]] = []
     own_day = start // DAY - first
-    nearest = sorted((d for d in np.flatnonzero(situation.learner.usable) if d != own_day), key=lambda d: abs(d - own_day))[:MOST_PAST_WINDOWS]
+    nearest = sorted((d for d in np.flatnonzero(situation.told.any(axis=1)) if d != own_day), key=lambda d: abs(d - own_day))[:MOST_PAST_WINDOWS]
     for day in sorted(nearest):
         shift = (int(day) - own_day) * DAY
         found += [(window, int(day)) for window in _windows(situation, start + shift, end + shift, jitter, past=True)]
@@ -125,7 +126,7 @@ def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past:
     if past and situation.gap > 1:
         distance = np.minimum(np.abs(every - first), np.abs(every - last))
         near = own | (distance < situation.gap)
-        if (situation.learner.usable & ~near).sum() >= 3:
+        if (situation.told.any(axis=1) & ~near).sum() >= 3:
             left_out = left_out | near
     return left_out
 
@@ -139,6 +140,7 @@ class _View:
         self.situation, self.expected, self.past = situation, expected, past
         self.sold = panel.values[:, low:high].reshape(len(expected), -1)
         self.seen = (situation.learn if past else panel.seen)[low:high].ravel()
+        self.told = situation.told[low:high].ravel()
         self.own_gaps = None if panel.own_gaps is None else panel.own_gaps[:, low:high].reshape(len(expected), -1)
         self.starts, self.low = panel.starts[low * slots : high * slots], low
         self.lengths = np.tile(np.diff(panel.cuts), high - low)
@@ -163,7 +165,7 @@ class _View:
         """The window from ``start`` to ``end``, or None where its past is not wholly known."""
         inside = self.between(start, end)
         starts = self.starts[inside]
-        if not len(starts) or starts[0] != start or (self.past and not self.seen[inside].all()):
+        if not len(starts) or starts[0] != start or (self.past and not self.told[inside].all()):
             return None
         hit, region, noise = self.situation.hit, self.situation.region, self.situation.learner.noise
         factor = self._level(start, region, noise)
