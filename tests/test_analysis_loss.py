@@ -49,6 +49,11 @@ def figures(found: LossEstimate) -> list[float]:
     return [found.expected, found.observed, found.lost, found.low, found.high]
 
 
+def need_channels_as_wide(found: LossEstimate) -> None:
+    """What a channel does not know of its own, the total does not know either: together they are no surer than it."""
+    assert (found.by_channel["high"] - found.by_channel["low"]).sum() > 0.98 * (found.high - found.low)
+
+
 def test_a_known_loss_is_found_within_its_interval() -> None:
     sales, lost = hurt(country(), 0.8)
     found = estimate_loss(sales, START, END)
@@ -141,6 +146,7 @@ def test_a_switched_off_fortnight_is_no_history_and_is_said() -> None:
     assert found.lost == pytest.approx(lost, rel=0.15)
     assert any("16 days away" in warning for warning in found.warnings)
     assert found.high - found.low > usual.high - usual.low
+    need_channels_as_wide(found)
 
 
 def test_a_level_never_seen_before_is_followed_and_widens_the_interval() -> None:
@@ -151,6 +157,7 @@ def test_a_level_never_seen_before_is_followed_and_widens_the_interval() -> None
     assert found.lost == pytest.approx(lost, rel=0.15)
     assert any("beyond any" in warning for warning in found.warnings)
     assert (found.high - found.low) / found.expected > 0.3
+    need_channels_as_wide(found)
 
 
 def test_too_few_past_windows_fall_back_to_t_and_say_so() -> None:

@@ -98,7 +98,8 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     found, past = ask(situation, first, last), past_windows(situation, first, last, jitter)
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
-    bands = Bands(past, kind, own, level, extra_width(situation, found, past, warnings), warnings)
+    extra = extra_width(situation, found, past, warnings)
+    bands = Bands(past, kind, own, level, extra, warnings)
     if situation.controls:
         apart = float((found.without_controls - found.observed)[hit].sum())
         warnings.append(Remark("controls_used", {"amount": apart}))
@@ -115,7 +116,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     if len(names) == 1:
         by_channel = total.rename({"all": "channel"}).with_columns(channel=pl.lit(names[0]))
     else:
-        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level)
+        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level, extra)
     return LossEstimate(
         **dict(zip(("expected", "observed", "lost", "low", "high"), total.row(0)[1:], strict=True)),
         by_region=by_region,
@@ -217,8 +218,8 @@ def _table(column: str, names: list[str], groups: Array | None, expected: Array,
     return pl.DataFrame({column: names, "expected": expected, "observed": observed, "lost": expected - observed, "low": low, "high": high})
 
 
-def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float) -> pl.DataFrame:
-    """The same by channel: each channel estimated on its own, then scaled so that they add up."""
+def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, extra: float) -> pl.DataFrame:
+    """The same by channel: each channel estimated on its own, then scaled so that they add up; what widens the total's interval widens theirs."""
     place, names = rows.places["channel"], rows.names["channel"]
     of_hit = situation.hit[rows.places["market_id"]]
     panel, factor = situation.panel, situation.factor
@@ -238,7 +239,7 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     shocks = Shocks.of(learner, region, panel.cuts)
     alone = Situation(by_channel, learner, situation.told, situation.told, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
-    bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, 0.0, None)
+    bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, extra, None)
     # where no channel has a history of its own, the total is shared out as all was sold
     shares = found.expected if found.expected.sum() > 0 else by_channel.values.sum(axis=(1, 2))
     return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)))
