@@ -235,6 +235,21 @@ def test_market_days_that_begin_and_end_early_are_learnt_by_the_hour() -> None:
         assert estimate_loss(sales, start, end, cycles=cycles).lost == pytest.approx(lost, rel=0.15)
 
 
+@pytest.mark.parametrize("market", ["m03", "m05", "m11"])
+def test_what_market_days_carry_is_learnt_from_more_markets_than_the_one_asked_about(market: str) -> None:
+    held = pl.col("at").dt.day().mod(10).is_in([1, 6]) & (pl.col("market_id") < "m20")
+    sales = country(days=42, markets=40, seed=4).with_columns(sales=pl.when(held).then(pl.col("sales") * 4).otherwise("sales"))
+    cycles = pl.DataFrame({"market_id": [f"m{i:02d}" for i in range(20)], "days": ["1,6"] * 20})
+    own = sales.filter(pl.col("market_id") == market)
+    start = datetime.combine(START, datetime.min.time()) + timedelta(hours=8)
+    told = estimate_loss(own, start, END, cycles=cycles, market_day_sales=sales.filter(pl.col("market_id") < "m20"))
+    alone = estimate_loss(own, start, END, cycles=cycles)
+    assert "market_days_not_used" in [warning.code for warning in alone.warnings]
+    assert "market_days_not_used" not in [warning.code for warning in told.warnings]
+    assert abs(told.lost) < 0.5 * abs(alone.lost)
+    assert told.expected == pytest.approx(told.observed, rel=0.15)
+
+
 def test_a_promotion_with_a_factor_is_taken_out_of_history_and_put_into_the_window() -> None:
     plain, lost = hurt(country(), 0.5)
     low, high = datetime(2025, 2, 17), datetime(2025, 2, 20)

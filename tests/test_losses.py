@@ -164,3 +164,20 @@ def test_an_hour_that_is_summed_whole_does_not_end_where_its_first_step_does(pub
     start, end = (datetime(2025, 3, 1, hour, tzinfo=SEOUL) for hour in (10, 18))
     with open_snapshot(published) as snapshot:
         assert "no_rows_after" not in [warning.code for warning in loss_between(snapshot, start, end).warnings]
+
+
+def test_what_a_market_day_carries_is_known_of_one_market_or_region_too(tmp_path: Path) -> None:
+    publish_launch_day(tmp_path)
+    some = [f"M{number:03d}" for number in range(3, 30, 2)]
+    with open_snapshot(tmp_path) as snapshot:
+        listed = snapshot.sql("FROM market")
+    replace_table(tmp_path, "market", listed.with_columns(cycle=pl.when(pl.col("market_id").is_in(some)).then(pl.lit("2,7"))))
+    held = (pl.col("minute_at") + pl.duration(hours=9)).dt.day().mod(10).is_in([2, 7]) & pl.col("market_id").is_in(some)
+    history = pl.read_parquet(tmp_path / "market_minute-history.parquet")
+    replace_table(tmp_path, "market_minute", history.with_columns(approved_amount=pl.col("approved_amount") * pl.when(held).then(4).otherwise(1)))
+    start, end = (datetime(2025, 2, 12, hour, tzinfo=SEOUL) for hour in (8, 12))
+    with open_snapshot(tmp_path) as snapshot:
+        for scope, name in (("market", "M003"), ("region", "광주광역시")):
+            found = loss_between(snapshot, start, end, scope=scope, scope_name=name)
+            assert "market_days_not_used" not in [warning.code for warning in found.warnings]
+            assert found.expected == pytest.approx(found.observed, rel=0.2)

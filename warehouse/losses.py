@@ -83,16 +83,20 @@ def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: s
         HistoryError: no ordinary day is left to learn from.
         AnalysisError: the span or the level cannot be used.
     """
-    within = {"scope": scope, "scope_name": scope_name}
-    minutes = STEP // timedelta(minutes=1)
-    sales = snapshot.query("sales_by_market_and_step", start=start - HISTORY, end=end, minutes=minutes, fine_hours=_fine_hours(start, end), **within)
+    steps = {"start": start - HISTORY, "end": end, "minutes": STEP // timedelta(minutes=1), "fine_hours": _fine_hours(start, end)}
+    sales = snapshot.query("sales_by_market_and_step", **steps, scope=scope, scope_name=scope_name)
+    known = cycles(snapshot)
+    # one market, or one region, sees too few market days to tell what they carry
+    few = scope in {"region", "market"} and known is not None and sales["market_id"].is_in(known["market_id"].implode()).any()
+    everywhere = aware(snapshot.query("sales_of_markets_by_step", **steps, markets=known["market_id"].to_list())) if few and known is not None else None
     return estimate_loss(
         aware(sales),
         start,
         end,
         as_of=end,
         complete_until=snapshot.manifest.watermark,
-        cycles=cycles(snapshot),
+        cycles=known,
+        market_day_sales=everywhere,
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot),
         level=level,

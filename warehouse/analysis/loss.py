@@ -60,6 +60,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     complete_until: datetime | None = None,
     calendar: pl.DataFrame | None = None,
     cycles: pl.DataFrame | None = None,
+    market_day_sales: pl.DataFrame | None = None,
     promotions: pl.DataFrame | None = None,
     exclusions: pl.DataFrame | None = None,
     level: float = 0.9,
@@ -72,7 +73,8 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     earlier or later begins or ends within), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are
     zero from the first row's time to ``as_of``. ``complete_until``: until when rows are known to be complete, so that silence is no sales (default: the end of the last row, as
     a file may break off). ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
-    and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``promotions``: ``start``, ``end``, ``label``,
+    and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``market_day_sales``: ``at``, ``market_id``, ``sales`` of every market
+    that has them, in the steps of ``sales``: where only some markets are asked about, what market days carry is learnt from these instead. ``promotions``: ``start``, ``end``, ``label``,
     optionally ``factor``. ``exclusions``: ``start``, ``end``, optionally ``market_id``: never learnt from, nor is the incident.
     Nothing from ``as_of`` on is used (default: ``end``, or the end of the step that holds it); a later one learns from the days after.
 
@@ -93,7 +95,10 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     first, last = window_of(rows, asked_start, asked_end, known_until, complete, warnings)
     hit = hit_of(rows, markets)
     said = promotions_of(promotions)
-    situation = _situation(rows, first, last, known_until, hit, calendar, cycles, said, exclusions, warnings)
+    cyclic = (
+        None if market_day_sales is None else rows_of(market_day_sales, "market_day_sales", ("market_id",), timedelta(minutes=rows.step)).until(known_until)
+    )
+    situation = _situation(rows, first, last, known_until, hit, calendar, cycles, cyclic, said, exclusions, warnings)
     jitter = JITTER if rows.step <= 60 and 60 % rows.step == 0 else (0,)
     found, past = ask(situation, first, last), past_windows(situation, first, last, jitter)
     own = ceil((last - first) / DAY)
@@ -138,14 +143,15 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     hit: Mask,
     calendar: pl.DataFrame | None,
     cycles: pl.DataFrame | None,
+    cyclic: Rows | None,
     promotions: Promotions,
     exclusions: pl.DataFrame | None,
     warnings: list[Remark],
 ) -> Situation:
     names = rows.names["market_id"]
     spans = spans_of(exclusions, "exclusions")
-    excluded = [(low, high, None if market is None else names.index(market)) for low, high, market in spans if market is None or market in names]
-    excluded += [(low, high, None) for low, high in promotions.unknown]
+    spans += [(low, high, None) for low, high in promotions.unknown]
+    excluded = _gaps(spans, names)
     days = (max(int(rows.minute.min()), first - HISTORY_DAYS * DAY) // DAY, max(last - 1, known_until - 1) // DAY + 1)
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
@@ -162,7 +168,13 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     gap = _gap(told, first // DAY - days[0], days, warnings)
     _need_hours(told, starts, first, last, warnings)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
-    factor = None if held is None else market_day_factor(panel, kinds, learn, held)
+    factor = None
+    if cyclic is not None and cycles is not None:
+        known = cyclic.names["market_id"]
+        every = panel_of(cyclic, panel.cuts, cyclic.places["market_id"], len(known), days, known_until, _gaps(spans, known))
+        factor = market_day_factor(every, kinds, every.seen & ~own_days[:, None], market_days(cycles, known, list(range(*days))))
+    elif held is not None:
+        factor = market_day_factor(panel, kinds, learn, held)
     if held is not None and held.any() and factor is None:
         warnings.append(Remark("market_days_not_used"))
     if any(low < last and high > first for low, high in promotions.unknown):
@@ -175,6 +187,11 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
     return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
+
+
+def _gaps(spans: list[tuple[int, int, str | None]], names: list[str]) -> list[tuple[int, int, int | None]]:
+    """Spans of single markets by their places, without those of markets that are not among ``names``."""
+    return [(low, high, None if market is None else names.index(market)) for low, high, market in spans if market is None or market in names]
 
 
 def _cuts(step: int, first: int, last: int, known_until: int) -> Minutes:
