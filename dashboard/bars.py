@@ -44,17 +44,17 @@ def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
         for name, low, high, kind in steps
     ]
     # Both ends of a range need more room than a phone has beside a bar.
-    above = any(kind == "range" and low > 0 for _, low, _, kind in steps)
+    above = any(kind == "range" and low for _, low, _, kind in steps)
     return Drawing(json.loads(_ladder_spec(texts.language, above=above)), {"ladder": pl.DataFrame(rows)})
 
 
 def _range(name: str, found: Range) -> tuple[str, float, float, str]:
-    return name, max(found.low, 0.0), max(found.high, 0.0), "range"
+    return name, found.low, found.high, "range"
 
 
 def _amount(low: float, high: float, kind: str, texts: Texts) -> str:
     if kind == "range":
-        return f"{won(low, texts.language)} ~ {won(high, texts.language)}" if low > 0 else texts("ladder.up_to", amount=won(high, texts.language))
+        return f"{won(low, texts.language)} ~ {won(high, texts.language)}" if low else texts("ladder.up_to", amount=won(high, texts.language))
     return ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language)
 
 
@@ -66,7 +66,7 @@ def _ladder_spec(language: str, *, above: bool) -> str:
     base = alt.Chart(alt.NamedData("ladder")).encode(y=_names("step"))
     # The longest bar leaves room for its amount, unless that stands above it.
     room = 16 if above else 120
-    x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"max(width - {room}, 40)")], nice=False, domainMin=0))
+    x = alt.X("from:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"max(width - {room}, 40)")], nice=False, zero=True))
     tips = [alt.Tooltip("step:N", title=None), alt.Tooltip("amount_text:N", title=texts("chart.amount"))]
     amount = base.mark_text(align="left", dx=0 if above else 6, dy=-17 if above else 0, color=INK, fontSize=11 if above else 12.5)
     layers = [

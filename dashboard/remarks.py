@@ -16,11 +16,35 @@ def sentence(remark: Remark, texts: Texts) -> str:
 
 def sales_sentence(loss: LossEstimate, launch: LaunchScenario | None, texts: Texts) -> str:
     """What the chart of expected and observed sales says; on a launch, that its expectation is one of many."""
-    amounts = {name: _won(getattr(loss, name), texts) for name in ("lost", "expected", "observed")}
+    more = gained(loss.lost)
+    amounts = {name: _won(getattr(loss, name), texts) for name in ("lost", "expected", "observed")} | {"more": _won(-loss.lost, texts)}
     if launch is None:
-        return texts("incidents.sales_sentence", **amounts)
+        return joined(texts("incidents.sales_more" if more else "incidents.sales_sentence", **amounts), chance(loss.low, loss.high, texts))
     ends = {"low": _won(launch.low, texts), "high": _won(launch.high, texts), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
-    return texts("incidents.sales_sentence_launch", **amounts, **ends)
+    before = texts("incidents.sales_before_more" if more else "incidents.sales_before", **amounts)
+    return joined(before, texts("incidents.sales_launch", **ends), chance(launch.low, launch.high, texts, launch=True))
+
+
+def gained(lost: float) -> bool:
+    """A shortfall of less than nothing, to the won: more was paid than expected."""
+    return round(lost) < 0
+
+
+def chance(low: float, high: float, texts: Texts, *, launch: bool = False) -> str:
+    """What is said after a shortfall whose interval, on a launch whose range over demand, holds 0: no fall can be told. Empty after any other."""
+    if not low <= 0 <= high:
+        return ""
+    return texts("incidents.chance_launch" if launch else "incidents.chance")
+
+
+def hardest_sentence(name: str, lost: float, texts: Texts) -> str:
+    """Which place lost most, where the first of them lost anything."""
+    return texts("incidents.hardest_sentence", name=name, lost=_won(lost, texts)) if lost > 0 else texts("incidents.hardest_none")
+
+
+def joined(*sentences: str) -> str:
+    """Sentences one after the other, without the empty ones."""
+    return " ".join(one for one in sentences if one)
 
 
 def _moment(local: datetime, texts: Texts) -> str:

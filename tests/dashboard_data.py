@@ -99,6 +99,16 @@ def replace_table(folder: Path, table: str, frame: pl.DataFrame) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
+def publish_incident(folder: Path, onset_at: datetime, ended_at: datetime | None, **told: object) -> Path:
+    """Publish the launch day with one incident alone, detected three minutes after its onset (times aware); ``told`` are columns that differ."""
+    onset, ended = _utc(onset_at), _utc(ended_at) if ended_at else None
+    times = {"onset_at": onset, "detected_at": onset + timedelta(minutes=3), "last_seen_at": ended or onset, "ended_at": ended}
+    row = {"incident_id": "i", "kind": "failure_rate", "scope": "nation", "scope_name": "", "peak_failure_rate": 0.5, "evidence": "{}", "version": 1}
+    publish_launch_day(folder, published_at=datetime(2025, 3, 1, 20, 0, 1, tzinfo=SEOUL))
+    replace_table(folder, "incident", pl.DataFrame([{**row, **times, **told}], schema_overrides=dict.fromkeys(times, pl.Datetime("us"))))
+    return folder
+
+
 def _markets() -> pl.DataFrame:
     rows = [
         (

@@ -14,6 +14,7 @@ from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import disagreements_of, methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
+from dashboard.remarks import sales_sentence
 from dashboard.texts import texts_in
 from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
 from warehouse.losses import LossAccount
@@ -123,6 +124,28 @@ def test_a_window_that_gained_has_no_share_to_take_off() -> None:
     assert ladder.gross.value == -300
     assert ladder.made_up == 0
     assert ladder.net == ladder.gross
+
+
+@pytest.mark.parametrize(
+    ("expected", "half", "said", "by_chance"),
+    [
+        (1_200, 100, "1,200원 가운데 800원이 결제되어 400원이 감소한", False),
+        (1_000, 400, "1,000원 가운데 800원이 결제되어 200원이 감소한", True),
+        (700, 400, "700원보다 100원 많은 800원이", True),
+        (500, 100, "500원보다 300원 많은 800원이", False),
+    ],
+)
+def test_a_fall_is_told_as_one_only_where_the_interval_is_above_nothing(expected: float, half: float, said: str, by_chance: bool) -> None:  # noqa: FBT001
+    told = sales_sentence(loss(expected, 800, half), None, texts_in("ko"))
+    assert said in told
+    assert (texts_in("ko")("incidents.chance") in told) == by_chance
+
+
+def test_a_range_that_begins_below_nothing_is_drawn_and_told_to_its_lower_end() -> None:
+    ladder = ladder_of(account(back=None, expected=700), Scenario())
+    drawn = {row["step"]: row for row in ladder_chart(ladder, texts_in("ko")).data["ladder"].iter_rows(named=True)}
+    assert drawn["가맹점 매출 손실"]["from"] == ladder.merchants.low == -500
+    assert drawn["가맹점 매출 손실"]["amount_text"] == "−500원 ~ 300원"
 
 
 def test_what_is_assumed_of_the_unseen_makes_no_net_where_nobody_knows_of_those_who_tried() -> None:

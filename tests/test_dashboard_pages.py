@@ -13,7 +13,7 @@ from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views import live
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
 from warehouse.states import HOURLY
@@ -310,6 +310,17 @@ def test_a_survey_and_claims_stand_on_the_incident_page(tmp_path: Path, monkeypa
     _, text = shown("incidents", "ko")
     assert "벗어난 주장: 어느 신문" in text
     assert "상인 조사 조사의 20%(10% ~ 40%)" in text
+
+
+def test_where_more_was_paid_than_expected_the_incident_page_tells_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onset = datetime(2025, 2, 13, 12, 5, tzinfo=SEOUL)
+    use(publish_incident(tmp_path, onset, onset + timedelta(minutes=20)), monkeypatch)
+    _, text = shown("incidents", "ko")
+    texts = texts_in("ko")
+    assert "2.6% 많음" in text
+    assert text.count(texts("incidents.negative")) == 2
+    assert texts("incidents.chance") in text
+    assert "−2.6%" not in text.split(texts("incidents.regions"))[0]
 
 
 @pytest.mark.usefixtures("published")

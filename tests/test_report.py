@@ -17,12 +17,14 @@ from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
+from dashboard.report.document import Block, Notice, Paragraph, Picture
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.report.xlsx import write_xlsx
-from tests.dashboard_data import EARLIER, LAUNCH, SEOUL, publish_launch_day
+from dashboard.texts import texts_in
+from tests.dashboard_data import EARLIER, LAUNCH, SEOUL, publish_incident, publish_launch_day
 from tests.verapdf import refusals
 from warehouse.commands import parse
 from warehouse.reading import open_snapshot
@@ -44,6 +46,15 @@ def report(published: Path) -> Report:
 
 
 @pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report on twenty minutes of an ordinary day that a person declared an outage."""
+    onset, end = datetime(2025, 2, 13, 12, 5, tzinfo=SEOUL), datetime(2025, 2, 13, 12, 25, tzinfo=SEOUL)
+    folder = publish_incident(tmp_path_factory.mktemp("quiet"), onset, end, kind="declared", declared_by="김 주무관")
+    with open_snapshot(folder) as snapshot:
+        return gather(snapshot, folder, "i", AuthorFiles())
+
+
+@pytest.fixture(scope="module")
 def written(published: Path) -> dict[str, Written]:
     return {language: write_report(published, LAUNCH, read_author(EXAMPLE), language) for language in ("ko", "en")}
 
@@ -51,6 +62,12 @@ def written(published: Path) -> dict[str, Written]:
 def pdf_text(pdf: bytes) -> str:
     """The words of a PDF, with single blanks."""
     return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+
+
+def text_of(block: Block) -> str:
+    """What a block says in words, with single blanks."""
+    said = block.text if isinstance(block, Paragraph | Notice) else block.sentence if isinstance(block, Picture) else ""
+    return " ".join(said.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def html_text(html: bytes) -> str:
@@ -159,6 +176,25 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
     # Nobody knows the buyers of the test's data, so nothing is known of what they made up later.
     assert ladder.back is None
     assert paid("net", 0.1) == [None, "산출 불가"]
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "range_told"),
+    [
+        ("ko", "기대 결제액 8,618만 원보다 221만 원(2.6%) 많았습니다", "−721만 원 ~ 348만 원 가운데 어느 값일 수"),
+        ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anywhere in −KRW 7.2 million ~ KRW 3.5 million"),
+    ],
+)
+def test_where_more_was_paid_than_expected_no_loss_is_told(quiet, language, told, range_told):
+    chance, negative = (texts_in(language)(f"incidents.{name}") for name in ("chance", "negative"))
+    parts = {part.title: [text_of(block) for block in part.blocks] for _, part in compose(quiet, language).numbered}
+    finding, money = (parts[texts_in(language)(f"report_{part}.title")] for part in ("finding", "waterfall"))
+    assert told in finding[0]
+    assert chance in finding[0]
+    assert range_told in " ".join(money)
+    assert [chance in said for said in money[:2]] == [True, True]
+    assert (negative in finding, negative in money) == (True, True)
+    assert not [said for said in (finding[0], *money[:2]) if re.search(r"(가운데|of|감소액은) −", said)]
 
 
 def test_parts_add_up_to_the_whole(report):

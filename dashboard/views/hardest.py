@@ -7,6 +7,7 @@ from dashboard import cards, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.formatting import count, percent, won
 from dashboard.frame import chart
+from dashboard.remarks import hardest_sentence
 from dashboard.texts import Texts
 
 MERCHANTS = 10
@@ -29,7 +30,7 @@ def hit(shown: IncidentFigures, texts: Texts) -> None:
 
 def _places(frame: pl.DataFrame, name: str, note: str, texts: Texts) -> None:
     st.html(cards.section(texts(f"incidents.{name}"), texts("incidents.hardest_note") + note))
-    sentence = texts("incidents.hardest_sentence", name=frame["name"][0], lost=won(frame["lost"][0], texts.language))
+    sentence = hardest_sentence(frame["name"][0], frame["lost"][0], texts)
     chart(charts.hardest_chart(frame, texts), f"hardest_{name}", texts(f"incidents.{name}"), sentence)
     rows = [
         [row["name"], *(won(row[figure], texts.language) for figure in ("lost", "expected", "observed")), percent(row["share"], 0)]

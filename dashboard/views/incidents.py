@@ -9,6 +9,7 @@ from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice
+from dashboard.remarks import chance, gained
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, incident_page
 from dashboard.texts import Texts
@@ -107,7 +108,7 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
         lost = lost_figure(shown, loss, texts)
         notes = (
             exact_won(round(loss.observed), language),
-            texts("incidents.of_expected", expected=won(loss.expected, language), share=percent(shown.lost_share)),
+            _of_expected(shown, loss, texts),
         )
         observed = Figure(texts("incidents.observed"), won(loss.observed, language), notes, "plain", "observed")
     share = texts("incidents.recovered", recovered=count(bought.recovered), share=percent(bought.recovered_share))
@@ -123,11 +124,20 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
     status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
     if launch is None:
-        return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, status), "danger", "lost")
+        doubt = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
+        return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubt, status), "danger" if loss.low > 0 else "plain", "lost")
     ends = f"{unbroken(won(launch.low, language))} ~ {unbroken(won(launch.high, language))}"
     factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
     as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)
-    return Figure(texts("incidents.lost"), ends, (factors, as_before, status), "danger", "lost")
+    doubt = chance(launch.low, launch.high, texts, launch=True)
+    return Figure(texts("incidents.lost"), ends, (factors, as_before, doubt, status), "danger" if launch.low > 0 else "plain", "lost")
+
+
+def _of_expected(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> str:
+    share = None if shown.lost_share is None else abs(shown.lost_share)
+    return texts(
+        "incidents.above_expected" if gained(loss.lost) else "incidents.of_expected", expected=won(loss.expected, texts.language), share=percent(share)
+    )
 
 
 def as_before(shown: IncidentFigures, texts: Texts) -> str:

@@ -10,6 +10,7 @@ from dashboard.figures.methods import Method
 from dashboard.formatting import MISSING, percent, unbroken, won
 from dashboard.frame import chart, with_states
 from dashboard.link import number
+from dashboard.remarks import chance, gained, joined
 from dashboard.remarks import sentence as remark_sentence
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_page
@@ -30,7 +31,8 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
         with left:
             chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
         with right:
-            st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts)]))
+            negative = [texts("incidents.negative")] if ladder.gross.low < 0 else []
+            st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts), *negative]))
     with st.container(border=True, key="methods_card"):
         st.html(cards.section(texts("methods.title"), texts("methods.note")))
         names = [_name(method, texts) for method in shown.methods]
@@ -124,11 +126,17 @@ def _won(amount: float, texts: Texts) -> str:
 
 def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
     amounts = {name: said(found, texts) for name, found in (("expected", ladder.expected), ("gross", ladder.gross), ("net", ladder.net))}
-    if ladder.back is None:
-        return texts("ladder.sentence_no_net", **amounts, low=_won(ladder.merchants.low, texts), high=_won(ladder.merchants.high, texts))
-    if ladder.substitution is None:
-        return texts("ladder.sentence_unknown", **amounts)
-    return texts("ladder.sentence", **amounts, merchants=said(ladder.merchants, texts))
+    ends = {"low": _won(ladder.merchants.low, texts), "high": _won(ladder.merchants.high, texts)}
+    gross = ladder.gross
+    if gross.value is not None and gained(gross.value):
+        told = texts("ladder.sentence_more", expected=amounts["expected"], more=_won(-gross.value, texts), **ends)
+    elif ladder.back is None:
+        told = texts("ladder.sentence_no_net", **amounts, **ends)
+    elif ladder.substitution is None:
+        told = texts("ladder.sentence_unknown", **amounts)
+    else:
+        told = texts("ladder.sentence", **amounts, merchants=said(ladder.merchants, texts))
+    return joined(told, chance(gross.low, gross.high, texts, launch=gross.value is None))
 
 
 def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:

@@ -4,10 +4,12 @@ import polars as pl
 
 from dashboard import charts
 from dashboard.formatting import SEOUL, count, percent
+from dashboard.remarks import chance, gained, joined
 from dashboard.report.document import Block, Figures, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.wording import Wording, plain
+from warehouse.analysis import LossEstimate
 
 
 def finding(report: Report, words: Wording) -> Section:
@@ -15,45 +17,58 @@ def finding(report: Report, words: Wording) -> Section:
     figures, people = report.figures, report.figures.people
     incident, loss = figures.incident, figures.loss
     place = {"scope": scope_of(report, words), "start": words.moment(incident.onset_at), "span": words.duration(incident.lasted(figures.end))}
+    began = words("report_finding.began", **place)
     if loss is None:
-        why = words(f"incidents.{figures.why_no_loss}")
-        return Section(words("report_finding.title"), [words.paragraph("report_finding.unknown", **place, why=why)])
+        unknown = words("report_finding.unknown", why=words(f"incidents.{figures.why_no_loss}"))
+        return Section(words("report_finding.title"), [Paragraph(joined(began, unknown))])
     status = words("report_finding.open", time=words.moment(figures.end)) if incident.open else words("report_finding.closed")
-    money = {
-        "lost": words.won(loss.lost),
-        "interval": words.interval(loss.low, loss.high),
-        "level": percent(loss.level, 0),
-        "expected": words.won(loss.expected),
-        "observed": words.won(loss.observed),
-        "share": percent(figures.lost_share),
-    }
     launch, leads = _launch(report, words)
     shown = [
         *leads,
         (
             words("report_finding.gross_as_before" if launch else "report_finding.gross"),
-            money["lost"],
-            words("report_finding.interval", level=money["level"], interval=money["interval"]),
+            words.won(loss.lost),
+            words("report_finding.interval", level=percent(loss.level, 0), interval=words.interval(loss.low, loss.high)),
         ),
         (words("report_finding.purchases"), words("app.cases", number=count(figures.purchases.purchases)), recovered(report, words)),
         (words("report_finding.buyers"), _people(people.buyers, words), words("report_finding.buyers_note", number=count(people.purchases_without_buyer))),
         (words("report_finding.waited"), _hours(people.hours_waited, words), words("report_finding.waited_note")),
     ]
     blocks: list[Block] = [
-        words.paragraph("report_finding.sentence_launch" if launch else "report_finding.sentence", **place, **money, **launch, status=status),
+        Paragraph(joined(began, launch, _shortfall(report, loss, words), status)),
         Figures(shown),
         Notice(words("report_finding.gross_only")),
     ]
+    if loss.low < 0:
+        blocks.append(Notice(words("incidents.negative")))
     return Section(words("report_finding.title"), blocks)
 
 
-def _launch(report: Report, words: Wording) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
-    """On a launch nobody knows the demand: what the sentence says of it, and the figure that leads. Empty for any other outage."""
+def _launch(report: Report, words: Wording) -> tuple[str, list[tuple[str, str, str]]]:
+    """On a launch nobody knows the demand: the sentence on its range, and the figure that leads. Empty for any other outage."""
     launch = report.figures.launch
     if launch is None:
-        return {}, []
+        return "", []
     said = {"low": words.won(launch.low), "high": words.won(launch.high), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
-    return said, [(words("report_finding.launch"), words.interval(launch.low, launch.high), words("report_finding.launch_note", **said))]
+    sentence = joined(words("report_finding.sentence_launch", **said), chance(launch.low, launch.high, words.texts, launch=True))
+    return sentence, [(words("report_finding.launch"), words.interval(launch.low, launch.high), words("report_finding.launch_note", **said))]
+
+
+def _shortfall(report: Report, loss: LossEstimate, words: Wording) -> str:
+    """What was not paid, or by how much more was paid than expected; and where the interval holds 0, that no fall can be told."""
+    more, share = gained(loss.lost), report.figures.lost_share
+    said = {
+        "lost": words.won(loss.lost),
+        "more": words.won(-loss.lost),
+        "interval": words.interval(loss.low, loss.high),
+        "level": percent(loss.level, 0),
+        "expected": words.won(loss.expected),
+        "observed": words.won(loss.observed),
+        "share": percent(None if share is None else abs(share)),
+    }
+    if report.figures.launch is not None:
+        return words("report_finding.as_before_more" if more else "report_finding.as_before", **said)
+    return joined(words("report_finding.more" if more else "report_finding.sentence", **said), chance(loss.low, loss.high, words.texts))
 
 
 def recovered(report: Report, words: Wording) -> str:

@@ -2,9 +2,9 @@
 
 from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
-from dashboard.figures.ladder import Range, Scenario
+from dashboard.figures.ladder import Ladder, Range, Scenario
 from dashboard.formatting import SEOUL, percent
-from dashboard.remarks import sales_sentence, sentence
+from dashboard.remarks import chance, gained, joined, sales_sentence, sentence
 from dashboard.report.document import Block, Cell, Notice, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
@@ -48,18 +48,28 @@ def waterfall(report: Report, words: Wording) -> Section:
         picture(
             bars.ladder_chart(ladder, words.texts),
             words("report_table.waterfall"),
-            words(
-                "report_waterfall.chart_sentence_open" if ladder.back is None else "report_waterfall.chart_sentence",
-                gross=_said(ladder.gross, words),
-                net=_said(ladder.net, words),
-                merchants=_said(ladder.merchants, words),
-            ),
+            _ladder_sentence(ladder, words),
         ),
         words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
     ]
     if ladder.substitution is None:
-        blocks.append(Notice(words("report_waterfall.no_survey")))
+        blocks.append(Notice(words("report_waterfall.no_survey", interval=words.interval(ladder.merchants.low, ladder.merchants.high))))
+    if ladder.gross.low < 0:
+        blocks.append(Notice(words("incidents.negative")))
     return Section(words("report_waterfall.title"), blocks)
+
+
+def _ladder_sentence(ladder: Ladder, words: Wording) -> str:
+    gross, merchants = ladder.gross, _said(ladder.merchants, words)
+    if gross.value is not None and gained(gross.value):
+        told = words(
+            "report_waterfall.chart_sentence_more", more=words.won(-gross.value), merchants=words.interval(ladder.merchants.low, ladder.merchants.high)
+        )
+    elif ladder.back is None:
+        told = words("report_waterfall.chart_sentence_open", gross=_said(gross, words), merchants=merchants)
+    else:
+        told = words("report_waterfall.chart_sentence", gross=_said(gross, words), net=_said(ladder.net, words), merchants=merchants)
+    return joined(told, chance(gross.low, gross.high, words.texts, launch=gross.value is None))
 
 
 def methods(report: Report, words: Wording) -> Section:

@@ -4,6 +4,7 @@ import polars as pl
 
 from dashboard import charts
 from dashboard.formatting import count, percent
+from dashboard.remarks import hardest_sentence
 from dashboard.report.document import Block, Cell, Section
 from dashboard.report.gathering import SIZES, Report
 from dashboard.report.pictures import picture
@@ -25,8 +26,8 @@ def places(report: Report, words: Wording) -> Section:
             largest = {"hit": count(spread.hit), "half": count(spread.half), "share": percent(spread.half / spread.hit), "largest": percent(spread.largest)}
             blocks.append(words.paragraph("report_places.concentration", **largest))
         if len(figures.regions) > 1:
-            sentence = words("incidents.hardest_sentence", name=figures.regions["name"][0], lost=words.won(figures.regions["lost"][0]))
-            blocks.append(picture(charts.hardest_chart(figures.regions, words.texts), words("incidents.regions"), sentence))
+            told = hardest_sentence(figures.regions["name"][0], figures.regions["lost"][0], words.texts)
+            blocks.append(picture(charts.hardest_chart(figures.regions, words.texts), words("incidents.regions"), told))
         blocks += [
             words.table("loss_by_region", ["region", "lost", "interval", "expected", "observed", "lost_share"], _rows(report.regions, words), widths=PARTS),
             words.table(
