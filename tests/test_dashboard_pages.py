@@ -323,6 +323,13 @@ def test_where_more_was_paid_than_expected_the_incident_page_tells_no_loss(tmp_p
     assert "−2.6%" not in text.split(texts("incidents.regions"))[0]
 
 
+def test_an_incident_of_an_issuer_says_before_its_figures_that_they_are_the_nation_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2), scope="issuer", scope_name="가람카드"), monkeypatch)
+    _, text = shown("incidents", "ko")
+    said = texts_in("ko")("incidents.whole_nation", scope="카드사")
+    assert text.index(said) < text.index("결제 감소액 추정")
+
+
 @pytest.mark.usefixtures("published")
 def test_sliders_are_in_the_link_and_change_only_the_scenario() -> None:
     app, before = shown("incidents", "ko")

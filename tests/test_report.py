@@ -17,14 +17,14 @@ from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
-from dashboard.report.document import Block, Notice, Paragraph, Picture
+from dashboard.report.document import Block, Figures, Notice, Paragraph, Picture
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.report.xlsx import write_xlsx
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, SEOUL, publish_incident, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day
 from tests.verapdf import refusals
 from warehouse.commands import parse
 from warehouse.reading import open_snapshot
@@ -195,6 +195,48 @@ def test_where_more_was_paid_than_expected_no_loss_is_told(quiet, language, told
     assert [chance in said for said in money[:2]] == [True, True]
     assert (negative in finding, negative in money) == (True, True)
     assert not [said for said in (finding[0], *money[:2]) if re.search(r"(가운데|of|감소액은) −", said)]
+
+
+@pytest.fixture(scope="module", params=[("region", "부산광역시"), ("market", "M003"), ("channel", "card"), ("issuer", "가람카드")], ids=lambda scope: scope[0])
+def partial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report on an outage of the launch day that was not the whole nation's."""
+    scope, name = request.param
+    folder = publish_incident(tmp_path_factory.mktemp(scope), ONSET, ONSET.replace(hour=18, minute=31), scope=scope, scope_name=name)
+    with open_snapshot(folder) as snapshot:
+        return gather(snapshot, folder, "i", AuthorFiles())
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_what_is_reported_for_the_nation_alone_is_left_out_of_a_narrower_scope_or_named_the_nation_s(partial, language):
+    texts, document = texts_in(language), compose(partial, language)
+    parts = {part.title: part.blocks for _, part in document.numbered}
+    harm = parts[texts("report_harm.title")]
+    queue = next(block for block in harm if isinstance(block, Picture))
+    assert queue.title == texts("report_scope.nationwide", what=texts("live.queue_chart"))
+    assert texts("report_scope.of_nation").strip() in queue.sentence
+    told = [text_of(block) for block in harm]
+    assert texts("report_harm.national") in told
+    assert texts("report_harm.no_load") not in told
+    assert texts("app.not_available") not in " ".join(told)
+    table = next(table for table in document.tables if table.name == "harm")
+    assert [row[1].text for row in table.rows if row[1].value is None] == []
+    figures = next(block for block in parts[texts("report_finding.title")] if isinstance(block, Figures))
+    assert not [what for what, _, _ in figures.shown if texts("report_finding.waited") in what]
+    attempts = partial.figures.rates.attempts
+    assert {sum(row[1].value for row in table.rows) for table in document.tables if table.name.startswith("attempts_by")} <= {attempts}
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_figures_of_the_whole_nation_are_told_as_such_where_sales_are_not_counted_by_the_scope(partial, language):
+    texts, incident = texts_in(language), partial.figures.incident
+    of_nation, notice = texts("report_scope.of_nation"), texts("incidents.whole_nation", scope=texts.named("scope", incident.scope).lower())
+    parts = {part.title: part.blocks for _, part in compose(partial, language).numbered}
+    for name in ("finding", "scope", "waterfall", "methods", "places", "harm"):
+        assert (notice in [text_of(block) for block in parts[texts(f"report_{name}.title")]]) == (not incident.sales_known), name
+    sentence = next(block.text for block in parts[texts("report_finding.title")] if isinstance(block, Paragraph))
+    assert (of_nation in sentence) == (not incident.sales_known)
+    figures = next(block for block in parts[texts("report_finding.title")] if isinstance(block, Figures))
+    assert {what.endswith(texts("report_scope.nationwide", what="")) for what, _, _ in figures.shown} == {not incident.sales_known}
 
 
 def test_parts_add_up_to_the_whole(report):

@@ -2,6 +2,7 @@
 
 from dashboard.report.document import Document
 from dashboard.report.gathering import Report
+from dashboard.report.scope import scope_of
 from dashboard.report.sections import ahead, closing, finding, money, people, places
 from dashboard.report.wording import Wording
 from dashboard.texts import texts_in
@@ -39,7 +40,7 @@ def compose(report: Report, language: str) -> Document:
         made_at=manifest.published_at,
         head=[
             (words("report.stage"), stage),
-            (words("report.incident"), f"{finding.scope_of(report, words)} · {incident.incident_id}"),
+            (words("report.incident"), f"{scope_of(report, words)} · {incident.incident_id}"),
             (words("report.as_of"), words.moment(manifest.watermark or manifest.now)),
             (words("report.inputs"), report.provenance.inputs[:16]),
         ],

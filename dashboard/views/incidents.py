@@ -55,6 +55,9 @@ def _refreshing(settings: DashboardSettings, texts: Texts, chosen: Incident, kno
         banners(listed.freshness, texts)
         with st.spinner(texts("incidents.estimating")):
             shown = incident_page(settings.published, listed, incident)
+        if not incident.sales_known:
+            whole = texts("incidents.whole_nation", scope=texts.named("scope", incident.scope).lower())
+            st.html(cards.banner("warning", texts("incidents.warning"), whole))
         _headline(shown, texts)
         _course(shown, texts)
         _charts(shown, texts)
@@ -87,7 +90,7 @@ def title_of(incident: Incident, texts: Texts) -> str:
 
 def scope_of(incident: Incident, texts: Texts) -> str:
     """Where it was."""
-    return f"{texts.named('scope', incident.scope)} {texts.named('channel', incident.scope_name)}".strip()
+    return f"{texts.named('scope', incident.scope)} {texts.named(incident.scope, incident.scope_name)}".strip()
 
 
 def _place(incident: Incident, texts: Texts) -> str:

@@ -92,8 +92,6 @@ def method(shown: IncidentFigures, texts: Texts) -> None:
     with st.container(border=True, key="method_card"):
         st.html(cards.section(texts("incidents.method")))
         st.html(cards.paragraphs([texts("incidents.method_gross"), remark_sentence(shown.loss.method, texts)]))
-        if not shown.incident.sales_known:
-            st.html(cards.banner("warning", texts("incidents.warning"), texts("incidents.whole_nation", scope=texts.named("scope", shown.incident.scope))))
         for warning in shown.loss.warnings:
             st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(warning, texts)))
 

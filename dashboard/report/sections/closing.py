@@ -27,7 +27,7 @@ def unknown(report: Report, words: Wording) -> Section:
     if figures.people.purchases_without_buyer:
         open_questions.append(words("report_unknown.buyers", number=count(figures.people.purchases_without_buyer)))
     if figures.people.hours_waited is None:
-        open_questions.append(words("report_unknown.load"))
+        open_questions.append(words("report_unknown.load" if figures.incident.scope == "nation" else "report_unknown.load_national"))
     if not report.author.causes:
         open_questions.append(words("report_unknown.causes"))
     if report.ahead is not None and report.ahead.capacity.proven is None:

@@ -3,11 +3,13 @@
 import polars as pl
 
 from dashboard import charts
+from dashboard.figures.course import Step
 from dashboard.formatting import SEOUL, count, percent
 from dashboard.remarks import chance, gained, joined
 from dashboard.report.document import Block, Figures, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
+from dashboard.report.scope import nationwide, of_nation, scope_of, whole_nation
 from dashboard.report.wording import Wording, plain
 from warehouse.analysis import LossEstimate
 
@@ -23,6 +25,7 @@ def finding(report: Report, words: Wording) -> Section:
         return Section(words("report_finding.title"), [Paragraph(joined(began, unknown))])
     status = words("report_finding.open", time=words.moment(figures.end)) if incident.open else words("report_finding.closed")
     launch, leads = _launch(report, words)
+    nameless = words("report_finding.buyers_note", number=count(people.purchases_without_buyer)) if people.purchases_without_buyer else ""
     shown = [
         *leads,
         (
@@ -31,10 +34,14 @@ def finding(report: Report, words: Wording) -> Section:
             words("report_finding.interval", level=percent(loss.level, 0), interval=words.interval(loss.low, loss.high)),
         ),
         (words("report_finding.purchases"), words("app.cases", number=count(figures.purchases.purchases)), recovered(report, words)),
-        (words("report_finding.buyers"), _people(people.buyers, words), words("report_finding.buyers_note", number=count(people.purchases_without_buyer))),
-        (words("report_finding.waited"), _hours(people.hours_waited, words), words("report_finding.waited_note")),
+        (words("report_finding.buyers"), _people(people.buyers, words), nameless),
     ]
+    if incident.scope == "nation":
+        shown.append((words("report_finding.waited"), _hours(people.hours_waited, words), words("report_finding.waited_note")))
+    if not incident.sales_known:
+        shown = [(nationwide(what, words), figure, note) for what, figure, note in shown]
     blocks: list[Block] = [
+        *whole_nation(report, words),
         Paragraph(joined(began, launch, _shortfall(report, loss, words), status)),
         Figures(shown),
         Notice(words("report_finding.gross_only")),
@@ -64,6 +71,7 @@ def _shortfall(report: Report, loss: LossEstimate, words: Wording) -> str:
         "level": percent(loss.level, 0),
         "expected": words.won(loss.expected),
         "observed": words.won(loss.observed),
+        "of": of_nation(report, words),
         "share": percent(None if share is None else abs(share)),
     }
     if report.figures.launch is not None:
@@ -81,7 +89,7 @@ def course(report: Report, words: Wording) -> Section:
     """The timeline with delays, and how long the outage was against the usual limits."""
     figures = report.figures
     onset = figures.incident.onset_at
-    rows = [(step.at, words(f"report_course.{step.what}"), words(f"report_course.{step.what}_source"), "measured") for step in figures.course]
+    rows = [(step.at, words(f"report_course.{step.what}"), _source(step, report, words), "measured") for step in figures.course]
     rows = [(at, what, source, basis) for at, what, source, basis in rows if at is not None or not report.author.moments]
     rows += [(moment.moment, moment.what, moment.source, moment.basis) for moment in report.author.moments]
     ordered = sorted(rows, key=lambda row: (row[0] is None, row[0] or onset))
@@ -110,6 +118,11 @@ def course(report: Report, words: Wording) -> Section:
     return Section(words("report_course.title"), blocks)
 
 
+def _source(step: Step, report: Report, words: Wording) -> str:
+    source = words(f"report_course.{step.what}_source")
+    return source if step.what != "peak" or report.figures.incident.sales_known else nationwide(source, words)
+
+
 def definition(report: Report, words: Wording) -> Section:
     """What is counted as the outage, and what is not."""
     incident = report.figures.incident
@@ -126,21 +139,24 @@ def scope(report: Report, words: Wording) -> Section:
     figures = report.figures
     inside = figures.rates
     blocks: list[Block] = [
+        *whole_nation(report, words),
         words.paragraph(
             "report_scope.sentence",
             scope=scope_of(report, words),
+            of=of_nation(report, words),
             attempts=count(inside.attempts),
             failed=count(inside.failed),
             failure=percent(inside.failure),
             decline=percent(inside.decline),
-        )
+        ),
     ]
     if figures.steps["sales"].len():
         span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
         drawing = charts.rates_chart(figures.steps, figures.spans, *span, words.texts)
         sentence = words("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))
         blocks.append(picture(drawing, words("report_scope.rates_chart"), sentence))
-    for name in ("region", "channel"):
+    # What is counted by region and channel is not counted by market.
+    for name in () if figures.incident.scope == "market" else ("region", "channel"):
         found = report.outcomes.group_by(name).agg(pl.col("approved", "declined", "failed").sum()).sort("failed", name, descending=[True, False])
         rows = [
             [
@@ -156,12 +172,6 @@ def scope(report: Report, words: Wording) -> Section:
             words.table(f"attempts_by_{name}", [name, "attempts", "failed", "failure_rate", "decline_rate"], rows, widths=[0.36, 0.16, 0.16, 0.16, 0.16])
         )
     return Section(words("report_scope.title"), blocks)
-
-
-def scope_of(report: Report, words: Wording) -> str:
-    """The incident's scope in words."""
-    incident = report.figures.incident
-    return f"{words.texts.named('scope', incident.scope)} {incident.scope_name}".strip()
 
 
 def _people(number: int | None, words: Wording) -> str:

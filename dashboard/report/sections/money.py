@@ -8,6 +8,7 @@ from dashboard.remarks import chance, gained, joined, sales_sentence, sentence
 from dashboard.report.document import Block, Cell, Notice, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
+from dashboard.report.scope import whole_nation
 from dashboard.report.wording import Wording, plain
 
 FACTORS = (1.0, 1.5, 2.0, 3.0)
@@ -44,6 +45,7 @@ def waterfall(report: Report, words: Wording) -> Section:
     span = (figures.steps["at"][0].astimezone(SEOUL), figures.end)
     told = sales_sentence(figures.loss, figures.launch, words.texts)
     blocks: list[Block] = [
+        *whole_nation(report, words),
         picture(charts.sales_chart(figures.steps, figures.steps, figures.spans, *span, words.texts, loss=True), words("report_waterfall.chart"), told),
         picture(
             bars.ladder_chart(ladder, words.texts),
@@ -89,6 +91,7 @@ def methods(report: Report, words: Wording) -> Section:
     ]
     names = [row[0].text for row in rows]
     blocks: list[Block] = [
+        *whole_nation(report, words),
         words.paragraph("report_methods.sentence"),
         picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
         words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.25, 0.2, 0.15, 0.3, 0.1]),

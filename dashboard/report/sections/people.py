@@ -1,50 +1,59 @@
 """Whom it hurt, why it happened, what is done, and what compensation would cost."""
 
 from dashboard import charts
+from dashboard.figures.incidents import Purchases
 from dashboard.figures.ladder import Range
 from dashboard.formatting import SEOUL, count, percent
+from dashboard.remarks import joined
 from dashboard.report.author import Rule
-from dashboard.report.document import Block, Cell, Notice, Section
+from dashboard.report.document import Block, Cell, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
+from dashboard.report.scope import nationwide, whole_nation
 from dashboard.report.wording import Wording, plain
 
 
 def harm(report: Report, words: Wording) -> Section:
     """소비자 피해: people, attempts, hours waited, gave up, registration blocked."""
     figures = report.figures
-    people, bought = figures.people, figures.purchases
+    people, bought, national = figures.people, figures.purchases, figures.incident.scope == "nation"
     rows = [
         ("buyers", people.buyers, "buyers_how"),
         ("without_buyer", people.purchases_without_buyer, "without_buyer_how"),
         ("purchases", bought.purchases, "purchases_how"),
         ("attempts", people.attempts, "attempts_how"),
         ("given_up", people.given_up, "given_up_how"),
+    ]
+    of_nation = [
         ("longest_queue", people.longest_queue, "longest_queue_how"),
         ("hours", people.hours_waited, "hours_how"),
         ("abandoned", people.abandoned, "abandoned_how"),
         ("registrations", people.registrations, "registrations_how"),
         ("blocked", people.registrations_blocked, "blocked_how"),
     ]
-    cells = [[plain(words(f"report_harm.{name}")), words.number(figure), plain(words(f"report_harm.{how}"))] for name, figure, how in rows]
-    blocks: list[Block] = [
-        words.paragraph(
-            "report_harm.sentence",
-            purchases=count(bought.purchases),
-            recovered=count(bought.recovered),
-            share=percent(bought.recovered_share),
-            hours=words.number(people.hours_waited).text,
-        )
-    ]
+    shown = rows + of_nation if national else rows
+    cells = [[plain(words(f"report_harm.{name}")), words.number(figure), plain(words(f"report_harm.{how}"))] for name, figure, how in shown]
+    waited = "" if people.hours_waited is None else words("report_harm.waited", hours=count(round(people.hours_waited)))
+    blocks: list[Block] = [*whole_nation(report, words), Paragraph(joined(_purchases(bought, words), waited))]
     if len(report.queue):
         peak = report.queue.sort("queue_length", descending=True, maintain_order=True).row(0, named=True)
-        sentence = words("report_harm.queue_sentence", time=words.moment(peak["at"]), number=count(int(peak["queue_length"])))
+        of = "" if national else words("report_scope.of_nation")
+        sentence = words("report_harm.queue_sentence", of=of, time=words.moment(peak["at"]), number=count(int(peak["queue_length"])))
+        title = words("live.queue_chart")
         drawing = charts.queue_chart(report.queue, figures.spans, figures.start.astimezone(SEOUL), figures.end, words.texts)
-        blocks.append(picture(drawing, words("live.queue_chart"), sentence))
+        blocks.append(picture(drawing, title if national else nationwide(title, words), sentence))
     blocks.append(words.table("harm", ["what", "number", "how"], cells, widths=[0.3, 0.16, 0.54]))
-    if people.hours_waited is None:
+    if not national:
+        blocks.append(Notice(words("report_harm.national"), "plain"))
+    elif people.hours_waited is None:
         blocks.append(Notice(words("report_harm.no_load")))
     return Section(words("report_harm.title"), blocks)
+
+
+def _purchases(bought: Purchases, words: Wording) -> str:
+    if not bought.purchases:
+        return words("report_harm.no_purchases")
+    return words("report_harm.sentence", purchases=count(bought.purchases), recovered=count(bought.recovered), share=percent(bought.recovered_share))
 
 
 def causes(report: Report, words: Wording) -> Section:
@@ -85,7 +94,7 @@ def compensation(report: Report, words: Wording) -> Section:
         return Section(words("report_compensation.title"), [Notice(words("report_compensation.none"), "plain")])
     rows = [_paid(rule, report, words) for rule in report.author.rules]
     table = words.table("compensation", ["rule", "payee", "base", "rate", "amount", "interval", "source"], rows, widths=[0.2, 0.09, 0.2, 0.1, 0.14, 0.15, 0.12])
-    return Section(words("report_compensation.title"), [words.paragraph("report_compensation.note"), table])
+    return Section(words("report_compensation.title"), [*whole_nation(report, words), words.paragraph("report_compensation.note"), table])
 
 
 def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:

@@ -5,9 +5,10 @@ import polars as pl
 from dashboard import charts
 from dashboard.formatting import count, percent
 from dashboard.remarks import hardest_sentence
-from dashboard.report.document import Block, Cell, Section
+from dashboard.report.document import Cell, Section
 from dashboard.report.gathering import SIZES, Report
 from dashboard.report.pictures import picture
+from dashboard.report.scope import whole_nation
 from dashboard.report.wording import Wording, plain
 
 PRINTED = 20
@@ -17,7 +18,7 @@ PARTS = [0.17, 0.16, 0.28, 0.15, 0.14, 0.1]
 def places(report: Report, words: Wording) -> Section:
     """Losses by region, channel, market, size and merchant."""
     figures = report.figures
-    blocks: list[Block] = []
+    blocks = whole_nation(report, words)
     if figures.loss is not None:
         if figures.launch is not None:
             blocks.append(words.paragraph("incidents.holds_as_before"))
