@@ -239,6 +239,19 @@ def test_figures_of_the_whole_nation_are_told_as_such_where_sales_are_not_counte
     assert {what.endswith(texts("report_scope.nationwide", what="")) for what, _, _ in figures.shown} == {not incident.sales_known}
 
 
+@pytest.mark.parametrize(
+    ("language", "same", "others"),
+    [("ko", "같은 구매 번호로 결제된", r"비슷한 다른 구매자|재방문"), ("en", "under the same purchase number", "others like|visits")],
+)
+def test_the_report_describes_the_net_that_it_has(report, language, same, others):
+    said = [texts_in(language)(key) for key in ("report_waterfall.made_up_how", "report_method.net")]
+    assert [same in sentence for sentence in said] == [True] * 2
+    document = compose(report, language)
+    written = " ".join(text_of(block) for _, part in document.numbered for block in part.blocks)
+    assert same in written
+    assert not re.search(others, written + " ".join(said))
+
+
 def test_parts_add_up_to_the_whole(report):
     loss = report.figures.loss
     assert loss is not None
