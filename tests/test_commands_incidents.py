@@ -93,6 +93,15 @@ def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> N
     assert "logs" in found["evidence"]
 
 
+def test_who_gave_a_corrected_time_stays_with_the_incident(writer: Writer) -> None:
+    ops = Ops(writer)
+    name = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T12:00+09:00", note="first")
+    ops.say("incident_corrected", incident_id=name, onset_at="2025-03-01T09:40+09:00")
+    ops.say("incident_corrected", incident_id=name, note="only a note")
+    evidence = json.loads(ops.incident(name)["evidence"])
+    assert evidence == {"note": "only a note", "corrected": {"onset_at": "ops"}}
+
+
 def test_a_merged_incident_is_part_of_the_other_which_lasts_as_long_as_both(writer: Writer) -> None:
     ops = Ops(writer)
     first = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T11:00+09:00")

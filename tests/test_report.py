@@ -252,6 +252,30 @@ def test_the_report_describes_the_net_that_it_has(report, language, same, others
     assert not re.search(others, written + " ".join(said))
 
 
+def course_of(report: Report) -> list[list[str]]:
+    table = next(table for table in compose(report, "ko").tables if table.name == "course")
+    return [[row[1].text, row[3].text, row[4].text] for row in table.rows]
+
+
+def test_times_that_a_person_gave_are_reported_by_that_person_and_not_measured(quiet, tmp_path):
+    by = "김 주무관 님이 입력한 시각"
+    assert course_of(quiet) == [
+        ["장애 시작", "보고", by],
+        ["등록", "보고", by],
+        ["실패율 최고", "측정", "10분 단위 실패율"],
+        ["종료", "보고", by],
+        ["첫 공지", "", "점검 공지 기록"],
+    ]
+    folder = publish_incident(tmp_path, ONSET, ONSET.replace(hour=11), evidence='{"level": 1, "corrected": {"ended_at": "이 분석관"}}')
+    with open_snapshot(folder) as snapshot:
+        corrected = course_of(gather(snapshot, folder, "i", AuthorFiles()))
+    assert [row for row in corrected if row[0] in ("장애 시작", "자동 탐지", "종료")] == [
+        ["장애 시작", "측정", "결제 기록의 변화 시점"],
+        ["자동 탐지", "측정", "탐지 기록"],
+        ["종료", "보고", "이 분석관 님이 입력한 시각"],
+    ]
+
+
 def test_parts_add_up_to_the_whole(report):
     loss = report.figures.loss
     assert loss is not None

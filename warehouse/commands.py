@@ -251,7 +251,7 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
     elif isinstance(payload, ReportIssued):
         return _issue(connection, command_id, said_at, actor, payload)
     else:
-        return _change_incident(connection, payload)
+        return _change_incident(connection, actor, payload)
     return "applied"
 
 
@@ -264,20 +264,22 @@ def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at
     return "applied"
 
 
-def _change_incident(connection: duckdb.DuckDBPyConnection, payload: IncidentCorrected | IncidentMerged) -> str:
+def _change_incident(connection: duckdb.DuckDBPyConnection, actor: str, payload: IncidentCorrected | IncidentMerged) -> str:
     found = _incident(connection, payload.incident_id)
     if found is None:
         return "no such incident"
-    return _correct(connection, found, payload) if isinstance(payload, IncidentCorrected) else _merge(connection, found, payload)
+    return _correct(connection, actor, found, payload) if isinstance(payload, IncidentCorrected) else _merge(connection, found, payload)
 
 
-def _correct(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload: IncidentCorrected) -> str:
+def _correct(connection: duckdb.DuckDBPyConnection, actor: str, found: dict[str, Any], payload: IncidentCorrected) -> str:
     changed = {"onset_at": _utc(payload.onset_at) or found["onset_at"], "ended_at": _utc(payload.ended_at) or found["ended_at"]}
     if changed["ended_at"] is not None and changed["ended_at"] <= changed["onset_at"]:
         return "the end would not be after the onset"
     if payload.scope is not None:
         changed |= {"scope": payload.scope, "scope_name": payload.scope_name}
-    _change(connection, payload.incident_id, changed, payload.note, "corrected")
+    # A time that a person gave is no measurement: who gave it stays with the incident.
+    given = {name: actor for name in ("onset_at", "ended_at") if getattr(payload, name) is not None}
+    _change(connection, payload.incident_id, changed, {"note": payload.note, "corrected": given}, "corrected")
     return "applied"
 
 
@@ -294,8 +296,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload
     ends = [found["ended_at"], into["ended_at"]]
     both = {"onset_at": min(found["onset_at"], into["onset_at"]), "ended_at": None if None in ends else max(ends)}
     peaks = [peak for peak in (found["peak_failure_rate"], into["peak_failure_rate"]) if peak is not None]
-    _change(connection, payload.incident_id, {"merged_into": payload.into}, payload.note, "merged")
-    _change(connection, payload.into, {**both, "peak_failure_rate": max(peaks, default=None)}, "", "corrected")
+    _change(connection, payload.incident_id, {"merged_into": payload.into}, {"note": payload.note}, "merged")
+    _change(connection, payload.into, {**both, "peak_failure_rate": max(peaks, default=None)}, {}, "corrected")
     # what was merged into it before belongs to the new whole
     connection.execute("UPDATE incident SET merged_into = ? WHERE merged_into = ?", [payload.into, payload.incident_id])
     return "applied"
@@ -307,9 +309,9 @@ def _incident(connection: duckdb.DuckDBPyConnection, incident_id: str) -> dict[s
     return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
-def _change(connection: duckdb.DuckDBPyConnection, incident_id: str, changed: dict[str, Any], said: str, action: str) -> None:
+def _change(connection: duckdb.DuckDBPyConnection, incident_id: str, changed: dict[str, Any], said: dict[str, Any], action: str) -> None:
     evidence = "json_merge_patch(coalesce(evidence, '{}'), ?::JSON)"
-    added = msgspec.json.encode({"note": said} if said else {}).decode()
+    added = msgspec.json.encode({name: value for name, value in said.items() if value}).decode()
     columns = ", ".join(f"{name} = ?" for name in changed)
     connection.execute(
         f"UPDATE incident SET {columns}, evidence = {evidence}, version = version + 1 WHERE incident_id = ?", [*changed.values(), added, incident_id]

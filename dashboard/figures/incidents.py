@@ -8,7 +8,7 @@ import polars as pl
 
 from dashboard.figures.asking import ask
 from dashboard.figures.concentration import Concentration, concentration_of
-from dashboard.figures.course import Rule, Step, course_of, rules_of
+from dashboard.figures.course import Rule, Step, course_of, given_by, rules_of
 from dashboard.figures.expected import AWARE, expected_between, levelled
 from dashboard.figures.ladder import Ladder, Range, Scenario, ladder_of
 from dashboard.figures.live import every_step
@@ -186,6 +186,8 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
     surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
+    corrected = ask(snapshot, "times_corrected", incident_id=incident.incident_id).row(0, named=True)
+    given = given_by(incident.declared_by, **corrected)
     return IncidentFigures(
         incident=incident,
         start=start,
@@ -202,7 +204,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         people=people_in(snapshot, incident.onset_at, until, **scope),
         claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
         survey=surveys.row(-1, named=True) if len(surveys) else None,
-        course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps),
+        course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps, given),
         rules=rules_of(incident.onset_at, incident.ended_at, last_seen or until),
     )
 

@@ -159,9 +159,9 @@ def _step(step: Step, ending: str, texts: Texts) -> tuple[str, str, str]:
     language = texts.language
     if step.at is None:
         return texts(f"course.{step.what}"), texts("course.unknown"), texts("course.no_notice")
-    if step.what in ("end", "last_seen"):
-        return texts(f"course.{step.what}"), moment(step.at, language), ending
-    return texts(f"course.{step.what}"), moment(step.at, language), texts("incidents.after", span=duration(step.after, language)) if step.after else ""
+    after = texts("incidents.after", span=duration(step.after, language)) if step.after else ""
+    notes = (ending if step.what in ("end", "last_seen") else after, texts("course.given", name=step.by) if step.by else "")
+    return texts(f"course.{step.what}"), moment(step.at, language), " · ".join(note for note in notes if note)
 
 
 def _rule(rule: Rule, incident: Incident, texts: Texts) -> tuple[str, str]:

@@ -89,7 +89,7 @@ def course(report: Report, words: Wording) -> Section:
     """The timeline with delays, and how long the outage was against the usual limits."""
     figures = report.figures
     onset = figures.incident.onset_at
-    rows = [(step.at, words(f"report_course.{step.what}"), _source(step, report, words), "measured") for step in figures.course]
+    rows = [(step.at, words(f"report_course.{step.what}"), _source(step, report, words), "reported" if step.by else "measured") for step in figures.course]
     rows = [(at, what, source, basis) for at, what, source, basis in rows if at is not None or not report.author.moments]
     rows += [(moment.moment, moment.what, moment.source, moment.basis) for moment in report.author.moments]
     ordered = sorted(rows, key=lambda row: (row[0] is None, row[0] or onset))
@@ -119,6 +119,8 @@ def course(report: Report, words: Wording) -> Section:
 
 
 def _source(step: Step, report: Report, words: Wording) -> str:
+    if step.by:
+        return words("report_course.given", name=step.by)
     source = words(f"report_course.{step.what}_source")
     return source if step.what != "peak" or report.figures.incident.sales_known else nationwide(source, words)
 
