@@ -17,7 +17,7 @@ from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
-from dashboard.report.document import Block, Figures, Notice, Paragraph, Picture
+from dashboard.report.document import Block, Cell, Figures, Notice, Paragraph, Picture
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
@@ -250,6 +250,32 @@ def test_the_report_describes_the_net_that_it_has(report, language, same, others
     written = " ".join(text_of(block) for _, part in document.numbered for block in part.blocks)
     assert same in written
     assert not re.search(others, written + " ".join(said))
+
+
+@pytest.mark.parametrize(
+    ("base", "rate", "told"),
+    [
+        ("failed_amount", 0.004, "0.4%"),
+        ("failed_amount", 0.125, "12.5%"),
+        ("failed_amount", 0.3, "30%"),
+        ("failed_amount", 1.0, "100%"),
+        ("given_up", 2.5, "2.5원"),
+        ("given_up", 1_234_567.0, "1,234,567원"),
+        ("buyers", 3_000.0, "3,000원"),
+    ],
+)
+def test_a_rate_is_told_to_its_last_digit(report, base, rate, told):
+    assert compensated(report, Rule("rule", "buyers", base, rate, "source"))[3].text == told
+
+
+def test_a_cap_that_both_ends_of_a_range_reach_is_the_amount(report):
+    row = compensated(report, Rule("rule", "merchants", "gross", 0.3, "source", 100_000_000))
+    assert (row[4].value, row[4].text, row[5].text) == (100_000_000, "1억\N{NO-BREAK SPACE}원", "")
+
+
+def compensated(report: Report, rule: Rule) -> list[Cell]:
+    document = compose(replace(report, author=AuthorFiles(rules=[rule])), "ko")
+    return next(table for table in document.tables if table.name == "compensation").rows[0]
 
 
 def course_of(report: Report) -> list[list[str]]:

@@ -1,5 +1,7 @@
 """Whom it hurt, why it happened, what is done, and what compensation would cost."""
 
+from decimal import Decimal
+
 from dashboard import charts
 from dashboard.figures.incidents import Purchases
 from dashboard.figures.ladder import Range
@@ -99,24 +101,37 @@ def compensation(report: Report, words: Wording) -> Section:
 
 def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
     base = _base(rule, report)
-    of_money = rule.base in {"gross", "net", "merchants_loss", "failed_amount"}
-    rate = f"{rule.rate:.0%}" if of_money else words.won(rule.rate)
     amount, interval = plain(words("app.not_available")), plain("")
     if base is not None:
         value, low, high = (
             None if figure is None else min(max(figure, 0) * rule.rate, rule.cap or float("inf")) for figure in (base.value, base.low, base.high)
         )
-        amount = words.money(value) if value is not None else plain(words("report_waterfall.interval_only"))
+        # A cap that both ends reach is the amount, whatever lies between them.
+        paid = low if low == high else value
+        amount = words.money(paid) if paid is not None else plain(words("report_waterfall.interval_only"))
         interval = plain("" if low == high else words.interval(low, high))
     return [
         plain(rule.name),
         plain(words(f"report_compensation.{rule.payee}")),
         plain(words(f"report_compensation.base_{rule.base}")),
-        plain(rate),
+        plain(_rate(rule, words)),
         amount,
         interval,
         plain(rule.source),
     ]
+
+
+def _rate(rule: Rule, words: Wording) -> str:
+    """The rate to its last digit: a share of an amount, or KRW for each unit."""
+    rate = Decimal(str(rule.rate))
+    if rule.base in {"gross", "net", "merchants_loss", "failed_amount"}:
+        return f"{_exact(rate * 100)}%"
+    return words("report_compensation.each", amount=_exact(rate))
+
+
+def _exact(number: Decimal) -> str:
+    whole = number.to_integral_value()
+    return f"{whole if number == whole else number.normalize():,f}"
 
 
 def _base(rule: Rule, report: Report) -> Range | None:
