@@ -93,6 +93,16 @@ def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> N
     assert "logs" in found["evidence"]
 
 
+def test_a_claim_is_about_an_incident_that_is_known(writer: Writer) -> None:
+    ops = Ops(writer)
+    with pytest.raises(PayloadError, match=r"incident_id is missing.*onnuri incidents"):
+        parse("claim_entered", json.dumps({"source": "press", "amount": 10**10}))
+    assert ops.say("claim_entered", source="press", amount=10**10, incident_id="nothing") == "no such incident"
+    name = ops.declare("2025-03-01T10:00+09:00")
+    assert ops.say("claim_entered", source="press", amount=10**10, incident_id=name) == "applied"
+    assert writer.connection.sql("SELECT incident_id FROM claim").fetchall() == [(name,)]
+
+
 def test_who_gave_a_corrected_time_stays_with_the_incident(writer: Writer) -> None:
     ops = Ops(writer)
     name = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T12:00+09:00", note="first")

@@ -218,9 +218,9 @@ SPAN = {"label": "x", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [
-        ("claim_entered", {"source": "s", "amount": 10**19}),
-        ("claim_entered", {"source": "s", "amount": 1, "note": "n" * 10_000}),
-        ("claim_entered", {"source": "a\u0000b", "amount": 1}),
+        ("claim_entered", {"source": "s", "amount": 10**19, "incident_id": "i"}),
+        ("claim_entered", {"source": "s", "amount": 1, "note": "n" * 10_000, "incident_id": "i"}),
+        ("claim_entered", {"source": "a\u0000b", "amount": 1, "incident_id": "i"}),
         ("markets_imported", {"markets": []}),
         ("markets_imported", {"markets": [{"market_id": "m", "name": "n", "region": "r", "merchants": 3_000_000_000}]}),
         ("span_excluded", SPAN | {"starts_at": "0001-01-01T00:00+09:00"}),

@@ -81,7 +81,7 @@ class MaintenanceAnnounced(msgspec.Struct, frozen=True, tag="maintenance_announc
 
 
 class ClaimEntered(msgspec.Struct, frozen=True, tag="claim_entered", tag_field="kind"):
-    """A loss in KRW as somebody outside states it."""
+    """A loss in KRW as somebody outside states it, of one incident: ``parse`` refuses a claim about none, which could be held against nothing."""
 
     source: Text
     amount: Krw
@@ -187,6 +187,8 @@ def parse(kind: str, payload: str) -> Payload:
         raise PayloadError(f"{kind}: it ends at {ends.isoformat()}, which is not after its start at {starts.isoformat()}")
     if isinstance(parsed, IncidentDeclared | IncidentCorrected) and parsed.scope is not None and (parsed.scope == "nation") == bool(parsed.scope_name):
         raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
+    if isinstance(parsed, ClaimEntered) and parsed.incident_id is None:
+        raise PayloadError(f"{kind}: incident_id is missing: a claim is held against the loss of one incident. Their ids: onnuri incidents")
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
@@ -230,7 +232,7 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
     elif isinstance(payload, MaintenanceAnnounced):
         run("INSERT INTO maintenance VALUES (?, ?, ?, ?, ?)", [payload.label, payload.service, _utc(payload.starts_at), _utc(payload.ends_at), said_at])
     elif isinstance(payload, ClaimEntered):
-        run("INSERT INTO claim VALUES (?, ?, ?, ?, ?)", [payload.source, payload.incident_id, payload.amount, said_at, payload.note])
+        return _claim(connection, said_at, payload)
     elif isinstance(payload, SurveyEntered):
         run("INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?)", [payload.label, payload.incident_id, payload.substitution, payload.low, payload.high, payload.note])
     elif isinstance(payload, IncidentDeclared):
@@ -252,6 +254,13 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         return _issue(connection, command_id, said_at, actor, payload)
     else:
         return _change_incident(connection, actor, payload)
+    return "applied"
+
+
+def _claim(connection: duckdb.DuckDBPyConnection, said_at: datetime, payload: ClaimEntered) -> str:
+    if _incident(connection, payload.incident_id or "") is None:
+        return "no such incident"
+    connection.execute("INSERT INTO claim VALUES (?, ?, ?, ?, ?)", [payload.source, payload.incident_id, payload.amount, said_at, payload.note])
     return "applied"
 
 

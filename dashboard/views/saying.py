@@ -138,13 +138,14 @@ def _operator(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[
 
 
 def _claim(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
+    assert incident is not None
     left, right = st.columns(2)
     with left:
         source = _text(texts("say.source"), "claim_source")
     with right:
         amount = st.number_input(texts("say.amount"), min_value=0, value=None, step=10_000_000, key="claim_amount", format="%d")
     note = st.text_area(texts("say.remark"), key="claim_note", max_chars=4000, height=80)
-    return {"source": source, "amount": amount, "note": note or "", "incident_id": incident.incident_id if incident else None}
+    return {"source": source, "amount": amount, "note": note or "", "incident_id": incident.incident_id}
 
 
 def _survey(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
@@ -168,4 +169,4 @@ _FIELDS: Mapping[str, Fields] = {
     "maintenance_announced": _maintenance,
     "operator_period": _operator,
 }
-_OF_AN_INCIDENT = ("incident_corrected", "incident_merged")
+_OF_AN_INCIDENT = ("incident_corrected", "incident_merged", "claim_entered")
