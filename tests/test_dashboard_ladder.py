@@ -1,5 +1,6 @@
 """From gross to merchants' loss, methods side by side, the course of an incident, concentration: pure figures of the incident's page."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 from dashboard.bars import ladder_chart
 from dashboard.figures.concentration import concentration_of
 from dashboard.figures.course import course_of, rules_of
-from dashboard.figures.incidents import Incident
+from dashboard.figures.incidents import Incident, why_no_net
 from dashboard.figures.ladder import Scenario, ladder_of
 from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import disagreements_of, methods_of
@@ -181,8 +182,25 @@ def test_failed_attempts_are_a_lower_bound_without_an_interval() -> None:
     assert (bound.value, bound.low, bound.high) == (600, None, None)
 
 
-def test_the_padded_window_stands_beside_the_estimate() -> None:
-    assert [method.name for method in methods_of(account(), loss(expected=2_100))][:2] == ["counterfactual", "padded"]
+@pytest.mark.parametrize(("after", "name"), [(30, "padded"), (20, "padded_part"), (0, "padded_before")])
+def test_the_padded_window_stands_beside_the_estimate_and_says_how_far_it_reaches(after: int, name: str) -> None:
+    padded = replace(loss(expected=2_100), start=NOON - timedelta(minutes=30), end=NOON + timedelta(minutes=after))
+    assert [method.name for method in methods_of(account(), padded)][:2] == ["counterfactual", name]
+
+
+@pytest.mark.parametrize(
+    ("back", "ended", "known_for", "with_id", "why"),
+    [
+        (None, False, 0, 4_000, "open"),
+        (None, True, 59, 4_000, "soon"),
+        (None, True, 60, 0, "nameless"),
+        (None, True, 60, 29, "few"),
+        (0.25, True, 60, 4_000, None),
+    ],
+)
+def test_it_is_said_why_nobody_knows_what_was_made_up_later(back: float | None, ended: bool, known_for: int, with_id: int, why: str | None) -> None:  # noqa: FBT001
+    incident = Incident("i1", "failure_rate", "nation", "", NOON, None, None, NOON if ended else None, None, None)
+    assert why_no_net(account(back=back), incident, NOON, NOON + timedelta(minutes=known_for), with_id) == why
 
 
 def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:

@@ -278,6 +278,17 @@ def compensated(report: Report, rule: Rule) -> list[Cell]:
     return next(table for table in document.tables if table.name == "compensation").rows[0]
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_report_says_why_there_is_no_net_and_how_far_the_wider_window_reaches(report, quiet, language):
+    texts = texts_in(language)
+    for found, why, padded in ((report, "open", "padded_before"), (quiet, "nameless", "padded")):
+        document = compose(found, language)
+        money = next(part for _, part in document.numbered if part.title == texts("report_waterfall.title"))
+        assert texts(f"ladder.made_up_{why}") in [text_of(block) for block in money.blocks]
+        methods = next(table for table in document.tables if table.name == "methods")
+        assert texts(f"report_methods.{padded}") in [row[0].text for row in methods.rows]
+
+
 def course_of(report: Report) -> list[list[str]]:
     table = next(table for table in compose(report, "ko").tables if table.name == "course")
     return [[row[1].text, row[3].text, row[4].text] for row in table.rows]

@@ -17,7 +17,7 @@ from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
-from warehouse.losses import STEP, LossAccount, account_between, loss_between, window
+from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
 
 BEFORE = timedelta(hours=2)
@@ -29,6 +29,9 @@ LONG_LIST = 100
 
 WhyNoLoss = Literal["too_early", "too_short", "no_history", "unusable"]
 """No step has closed yet, the incident ended before any did, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
+
+WhyNoNet = Literal["open", "soon", "nameless", "few"]
+"""It has not ended; less than an hour after it is counted; no failed purchase has an id; too few of those that have one were left at its end."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class IncidentFigures:
     end: datetime
     account: LossAccount | None
     why_no_loss: WhyNoLoss | None
+    why_no_net: WhyNoNet | None
     steps: pl.DataFrame
     regions: pl.DataFrame
     markets: pl.DataFrame
@@ -186,6 +190,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
     surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
+    with_id = ask(snapshot, "failed_purchases_with_id", start=start, end=end, **scope).item()
     corrected = ask(snapshot, "times_corrected", incident_id=incident.incident_id).row(0, named=True)
     given = given_by(incident.declared_by, **corrected)
     return IncidentFigures(
@@ -194,6 +199,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         end=end,
         account=account,
         why_no_loss=why_no_loss,
+        why_no_net=why_no_net(account, incident, end, snapshot.manifest.watermark, with_id),
         steps=steps,
         regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
@@ -207,6 +213,17 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps, given),
         rules=rules_of(incident.onset_at, incident.ended_at, last_seen or until),
     )
+
+
+def why_no_net(account: LossAccount | None, incident: Incident, end: datetime, watermark: datetime | None, with_id: int) -> WhyNoNet | None:
+    """Why what was made up later is not known: the account's own conditions, in their order. None where it is known, and without an account."""
+    if account is None or account.net is not None:
+        return None
+    if incident.open:
+        return "open"
+    if watermark is None or watermark - end < HOUR:
+        return "soon"
+    return "few" if with_id else "nameless"
 
 
 def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incident) -> tuple[LossAccount, None] | tuple[None, WhyNoLoss]:

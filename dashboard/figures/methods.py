@@ -46,12 +46,20 @@ def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method
     merchants = next(figure for figure in figures if figure.method == "merchants_loss")
     found = [_method(figure, merchants) for figure in figures]
     if padded is not None:
-        found.insert(1, Method("padded", "gross", padded.lost, padded.low, padded.high))
+        found.insert(1, Method(_padded_name(account.gross, padded), "gross", padded.lost, padded.low, padded.high))
     if account.launch is None:
         return found
     ladder = ladder_of(account, Scenario())
     launch = Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings))
     return [launch, *(_on_launch(method, account, ladder) for method in found)]
+
+
+def _padded_name(gross: LossEstimate, padded: LossEstimate) -> str:
+    """Whether the window grew at both ends alike, or after its end not at all or less: no more than is counted."""
+    before, after = gross.start - padded.start, padded.end - gross.end
+    if after >= before:
+        return "padded"
+    return "padded_part" if after else "padded_before"
 
 
 def disagreements_of(account: LossAccount) -> list[Remark]:

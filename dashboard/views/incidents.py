@@ -127,8 +127,8 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
     status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
     if launch is None:
-        doubt = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
-        return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubt, status), "danger" if loss.low > 0 else "plain", "lost")
+        doubts = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
+        return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubts, status), "danger" if loss.low > 0 else "plain", "lost")
     ends = f"{unbroken(won(launch.low, language))} ~ {unbroken(won(launch.high, language))}"
     factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
     as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)

@@ -138,10 +138,8 @@ def _ladder_sentence(ladder: Ladder, texts: Texts) -> str:
 
 
 def _made_up(shown: IncidentFigures, ladder: Ladder, texts: Texts) -> str:
-    if shown.incident.open:
-        return texts("ladder.made_up_open")
-    if ladder.back is None:
-        return texts("ladder.made_up_unknown")
+    if shown.why_no_net is not None or ladder.back is None:
+        return texts(f"ladder.made_up_{shown.why_no_net}")
     if ladder.made_up is None or ladder.unseen is None:
         return texts("ladder.made_up_range", share=percent(ladder.back))
     unseen = won(ladder.unseen, texts.language)

@@ -54,6 +54,8 @@ def waterfall(report: Report, words: Wording) -> Section:
         ),
         words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
     ]
+    if figures.why_no_net is not None:
+        blocks.append(Notice(words(f"ladder.made_up_{figures.why_no_net}")))
     if ladder.substitution is None:
         blocks.append(Notice(words("report_waterfall.no_survey", interval=words.interval(ladder.merchants.low, ladder.merchants.high))))
     if ladder.gross.low < 0:
