@@ -203,6 +203,13 @@ def test_it_is_said_why_nobody_knows_what_was_made_up_later(back: float | None, 
     assert why_no_net(account(back=back), incident, NOON, NOON + timedelta(minutes=known_for), with_id) == why
 
 
+def test_where_no_purchase_failed_none_is_said_to_lack_its_number() -> None:
+    known = account(back=None)
+    none = replace(known, attempts=replace(known.attempts, purchases=0))
+    incident = Incident("i1", "failure_rate", "nation", "", NOON, None, None, NOON, None, None)
+    assert why_no_net(none, incident, NOON, NOON + timedelta(hours=1), 0) == "few"
+
+
 def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:
     minutes = [timedelta(minutes=minute) for minute in range(0, 40, 10)]
     steps = pl.DataFrame({"at": [NOON + span for span in minutes], "inside": [True, True, True, False], "failure_rate": [0.2, None, 0.6, 0.9]})

@@ -281,7 +281,7 @@ def compensated(report: Report, rule: Rule) -> list[Cell]:
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_the_report_says_why_there_is_no_net_and_how_far_the_wider_window_reaches(report, quiet, language):
     texts = texts_in(language)
-    for found, why, padded in ((report, "open", "padded_before"), (quiet, "nameless", "padded")):
+    for found, why, padded in ((report, "open", "padded_before"), (quiet, "few", "padded")):
         document = compose(found, language)
         money = next(part for _, part in document.numbered if part.title == texts("report_waterfall.title"))
         assert texts(f"ladder.made_up_{why}") in [text_of(block) for block in money.blocks]

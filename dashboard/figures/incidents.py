@@ -223,7 +223,7 @@ def why_no_net(account: LossAccount | None, incident: Incident, end: datetime, w
         return "open"
     if watermark is None or watermark - end < HOUR:
         return "soon"
-    return "few" if with_id else "nameless"
+    return "nameless" if account.attempts.purchases and not with_id else "few"
 
 
 def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incident) -> tuple[LossAccount, None] | tuple[None, WhyNoLoss]:
