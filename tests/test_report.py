@@ -289,6 +289,24 @@ def test_the_report_says_why_there_is_no_net_and_how_far_the_wider_window_reache
         assert texts(f"report_methods.{padded}") in [row[0].text for row in methods.rows]
 
 
+@pytest.mark.parametrize(("language", "weighed"), [("ko", "장애 전의 결제를 감안"), ("en", "weighed by what was paid before")])
+def test_the_range_of_a_launch_is_told_with_what_narrows_it(report, language, weighed):
+    # Each factor alone may lie far outside of the range: the table beside it shows so.
+    launch = report.figures.launch
+    assert launch.at(launch.factor_high)[0] > launch.high
+    said = [text_of(block) for _, part in compose(report, language).numbered for block in part.blocks]
+    ends = [won(end, language) for end in (launch.low, launch.high)]
+    telling = [sentence for sentence in said if all(end in sentence for end in ends) and "4" in sentence.split(ends[0])[0]]
+    assert len([sentence for sentence in telling if weighed in sentence]) == 2
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_warning_and_its_detail_are_two_sentences(report, language):
+    texts = texts_in(language)
+    said = [text_of(block) for _, part in compose(report, language).numbered for block in part.blocks]
+    assert f"{texts('ahead.no_capacity')}. {texts('ahead.no_capacity_detail')}" in said
+
+
 def course_of(report: Report) -> list[list[str]]:
     table = next(table for table in compose(report, "ko").tables if table.name == "course")
     return [[row[1].text, row[3].text, row[4].text] for row in table.rows]

@@ -30,7 +30,7 @@ def ahead(report: Report, words: Wording) -> Section:
     coming = replace(found, days=found.days.slice(1))
     warned = warning(found, texts)
     if warned:
-        blocks.append(Notice(f"{warned.title} {warned.detail}", "danger" if warned.tone == "danger" else "warning"))
+        blocks.append(Notice(f"{warned.title.rstrip('.')}. {warned.detail}", "danger" if warned.tone == "danger" else "warning"))
     blocks += [
         Figures([(figure.label, figure.value, " · ".join(note for note in figure.notes if note)) for figure in headline(found, texts)]),
         picture(ahead_chart(coming.days, "peaks", found.capacity.proven, texts), words("report_ahead.chart"), chart_sentence(coming, "peaks", texts)),
