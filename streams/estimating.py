@@ -9,7 +9,7 @@ import polars as pl
 from streams.settings import SettingError
 from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
-from warehouse.losses import LossAccount, account_between, incident_account, incident_window
+from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
 
 KST = ZoneInfo("Asia/Seoul")
@@ -24,11 +24,9 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
         LookupError: there is no such incident.
     """
     with open_snapshot(published) as snapshot:
-        window = incident_window(snapshot, incident) if incident else (_moment(start, "--from"), _moment(end, "--to"))
-        found = (
-            incident_account(snapshot, incident, factors=factors, level=level) if incident else account_between(snapshot, *window, factors=factors, level=level)
-        )
-        return _account(found, *window)
+        if incident:
+            return _account(incident_account(snapshot, incident, factors=factors, level=level))
+        return _account(account_between(snapshot, _moment(start, "--from"), _moment(end, "--to"), factors=factors, level=level))
 
 
 def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
@@ -39,7 +37,7 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
     """
     window = (_moment(start, "--from"), _moment(end, "--to"))
     sums, said = summed_up(read_table(sales, "--sales"))
-    row, warnings = _result(estimate_loss(sums, *window, level=level), *window)
+    row, warnings = _result(estimate_loss(sums, *window, level=level))
     return row, [*said, *warnings]
 
 
@@ -65,9 +63,9 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     ]
 
 
-def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
+def _account(found: LossAccount) -> Result:
     """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others."""
-    row, warnings = _result(found.gross, start, end)
+    row, warnings = _result(found.gross)
     by_method = {figure.method: figure for figure in found.reconciliation.figures if figure.method in ("net", "merchants_loss", "attempts")}
     more = {
         f"{method}{end_of}": None if value is None else round(value)
@@ -84,7 +82,8 @@ def _account(found: LossAccount, start: datetime, end: datetime) -> Result:
     return row.with_columns(*columns, methods, disagreements, launch), list(every)
 
 
-def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:
+def _result(estimate: LossEstimate) -> Result:
+    start, end = (moment.astimezone(UTC) for moment in estimated_window(estimate))
     row = {
         "from": start.isoformat(timespec="minutes"),
         "to": end.isoformat(timespec="minutes"),
@@ -94,6 +93,7 @@ def _result(estimate: LossEstimate, start: datetime, end: datetime) -> Result:
         "low": round(estimate.low),
         "high": round(estimate.high),
         "method": estimate.method,
+        "warnings": " ".join(warning.code for warning in estimate.warnings),
     }
     return pl.DataFrame([row]), list(estimate.warnings)
 

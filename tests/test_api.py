@@ -104,6 +104,13 @@ def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_ap
     assert won(gross.lost, "ko") in figure.notes[1].replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itself(get):
+    whole = items(get("loss", **{"from": "2025-03-01T10:05", "to": "2025-03-02T18:00"}))[0]
+    assert (whole["from"], whole["to"]) == ("2025-03-01T10:00:00+09:00", "2025-03-01T19:50:00+09:00")
+    assert whole["warnings"].split()[:2] == ["window_widened", "window_cut"]
+    assert items(get("loss", **{"from": "2025-03-01T10:00", "to": "2025-03-01T19:50"}))[0]["lost"] == whole["lost"]
+
+
 def test_sales_add_up_to_what_is_published(get, published):
     with open_snapshot(published) as snapshot:
         total = snapshot.sql("SELECT sum(approved_amount)::BIGINT FROM market_minute WHERE minute_at >= '2025-03-01' AND minute_at < '2025-03-01 06:00'").item()

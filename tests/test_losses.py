@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from streams.estimating import estimate_from_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
-from warehouse.losses import account_between, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
+from warehouse.analysis import AnalysisError
+from warehouse.losses import account_between, estimated_window, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
 from warehouse.reading import open_snapshot
 
 END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
@@ -135,6 +137,38 @@ def test_the_launch_is_a_function_of_demand(published: Path) -> None:
     assert found.observed == observed
     assert found.factors["lost"].is_sorted()
     assert found.morning is not None
+
+
+def test_hours_that_have_not_been_are_not_lost_and_the_cut_is_said(published: Path) -> None:
+    known = datetime(2025, 3, 1, 19, 50, tzinfo=SEOUL)
+    with open_snapshot(published) as snapshot:
+        until_now, until_tomorrow = (account_between(snapshot, ONSET, end) for end in (known, datetime(2025, 3, 2, 18, 0, tzinfo=SEOUL)))
+    assert (until_tomorrow.gross.lost, until_tomorrow.gross.high) == (until_now.gross.lost, until_now.gross.high)
+    assert until_tomorrow.attempts == until_now.attempts
+    assert estimated_window(until_tomorrow.gross) == (datetime(2025, 3, 1, 10, 0, tzinfo=SEOUL), known)
+    assert [remark.code for remark in until_tomorrow.gross.warnings][:2] == ["window_widened", "window_cut"]
+
+
+def test_a_span_of_which_nothing_is_known_yet_is_refused_with_what_is(published: Path) -> None:
+    tomorrow = datetime(2025, 3, 2, 9, 0, tzinfo=SEOUL)
+    with open_snapshot(published) as snapshot, pytest.raises(AnalysisError, match="before 2025-03-01 19:50:00"):
+        loss_between(snapshot, tomorrow, tomorrow + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(("minutes", "last"), [((5, 25), 30), ((5, 9), 10), ((0, 20), 20)])
+def test_a_span_between_steps_is_rounded_outwards_and_every_figure_is_of_the_window_that_was_estimated(
+    published: Path, minutes: tuple[int, int], last: int
+) -> None:
+    start, end, low, high = (datetime(2025, 2, 13, 12, minute, tzinfo=SEOUL) for minute in (*minutes, 0, last))
+    with open_snapshot(published) as snapshot:
+        found, whole = (account_between(snapshot, *span) for span in ((start, end), (low, high)))
+        sold = snapshot.query("totals_in_span", start=low, end=high)["sales"].item()
+    assert estimated_window(found.gross) == (low, high)
+    assert (found.gross.observed, found.gross.lost, found.attempts) == (sold, whole.gross.lost, whole.attempts)
+    row, _ = estimate_from_warehouse(published, None, start.isoformat(), end.isoformat(), 0.9, (0.5, 4.0))
+    said = [datetime.fromisoformat(row[name].item()) for name in ("from", "to")]
+    assert (said, row["observed"].item()) == ([low, high], sold)
+    assert ("window_widened" in row["warnings"].item().split()) == (start != low)
 
 
 def test_a_region_s_incident_takes_the_examples_of_its_own_markets_and_of_no_others(published: Path) -> None:

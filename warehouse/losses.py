@@ -22,7 +22,7 @@ from warehouse.analysis import (
     reconcile,
 )
 from warehouse.analysis.launch import FACTORS
-from warehouse.analysis.times import local
+from warehouse.analysis.times import SEOUL, local
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=63)
@@ -72,36 +72,59 @@ def window(onset_at: datetime, ended_at: datetime | None, watermark: datetime | 
     """Whole steps that hold [onset_at, ended_at), but nothing that the watermark has not closed. Times aware."""
     start = _floor(onset_at)
     closed = _floor(watermark) if watermark else start
-    end = min(_floor(ended_at - timedelta(microseconds=1)) + STEP, closed) if ended_at else closed
+    end = min(_ceil(ended_at), closed) if ended_at else closed
     return start, max(start, end)
 
 
-def loss_between(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str = "nation", scope_name: str = "", level: float = 0.9) -> LossEstimate:
-    """Gross shortfall of a scope in [start, end), aware times. ``scope`` is nation, region, channel or market.
+def loss_between(
+    snapshot: Snapshot,
+    start: datetime,
+    end: datetime,
+    *,
+    scope: str = "nation",
+    scope_name: str = "",
+    level: float = 0.9,
+    known_until: datetime | None = None,
+) -> LossEstimate:
+    """Gross shortfall of a scope in the whole steps that hold [start, end), as far as they are known; aware times. ``scope`` is nation, region, channel or market.
+
+    The window that was estimated is the estimate's own (``estimated_window``); where it is not the one asked for, its warnings say so. ``known_until`` is by default
+    the end of the last closed step; a later one is for those who want what is expected of hours that have not been.
 
     Raises:
         HistoryError: no ordinary day is left to learn from.
-        AnalysisError: the span or the level cannot be used.
+        AnalysisError: the span or the level cannot be used, or nothing of the span is known yet.
     """
-    steps = {"start": start - HISTORY, "end": end, "minutes": STEP // timedelta(minutes=1), "fine_hours": _fine_hours(start, end)}
+    known = known_until or _known_until(snapshot)
+    if start >= known:
+        raise AnalysisError(
+            f"start: expected a time before {local(known)}, as far as sales are known, got {local(start)}. Ask for an earlier span, or again later."
+        )
+    first, last = _floor(start), min(_ceil(end), known)
+    steps = {"start": first - HISTORY, "end": last, "minutes": STEP // timedelta(minutes=1), "fine_hours": _fine_hours(first, last)}
     sales = snapshot.query("sales_by_market_and_step", **steps, scope=scope, scope_name=scope_name)
-    known = cycles(snapshot)
+    days = cycles(snapshot)
     # one market, or one region, sees too few market days to tell what they carry
-    few = scope in {"region", "market"} and known is not None and sales["market_id"].is_in(known["market_id"].implode()).any()
-    everywhere = aware(snapshot.query("sales_of_markets_by_step", **steps, markets=known["market_id"].to_list())) if few and known is not None else None
+    few = scope in {"region", "market"} and days is not None and sales["market_id"].is_in(days["market_id"].implode()).any()
+    everywhere = aware(snapshot.query("sales_of_markets_by_step", **steps, markets=days["market_id"].to_list())) if few and days is not None else None
     return estimate_loss(
         aware(sales),
         start,
         end,
-        as_of=end,
+        as_of=last,
         complete_until=snapshot.manifest.watermark,
-        cycles=known,
+        cycles=days,
         market_day_sales=everywhere,
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot),
         level=level,
         step=STEP,
     )
+
+
+def estimated_window(estimate: LossEstimate) -> tuple[datetime, datetime]:
+    """The window that was estimated, aware, in Seoul."""
+    return estimate.start.replace(tzinfo=SEOUL), estimate.end.replace(tzinfo=SEOUL)
 
 
 def incident_account(snapshot: Snapshot, incident_id: str, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LossAccount:
@@ -127,13 +150,16 @@ def account_between(
     factors: tuple[float, float] = FACTORS,
     level: float = 0.9,
 ) -> LossAccount:
-    """The same for any window, aware times; claims and surveys are those about ``incident_id``; ``factors`` are the least and the greatest demand of a launch.
+    """The same for any window, aware times, every figure in the window that was estimated; claims and surveys are those about ``incident_id``.
+
+    ``factors`` are the least and the greatest demand of a launch.
 
     Raises:
         HistoryError, AnalysisError: as ``loss_between``.
     """
-    within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
+    start, end = estimated_window(gross)
+    within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
@@ -249,6 +275,17 @@ def aware(frame: pl.DataFrame) -> pl.DataFrame:
     """Naive times as UTC."""
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
     return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC"))
+
+
+def _known_until(snapshot: Snapshot) -> datetime:
+    """The end of the last step that the watermark has closed."""
+    if snapshot.manifest.watermark is None:
+        raise AnalysisError("Sales: expected some that are counted, got none. Start the worker, or ask again later.")
+    return _floor(snapshot.manifest.watermark)
+
+
+def _ceil(moment: datetime) -> datetime:
+    return _floor(moment - timedelta(microseconds=1)) + STEP
 
 
 def _floor(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from dashboard.figures.asking import ask
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import incident_window, launch_of, loss_between
+from warehouse.losses import estimated_window, incident_window, launch_of, loss_between
 from warehouse.reading import Snapshot
 
 Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
@@ -65,7 +65,8 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     """The gross shortfall of an incident or a span, whole or by its parts; on a launch the whole nation's with the range that leads."""
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
-    spans = {"from": pl.lit(start).dt.convert_time_zone("Asia/Seoul"), "to": pl.lit(end).dt.convert_time_zone("Asia/Seoul")}
+    start, end = estimated_window(estimate)
+    spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(warning.code for warning in estimate.warnings))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
     launch = launch_of(snapshot, start, end, level=asked["level"]) if scope == "nation" and asked["by"] == "total" else None
     ranges = {
@@ -150,6 +151,8 @@ ENDPOINTS = (
     Endpoint(
         "/loss",
         "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up. "
+        "from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
+        "about itself, with blanks between, such as window_widened and window_cut. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
         "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere.",
         (
@@ -169,6 +172,7 @@ ENDPOINTS = (
             "level": "number",
             "from": "date-time",
             "to": "date-time",
+            "warnings": "string",
         },
         loss,
     ),

@@ -39,8 +39,9 @@ def day_level(snapshot: Snapshot, day_start: datetime, as_of: datetime) -> LossE
 
     It knows market days and promotions. None where it cannot be told.
     """
+    midnight = day_start + timedelta(days=1)
     try:
-        return loss_between(snapshot, day_start + (as_of - day_start) // LEVEL_STEP * LEVEL_STEP, day_start + timedelta(days=1))
+        return loss_between(snapshot, day_start + (as_of - day_start) // LEVEL_STEP * LEVEL_STEP, midnight, known_until=midnight)
     except AnalysisError:
         return None
 
