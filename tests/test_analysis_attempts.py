@@ -94,6 +94,18 @@ def test_a_purchase_without_an_amount_is_worth_the_mean_but_nothing_at_the_low_e
     assert codes(found) == ["amounts_unknown"]
 
 
+def test_a_purchase_without_an_amount_is_worth_what_was_paid_when_it_succeeded() -> None:
+    rows = purchases(("p1", "u1", START, 1, None, END + MINUTE), ("p2", "u2", START, 1, 10_000, None)).with_columns(recovered_amount=pl.Series([30_000, None]))
+    found = estimate_attempts(rows, START, END, load=load())
+    assert (found.amount, found.lost, found.low, codes(found)) == (40_000, 40_000, 40_000, [])
+
+
+def test_where_no_purchase_has_an_amount_there_is_no_figure_and_no_zero() -> None:
+    found = estimate_attempts(purchases(*[(f"p{n}", None, START, 1, None, None) for n in range(50)]), START, END, load=load())
+    assert (found.purchases, found.amount, found.lost, found.low, found.high, found.never) == (50, None, None, None, None, None)
+    assert codes(found) == ["no_amounts"]
+
+
 def test_nothing_that_failed_is_nothing_lost() -> None:
     found = estimate_attempts(purchases(), START, END, load=load())
     assert (found.purchases, found.lost, found.low, found.high) == (0, 0, 0, 0)

@@ -120,6 +120,13 @@ def test_unseen_purchases_that_came_back_are_taken_off_the_net() -> None:
     assert half.net.value == pytest.approx(1_200 - 300)
 
 
+def test_attempts_without_an_amount_leave_what_nobody_saw_without_a_figure() -> None:
+    known = account(back=None)
+    unknown = replace(known, attempts=replace(known.attempts, amount=None, lost=None, low=None, never=None))
+    assert ladder_of(unknown, Scenario()).unseen is None
+    assert ladder_of(unknown, Scenario(unseen_back=0.5)).net == ladder_of(unknown, Scenario()).net
+
+
 def test_a_window_that_gained_has_no_share_to_take_off() -> None:
     ladder = ladder_of(account(back=0.5, expected=500, observed=800), Scenario())
     assert ladder.gross.value == -300

@@ -77,6 +77,32 @@ def test_without_ids_of_purchases_there_is_no_net_and_that_is_said(published: Pa
     assert "net_unknown" in [remark.code for figure in found.reconciliation.figures for remark in figure.remarks]
 
 
+def test_where_no_failed_purchase_has_an_amount_net_and_attempts_are_not_available(published: Path) -> None:
+    nothing = pl.lit(None, pl.Int64)
+    add(published, "failed_purchase", purchases(later=30, never=70).with_columns(amount=nothing, recovered_amount=nothing))
+    with open_snapshot(published) as snapshot:
+        start, end = incident_window(snapshot, LAUNCH)
+        found = account_between(snapshot, start, end)
+        span = {"start": start, "end": end, "scope": "nation", "scope_name": ""}
+        counted, people = (snapshot.query(query, **span).row(0, named=True) for query in ("failed_purchases_in_span", "people_in_span"))
+        nobody = snapshot.query("people_in_span", **{**span, "start": end}).row(0, named=True)
+    assert found.net is None
+    assert "net_unknown" in [remark.code for figure in found.reconciliation.figures for remark in figure.remarks]
+    for figure in found.reconciliation.figures[1:3]:
+        assert (figure.method in {"attempts", "unseen"}, figure.value, figure.low, figure.high) == (True, None, None, None)
+    assert (counted["purchases"], counted["amount"], counted["unrecovered_amount"], people["lost_amount"]) == (100, None, None, None)
+    assert nobody["lost_amount"] == 0
+
+
+def test_what_was_paid_in_the_end_tells_what_a_purchase_without_an_amount_was_worth(published: Path) -> None:
+    add(published, "failed_purchase", purchases(later=30, never=70).with_columns(amount=pl.lit(None, pl.Int64)))
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+    assert found.net is not None
+    assert found.net.made_up.share == pytest.approx(0.3)
+    assert (found.attempts.lost, found.attempts.low) == (1_000_000, 300_000)
+
+
 def test_claims_and_surveys_about_the_incident_are_compared(published: Path) -> None:
     said_at = datetime(2025, 3, 3)
     add(

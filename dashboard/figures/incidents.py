@@ -71,14 +71,14 @@ class Incident:
 
 @dataclass(frozen=True)
 class Purchases:
-    """Purchases that failed at least once; amounts in KRW."""
+    """Purchases that failed at least once; amounts in KRW, None where no such purchase has one."""
 
     purchases: int
     recovered: int
     failures: int
-    amount: int
+    amount: int | None
     recovered_amount: int
-    unrecovered_amount: int
+    unrecovered_amount: int | None
 
     @property
     def recovered_share(self) -> float | None:

@@ -20,7 +20,7 @@ class Range:
 class Ladder:
     """The steps in KRW: ``expected`` − ``observed`` = ``gross``; − ``made_up`` = ``net``; − ``substituted`` = ``merchants``.
 
-    On a launch nobody knows the demand: unless a scenario says it, every step but ``observed`` is a range without a value. ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment. ``back`` is the share of those who tried that
+    On a launch nobody knows the demand: unless a scenario says it, every step but ``observed`` is a range without a value. ``unseen`` is the part of the gross that no failed purchase explains: people who never reached a payment; None where no purchase has an amount. ``back`` is the share of those who tried that
     came back; None where it is not known, and then ``made_up`` is None, ``net`` and ``merchants`` are ranges up to the gross's high end without a value.
     ``substitution`` None: nobody knows it, and ``merchants`` has a range and no value.
     """
@@ -83,7 +83,8 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
         lost = max(gross.value, 0.0)
         share = _made_up(account, scenario, lost)
         net = Range(*net_shortfall(lost, gross.low, gross.high, share)) if lost else gross
-        made_up, unseen = share.share * lost, lost - min(account.attempts.lost, lost)
+        tried = account.attempts.lost
+        made_up, unseen = share.share * lost, None if tried is None else lost - min(tried, lost)
     if account.net is None:
         net, made_up = Range(None, min(gross.low, 0.0), net.high), None
     substitution = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
@@ -119,7 +120,7 @@ def _net_of_range(account: LossAccount, scenario: Scenario, gross: Range) -> Ran
 def _made_up(account: LossAccount, scenario: Scenario, lost: float) -> Share:
     """As a share of the whole gross, of those who tried at least none where nobody knows. A share of the unseen that the scenario gives has no interval."""
     known = account.net.made_up if account.net else Share(0.0, 0.0, 0.0)
-    if scenario.unseen_back is None or lost <= 0:
+    if scenario.unseen_back is None or account.attempts.lost is None or lost <= 0:
         return known
     seen = min(account.attempts.lost, lost)
     return Share(*((share * seen + scenario.unseen_back * (lost - seen)) / lost for share in (known.share, known.low, known.high)))

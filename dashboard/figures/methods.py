@@ -85,9 +85,9 @@ def _on_launch(method: Method, account: LossAccount, ladder: Ladder) -> Method:
             return replace(method, value=None, low=ladder.net.low, high=ladder.net.high)
         case "merchants_loss":
             return replace(method, value=merchants.value, low=merchants.low, high=merchants.high)
-        case "unseen":
-            seen = account.attempts
-            low, high = (max(ladder.gross.low - (seen.high or seen.lost), 0.0), max(ladder.gross.high - seen.low, 0.0))
+        case "unseen" if account.attempts.lost is not None and account.attempts.low is not None:
+            most = account.attempts.high or account.attempts.lost
+            low, high = (max(ladder.gross.low - most, 0.0), max(ladder.gross.high - account.attempts.low, 0.0))
             return replace(method, value=None, low=low, high=high)
         case "claim" if method.value is not None:
             return replace(method, within=merchants.low <= method.value <= merchants.high)

@@ -12,7 +12,7 @@ class People:
     """People in one incident. Amounts in KRW; ``hours_waited`` are person-hours in the queue, from the longest queue of each minute.
 
     ``buyers`` is None where no failed purchase names its buyer; ``purchases_without_buyer`` says how many do not. ``lost_amount`` had
-    not come back by the incident's end; of it ``made_up_amount`` came back later. The queue and the registration are reported for the whole nation: None for a narrower scope,
+    not come back by the incident's end, None where no purchase has an amount; of it ``made_up_amount`` came back later. The queue and the registration are reported for the whole nation: None for a narrower scope,
     and where the platform reports no ``service_load``.
     """
 
@@ -20,7 +20,7 @@ class People:
     purchases_without_buyer: int
     attempts: int
     given_up: int
-    lost_amount: int
+    lost_amount: int | None
     made_up_amount: int
     hours_waited: float | None
     longest_queue: int | None

@@ -35,16 +35,17 @@ class AttemptsEstimate:
 
     ``purchases`` failed, ``recovered`` of them by the end of what is known. ``amount`` is what they are worth together, ``lost`` what was not made
     good within the window (it stands beside the gross shortfall), ``never`` what was not made good at all (beside the net one). ``low`` leaves out
-    purchases without an amount; ``high`` is None where ``lower_bound``: somebody was kept out, or nobody says that none was. ``unseen`` is None without ``service_load``.
+    purchases without an amount; where none has one, every amount is None. ``high`` is None where ``lower_bound``: somebody was kept out, or nobody says that none was.
+    ``unseen`` is None without ``service_load``.
     """
 
     purchases: int
     recovered: int
-    amount: float
-    lost: float
-    low: float
+    amount: float | None
+    lost: float | None
+    low: float | None
     high: float | None
-    never: float
+    never: float | None
     lower_bound: bool
     unseen: Unseen | None
     warnings: list[Remark]
@@ -56,7 +57,7 @@ def estimate_attempts(
     """What was tried and not paid in [start, end). Times are aware, or naive and local (Asia/Seoul), alike in all.
 
     ``failed_purchases``: ``first_failure_at``, ``failures``, ``amount`` (null: unknown), ``recovered_at`` (null: never), ``market_id``, and ``purchase_id``,
-    ``user_key`` where known. Without ``purchase_id`` the same amount of the same buyer in the same market is the same purchase, however often it came.
+    ``user_key``, ``recovered_amount`` where known. Without ``purchase_id`` the same amount of the same buyer in the same market is the same purchase, however often it came.
     ``load`` are the reports of the window: ``service``, ``abandoned``, ``failed``, ``queue_length`` (None: the platform sends none).
     ``failed_attempts``: all of the window, also of cards that name no buyer; it tells how many are in no purchase.
 
@@ -69,15 +70,16 @@ def estimate_attempts(
     if last <= first:
         raise AnalysisError(f"end: expected a time after the start {start}, got {end}.")
     begun = minutes_of(failed_purchases["first_failure_at"], "failed_purchases: first_failure_at")
-    inside = _once(failed_purchases.filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean)))
+    inside = _once(with_worth(failed_purchases).filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean)))
     recovered_at = inside["recovered_at"]
     within = made_good_before(recovered_at, last)
-    known = inside["amount"].cast(pl.Float64)
-    mean = float(known.mean() or 0.0)  # type: ignore[arg-type]
-    amount, missing = known.fill_null(mean), known.null_count()
+    known = inside["amount"]
+    mean, missing = known.mean(), known.null_count()
+    told = not missing or mean is not None
+    amount = known if mean is None else known.fill_null(mean)
     warnings: list[Remark] = []
     if missing:
-        warnings.append(Remark("amounts_unknown", {"count": missing, "amount": mean}))
+        warnings.append(Remark("amounts_unknown", {"count": missing, "amount": mean}) if told else Remark("no_amounts", {"count": missing}))
     counted = int(inside["failures"].sum())
     if failed_attempts is not None and failed_attempts > counted:
         warnings.append(Remark("attempts_untold", {"share": (failed_attempts - counted) / failed_attempts}))
@@ -87,19 +89,25 @@ def estimate_attempts(
     elif unseen.turns:
         warnings.append(Remark("kept_out", {"queue": unseen.queue, "count": unseen.turns}))
     lower_bound = unseen is None or unseen.turns > 0
-    lost = float(amount.filter(~within).sum())
+    lost = _sum(amount.filter(~within), told)
     return AttemptsEstimate(
         purchases=len(inside),
         recovered=len(inside) - recovered_at.null_count(),
-        amount=float(amount.sum()),
+        amount=_sum(amount, told),
         lost=lost,
-        low=float(known.filter(~within).sum()),
+        low=_sum(known.filter(~within), told),
         high=None if lower_bound else lost,
-        never=float(amount.filter(recovered_at.is_null()).sum()),
+        never=_sum(amount.filter(recovered_at.is_null()), told),
         lower_bound=lower_bound,
         unseen=unseen,
         warnings=warnings,
     )
+
+
+def with_worth(failed_purchases: pl.DataFrame) -> pl.DataFrame:
+    """``amount`` as a float, of purchases without one what was paid when they succeeded (``recovered_amount``, where there is such a column)."""
+    sources = [pl.col(name).cast(pl.Float64) for name in ("amount", "recovered_amount") if name in failed_purchases.columns]
+    return failed_purchases.with_columns(pl.coalesce(sources).alias("amount"))
 
 
 def unseen_of(load: pl.DataFrame) -> Unseen:
@@ -124,6 +132,10 @@ def made_good_before(moments: pl.Series, minute: int) -> pl.Series:
     minutes = np.full(len(moments), np.iinfo(np.int64).max)
     minutes[came.to_numpy()] = minutes_of(moments.filter(came), "failed_purchases: recovered_at")
     return pl.Series(minutes < minute, dtype=pl.Boolean)
+
+
+def _sum(amounts: pl.Series, told: bool) -> float | None:  # noqa: FBT001
+    return float(amounts.sum()) if told else None
 
 
 def _once(purchases: pl.DataFrame) -> pl.DataFrame:

@@ -84,7 +84,9 @@ def reconcile(
 
 
 def _unseen(gross: Interval, attempts: AttemptsEstimate) -> Figure:
-    """What the counterfactual finds and no attempt shows."""
+    """What the counterfactual finds and no attempt shows; no figure where nobody knows what attempts were worth."""
+    if attempts.lost is None or attempts.low is None:
+        return Figure("unseen", None, None, None, Remark("figure_unseen"))
     value, low, high = (max(one - other, 0.0) for one, other in zip(gross, (attempts.lost, attempts.high or attempts.lost, attempts.low), strict=True))
     most = _unseen_at_most(attempts)
     remarks = [] if most is None else [Remark("unseen_at_most", {"amount": most})]
@@ -93,12 +95,14 @@ def _unseen(gross: Interval, attempts: AttemptsEstimate) -> Figure:
 
 def _unseen_at_most(attempts: AttemptsEstimate) -> float | None:
     """Each turn that ended before an attempt as a purchase of its own, of the mean amount."""
-    if attempts.unseen is None or not attempts.purchases:
+    if attempts.unseen is None or attempts.amount is None or not attempts.purchases:
         return None
     return attempts.unseen.turns * attempts.amount / attempts.purchases
 
 
 def _above_and_below(gross: Interval, attempts: AttemptsEstimate) -> list[Remark]:
+    if attempts.lost is None or attempts.low is None:
+        return []
     if attempts.low > gross[2]:
         return [Remark("attempts_above", {"amount": attempts.low, "high": gross[2]})]
     most = _unseen_at_most(attempts)

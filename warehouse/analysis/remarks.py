@@ -31,6 +31,7 @@ SENTENCES = {
         "Interval: {interval}."
     ),
     "amounts_unknown": "{count:,} failed purchases have no amount; they are taken as {amount:,.0f} each, the mean of the others.",
+    "no_amounts": "None of {count:,} failed purchases has an amount: what they were worth is not available.",
     "attempts_untold": "{share:.0%} of the failed attempts name neither purchase nor buyer, such as cards without an account; they are in no purchase.",
     "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
     "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",

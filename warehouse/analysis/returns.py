@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.asked import level_of
-from warehouse.analysis.attempts import made_good_before
+from warehouse.analysis.attempts import made_good_before, with_worth
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.net import Share, net_shortfall, with_unseen
 from warehouse.analysis.panel import Array
@@ -97,21 +97,24 @@ def net_by_purchases(
     """Net shortfall of a window where a purchase has an id: what was not made good within the window, and succeeded after it, was made up.
 
     ``failed_purchases`` and times as in ``estimate_attempts``; what has not succeeded by ``as_of`` (default: as far as is known) is not made up yet.
+    Of purchases without any amount each counts as the mean of the others.
 
     Raises:
         FrameError: a column is missing.
-        AnalysisError: fewer than 30 purchases with an id were not made good within the window.
+        AnalysisError: fewer than 30 purchases with an id were not made good within the window, or none of them has an amount.
     """
     level = level_of(level)
     need_columns(failed_purchases, "failed_purchases", ("purchase_id", "first_failure_at", "amount", "recovered_at"))
     first, last = minute_of(start, "start"), minute_of(end, "end")
     begun = minutes_of(failed_purchases["first_failure_at"], "failed_purchases: first_failure_at")
-    inside = failed_purchases.filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean), pl.col("purchase_id").is_not_null())
+    inside = with_worth(failed_purchases).filter(pl.Series((begun >= first) & (begun < last), dtype=pl.Boolean), pl.col("purchase_id").is_not_null())
     owed = inside.filter(~made_good_before(inside["recovered_at"], last))
     if len(owed) < FEW_BUYERS:
         raise AnalysisError(f"failed_purchases: expected at least {FEW_BUYERS} with an id, not made good in the window, got {len(owed)}. Give a range instead.")
     until = 2**40 if as_of is None else minute_of(as_of, "as_of")
-    amount = owed["amount"].cast(pl.Float64).fill_null(owed["amount"].mean() or 0.0).to_numpy()
+    if not owed["amount"].sum():
+        raise AnalysisError(f"failed_purchases: expected amounts, got none in {len(owed)} of them. Send amounts with errors, or give a range instead.")
+    amount = owed["amount"].fill_null(owed["amount"].mean()).to_numpy()
     back = amount * made_good_before(owed["recovered_at"], until).to_numpy()
     share = float(back.sum() / amount.sum())
     half = NormalDist().inv_cdf((1 + level) / 2) * _mean_variance(back - share * amount) ** 0.5 / float(amount.mean())
