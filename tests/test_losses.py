@@ -1,7 +1,7 @@
 """What an incident cost by every method there is, from what is published."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -241,3 +241,42 @@ def test_what_a_market_day_carries_is_known_of_one_market_or_region_too(tmp_path
             found = loss_between(snapshot, start, end, scope=scope, scope_name=name)
             assert "market_days_not_used" not in [warning.code for warning in found.warnings]
             assert found.expected == pytest.approx(found.observed, rel=0.2)
+
+
+def long_incident(scope: str, name: str) -> pl.DataFrame:
+    """One incident of three days and an hour, two weeks before the switch-off."""
+    onset = datetime(2025, 2, 4)
+    row = {"incident_id": "old", "kind": "failure_rate", "scope": scope, "scope_name": name, "onset_at": onset, "ended_at": onset + timedelta(days=3, hours=1)}
+    return pl.DataFrame([{**row, "detected_at": onset, "last_seen_at": row["ended_at"], "peak_failure_rate": 0.5, "evidence": "{}", "version": 1}])
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "markets"),
+    [
+        ("nation", "", [None]),
+        ("issuer", "나래은행", [None]),
+        ("service", "payment", [None]),
+        ("service", "login", [None]),
+        ("service", "refund", []),
+        ("market", "M003", ["M003"]),
+        ("market", "gone", ["gone"]),
+        ("region", "없는 지역", []),
+    ],
+)
+def test_an_incident_takes_no_examples_but_of_what_it_touched_and_is_no_opening_of_the_service(
+    published: Path, scope: str, name: str, markets: list[str | None]
+) -> None:
+    replace_table(published, "incident", long_incident(scope, name))
+    with open_snapshot(published) as snapshot:
+        assert exclusions(snapshot).filter(label="old")["market_id"].to_list() == markets
+        assert opened_before(snapshot, datetime(2025, 2, 12, tzinfo=SEOUL)) is None
+
+
+@pytest.mark.parametrize(("service", "counts"), [("refund", False), ("payment", True), ("all", True), (None, True)])
+def test_only_maintenance_that_takes_payments_away_is_a_time_without_ordinary_sales(published: Path, service: str | None, counts: bool) -> None:  # noqa: FBT001
+    ends = datetime(2025, 2, 8)
+    row = {"label": "점검", "service": service, "starts_at": datetime(2025, 2, 4), "ends_at": ends, "announced_at": datetime(2025, 1, 30)}
+    replace_table(published, "maintenance", pl.DataFrame([row], schema_overrides={"service": pl.String}))
+    with open_snapshot(published) as snapshot:
+        assert len(exclusions(snapshot).filter(label="점검")) == counts
+        assert opened_before(snapshot, datetime(2025, 2, 12, tzinfo=SEOUL)) == (ends.replace(tzinfo=UTC) if counts else None)

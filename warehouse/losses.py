@@ -217,10 +217,13 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
 def opened_before(snapshot: Snapshot, start: datetime) -> datetime | None:
     """When the service last opened after three days or more without ordinary sales (announced or excluded), aware; None if that is not known.
 
-    What was so in some markets alone does not count.
+    What was so in some markets alone does not count, nor does an incident: however long it was, people could see the service and tried.
     """
     spans = exclusions(snapshot, before=start).filter(
-        pl.col("market_id").is_null(), pl.col("ends_at") <= start.astimezone(UTC), pl.col("ends_at") - pl.col("starts_at") >= CLOSED
+        pl.col("reason") != "incident",
+        pl.col("market_id").is_null(),
+        pl.col("ends_at") <= start.astimezone(UTC),
+        pl.col("ends_at") - pl.col("starts_at") >= CLOSED,
     )
     return spans["ends_at"].max() if len(spans) else None  # type: ignore[return-value]
 
@@ -266,7 +269,7 @@ def _fine_hours(start: datetime, end: datetime) -> list[int]:
 
 
 def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFrame:
-    """Spans that are no example of ordinary sales, aware; only those that began before a moment."""
+    """Spans that are no example of ordinary sales, aware: ``starts_at``, ``ends_at``, ``market_id`` (null: everywhere), ``label``, ``reason``; only those that began before a moment."""
     found = aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
     return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
 

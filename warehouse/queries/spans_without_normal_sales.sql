@@ -1,7 +1,12 @@
--- Which spans are no example of ordinary sales? Announced maintenance, spans that people excluded, and incidents ($now ends those still open); those of
--- a region or a market only for their markets (market_id), the others for all.
-SELECT label, starts_at, ends_at, market_id FROM exclusion
-UNION ALL SELECT label, starts_at, ends_at, NULL FROM maintenance WHERE announced_at < starts_at
-UNION ALL SELECT incident_id, onset_at, greatest(onset_at, coalesce(ended_at, $now)), m.market_id
-FROM incident LEFT JOIN market m ON (scope = 'region' AND m.region = scope_name) OR (scope = 'market' AND m.market_id = scope_name) WHERE merged_into IS NULL
+-- Which spans are no example of ordinary sales, and why (reason)? Spans that people excluded, announced maintenance of payments, and incidents ($now ends those still
+-- open), of services those that a buyer passes on the way to a payment; those of a region or a market only for their markets (market_id), the others for all.
+SELECT label, starts_at, ends_at, market_id, 'exclusion' AS reason FROM exclusion
+UNION ALL SELECT label, starts_at, ends_at, NULL, 'maintenance' FROM maintenance
+WHERE announced_at < starts_at AND coalesce(service, '') IN ('', 'all', 'payment')
+UNION ALL SELECT incident_id, onset_at, greatest(onset_at, coalesce(ended_at, $now)), place.market_id, 'incident'
+FROM incident, LATERAL (
+    SELECT market_id FROM market WHERE scope = 'region' AND region = scope_name
+    UNION ALL SELECT CASE scope WHEN 'market' THEN scope_name END WHERE scope <> 'region'
+) AS place
+WHERE merged_into IS NULL AND (scope <> 'service' OR scope_name IN ('payment', 'login', 'queue', 'registration'))
 ORDER BY starts_at, ends_at, label, market_id
