@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
-from dashboard.api.endpoints import ENDPOINTS, loss
+from dashboard.api.endpoints import ENDPOINTS, loss, sales
 from dashboard.api.hosts import known_host
 from dashboard.figures.incidents import incident_figures, known_incidents
-from dashboard.formatting import won
+from dashboard.formatting import SEOUL, won
 from dashboard.report.author import AuthorFiles
 from dashboard.report.composing import compose
 from dashboard.report.document import Paragraph
@@ -118,6 +118,19 @@ def test_sales_add_up_to_what_is_published(get, published):
         assert sum(row["sales"] for row in items(get("sales", step=step, **SPAN))) == total
     channels = [sum(row["sales"] for row in items(get("sales", scope="channel", name=name, **SPAN))) for name in ("card", "mobile")]
     assert sum(channels) == total
+
+
+@pytest.mark.parametrize("step", [1_440, 360, 7])
+def test_days_and_steps_are_those_of_seoul_and_none_begins_before_from(published, step):
+    midnight = datetime(2025, 2, 12, tzinfo=SEOUL)
+    asked = {"from": midnight, "to": midnight + timedelta(days=1), "step": step, "scope": "nation", "name": None}
+    with open_snapshot(published) as snapshot:
+        whole, late = (sales(snapshot, {**asked, "from": start}) for start in (midnight, midnight + timedelta(minutes=665)))
+        total = snapshot.query("totals_in_span", start=midnight, end=midnight + timedelta(days=1))["sales"].item()
+    assert whole["sales"].sum() == total
+    begun = [(moment - midnight) // timedelta(minutes=1) for moment in whole["at"]]
+    assert set(begun) <= set(range(0, 1_440, step))
+    assert late["at"].min() >= midnight + timedelta(minutes=665)
 
 
 def test_pages_hold_every_row_once_and_end(get):

@@ -100,11 +100,12 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
 
 
 def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
-    """Sales and outcomes of attempts, step by step. Steps without anything are absent."""
+    """Sales and outcomes of attempts, step by step. Steps without anything are absent; one that ``from`` cuts begins there."""
     start, end = _span(asked)
     if (end - start) / timedelta(minutes=asked["step"]) > MOST_STEPS:
         raise BadParameterError("step", f"step: expected at most {MOST_STEPS:,} steps, got more. Give a longer step or a shorter span.")
-    return ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=asked["scope"], scope_name=_name(asked))
+    steps = ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=asked["scope"], scope_name=_name(asked))
+    return steps.with_columns(pl.max_horizontal("at", pl.lit(start).dt.convert_time_zone("Asia/Seoul")))
 
 
 def _span(asked: dict[str, Any]) -> tuple[datetime, datetime]:
@@ -178,7 +179,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "/sales",
-        "Approved money in KRW and attempts by outcome, step by step; steps without anything are absent.",
+        "Approved money in KRW and attempts by outcome, step by step; steps without anything are absent. Steps are counted from each midnight in Seoul; one that from cuts begins at from.",
         (*SPAN, *SCOPE, whole("step", "Minutes of a step.", 1, 1_440, 60)),
         {"at": "date-time", "sales": "integer", "approved": "integer", "declined": "integer", "failed": "integer"},
         sales,

@@ -1,7 +1,7 @@
 -- How much was paid, and how many attempts were approved, declined and failed, in each step of $minutes from $start to $end, within a scope?
--- Steps without anything are absent.
+-- Steps are counted from each midnight in Seoul; steps without anything are absent.
 SELECT
-    time_bucket(to_minutes($minutes::INTEGER), minute_at) AS "at",
+    time_bucket(to_minutes($minutes::INTEGER), minute_at, date_trunc('day', minute_at + INTERVAL 9 HOUR) - INTERVAL 9 HOUR) AS "at",
     sum(approved_amount)::BIGINT AS sales,
     sum(approved)::BIGINT AS approved,
     sum(declined)::BIGINT AS declined,
