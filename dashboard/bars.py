@@ -8,10 +8,10 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished, texted
-from dashboard.figures.ladder import Ladder, Range
 from dashboard.figures.methods import Method
 from dashboard.formatting import count, percent, won
 from dashboard.texts import Texts, texts_in
+from warehouse.ladder import Ladder, Range
 
 GREEN = "#228738"
 _LADDER_KINDS = ("total", "less", "left", "range")

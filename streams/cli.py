@@ -254,9 +254,11 @@ def estimate(
         else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )
     if form is Format.table and "methods" in frame.columns:
-        show(frame.select("from", "to", "expected", "observed", "lost", "low", "high"), form)
+        launch = frame["launch"].to_list()[0]
+        leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
+        show(frame.select("from", "to", *leading), form)
         show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
-        if launch := frame["launch"].to_list()[0]:
+        if launch:
             show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
         console.print(str(frame["method"][0]), highlight=False, markup=False, soft_wrap=True)
     else:

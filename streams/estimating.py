@@ -11,6 +11,7 @@ from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
+from warehouse.side_by_side import side_by_side
 
 KST = ZoneInfo("Asia/Seoul")
 Result = tuple[pl.DataFrame, list[str]]
@@ -64,22 +65,34 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _account(found: LossAccount) -> Result:
-    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others."""
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others.
+
+    On a launch ``launch_low`` and ``launch_high`` lead, for a demand of ``demand_low`` to ``demand_high`` times an ordinary day's; ``expected`` to ``high`` hold if demand went on as before.
+    """
     row, warnings = _result(found.gross)
-    by_method = {figure.method: figure for figure in found.reconciliation.figures if figure.method in ("net", "merchants_loss", "attempts")}
-    more = {
-        f"{method}{end_of}": None if value is None else round(value)
-        for method, figure in by_method.items()
+    told, launch = side_by_side(found), found.launch
+    ends = {"launch_low": launch.low, "launch_high": launch.high} if launch else dict.fromkeys(("launch_low", "launch_high"))
+    demand = [
+        pl.Series(name, [factor], dtype=pl.Float64)
+        for name, factor in (("demand_low", launch.factor_low if launch else None), ("demand_high", launch.factor_high if launch else None))
+    ]
+    parts = {
+        f"{figure.method}{end_of}": value
+        for figure in told.figures
+        if figure.method in {"net", "merchants_loss", "attempts"}
         for end_of, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high))
     }
-    methods = pl.Series("methods", [found.reconciliation.table.to_dicts()])
-    disagreements = pl.Series("disagreements", [[str(remark) for remark in found.reconciliation.disagreements]], dtype=pl.List(pl.String))
-    columns = [pl.Series(name, [value], dtype=pl.Int64) for name, value in more.items()]
-    launch = pl.Series("launch", [found.launch.factors.to_dicts() if found.launch else None])
-    launched = found.launch.warnings if found.launch else []
-    said = [remark for figure in found.reconciliation.figures for remark in figure.remarks]
-    every = dict.fromkeys([*warnings, *said, *launched, *found.reconciliation.disagreements])
-    return row.with_columns(*columns, methods, disagreements, launch), list(every)
+    leading, following = ([_won(name, value) for name, value in more.items()] for more in (ends, parts))
+    curve = pl.Series("launch", [launch.factors.to_dicts() if launch else None])
+    methods = pl.Series("methods", [told.table.to_dicts()])
+    disagreements = pl.Series("disagreements", [[str(remark) for remark in told.disagreements]], dtype=pl.List(pl.String))
+    said = [remark for figure in told.figures for remark in figure.remarks]
+    every = dict.fromkeys([*(launch.warnings if launch else []), *warnings, *said, *told.disagreements])
+    return row.select("from", "to", *leading, *demand, pl.exclude("from", "to")).with_columns(*following, methods, disagreements, curve), list(every)
+
+
+def _won(name: str, amount: float | None) -> pl.Series:
+    return pl.Series(name, [None if amount is None else round(amount)], dtype=pl.Int64)
 
 
 def _result(estimate: LossEstimate) -> Result:

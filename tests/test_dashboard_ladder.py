@@ -10,15 +10,16 @@ from dashboard.bars import ladder_chart
 from dashboard.figures.concentration import concentration_of
 from dashboard.figures.course import course_of, rules_of
 from dashboard.figures.incidents import Incident, why_no_net
-from dashboard.figures.ladder import Scenario, ladder_of
 from dashboard.figures.markets import digits_of, next_market_day
-from dashboard.figures.methods import disagreements_of, methods_of
+from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
 from dashboard.remarks import sales_sentence
 from dashboard.texts import texts_in
 from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
+from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import LossAccount
+from warehouse.side_by_side import side_by_side
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
 SURVEY = Share(0.25, 0.1, 0.5)
@@ -293,7 +294,7 @@ def test_a_demand_that_is_assumed_of_a_launch_is_over_an_ordinary_day_s_and_give
 def test_a_claim_about_a_launch_is_held_against_the_range() -> None:
     known = account(claims=pl.DataFrame({"source": ["안", "위"], "amount": [3_000, 4_000]}), launch=LAUNCHED)
     assert [(method.source, method.within) for method in methods_of(known, None) if method.about == "claim"] == [("안", True), ("위", False)]
-    assert [(remark.code, remark.values["source"]) for remark in disagreements_of(known)] == [("claim_above", "위")]
+    assert [(remark.code, remark.values["source"]) for remark in side_by_side(known).disagreements] == [("claim_above", "위")]
 
 
 @pytest.mark.parametrize("back", [None, 0.25])

@@ -7,9 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from dashboard.figures.methods import methods_of
 from streams.estimating import estimate_from_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
 from warehouse.analysis import AnalysisError
+from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import account_between, estimated_window, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
 from warehouse.reading import open_snapshot
 
@@ -153,6 +155,24 @@ def test_after_a_long_closure_the_account_holds_the_loss_as_a_function_of_demand
     assert found.launch is not None
     assert (found.launch.factor_low, found.launch.factor_high) == (1.0, 2.0)
     assert ordinary.launch is None
+
+
+def test_on_a_launch_the_command_leads_with_the_range_and_ends_at_the_merchants_loss_of_the_page(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+        shown = methods_of(found, None)
+    assert found.launch is not None
+    row, warnings = estimate_from_warehouse(published, LAUNCH, None, None, 0.9, (0.5, 4.0))
+    assert row.columns[:4] == ["from", "to", "launch_low", "launch_high"]
+    told = row.row(0, named=True)
+    assert (told["launch_low"], told["launch_high"], told["demand_low"], told["demand_high"]) == (round(found.launch.low), round(found.launch.high), 0.5, 4.0)
+    assert (told["lost"], told["merchants_loss"]) == (round(found.gross.lost), None)
+    ladder = ladder_of(found, Scenario())
+    for name, step in (("net", ladder.net), ("merchants_loss", ladder.merchants)):
+        assert (told[f"{name}_low"], told[f"{name}_high"]) == (round(step.low), round(step.high))
+    assert [(method["method"], method["value"]) for method in told["methods"]] == [(method.name, method.value) for method in shown]
+    assert told["methods"][0]["method"] == "launch"
+    assert warnings[0] == found.launch.warnings[0]
 
 
 def test_the_launch_is_a_function_of_demand(published: Path) -> None:

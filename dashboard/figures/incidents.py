@@ -10,15 +10,16 @@ from dashboard.figures.asking import ask
 from dashboard.figures.concentration import Concentration, concentration_of
 from dashboard.figures.course import Rule, Step, course_of, given_by, rules_of
 from dashboard.figures.expected import AWARE, expected_between, levelled
-from dashboard.figures.ladder import Ladder, Range, Scenario, ladder_of
 from dashboard.figures.live import every_step
-from dashboard.figures.methods import Method, disagreements_of, methods_of
+from dashboard.figures.methods import Method, methods_of
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
+from warehouse.ladder import Ladder, Range, Scenario, ladder_of
 from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, window
 from warehouse.reading import Snapshot
+from warehouse.side_by_side import side_by_side
 
 BEFORE = timedelta(hours=2)
 HARDEST_HIT = 10
@@ -141,7 +142,7 @@ class IncidentFigures:
     @property
     def disagreements(self) -> list[Remark]:
         """Where methods and claims disagree beyond their intervals."""
-        return disagreements_of(self.account) if self.account else []
+        return side_by_side(self.account).disagreements if self.account else []
 
     @property
     def spans(self) -> pl.DataFrame:

@@ -1,23 +1,26 @@
 """Several ways to the same loss, side by side: where they agree, and where claims from outside lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from dashboard.figures.ladder import Ladder, Scenario, ladder_of
 from warehouse.analysis import Figure, LossEstimate, Remark
 from warehouse.losses import LossAccount
+from warehouse.side_by_side import side_by_side
 
 About = Literal["gross", "bound", "unseen", "net", "merchants", "claim"]
 
 _ABOUT: Mapping[str, About] = {
+    "launch": "gross",
     "counterfactual": "gross",
+    "as_before": "gross",
     "attempts": "bound",
     "unseen": "unseen",
     "net": "net",
     "merchants_loss": "merchants",
     "claim": "claim",
 }
+_ESTIMATED = ("counterfactual", "as_before")
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,14 @@ class Method:
 
 
 def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
-    """The account's figures from above to below, with the window padded, then what others say.
-
-    On a launch the range over the demand that nobody knows comes first, and what is worked out from the gross is a range too.
-    """
-    figures = account.reconciliation.figures
+    """The account's figures from above to below as ``side_by_side`` has them, with the window padded behind the estimate, then what others say."""
+    figures = side_by_side(account).figures
     merchants = next(figure for figure in figures if figure.method == "merchants_loss")
     found = [_method(figure, merchants) for figure in figures]
     if padded is not None:
-        found.insert(1, Method(_padded_name(account.gross, padded), "gross", padded.lost, padded.low, padded.high))
-    if account.launch is None:
-        return found
-    ladder = ladder_of(account, Scenario())
-    launch = Method("launch", "gross", None, account.launch.low, account.launch.high, remarks=list(account.launch.warnings))
-    return [launch, *(_on_launch(method, account, ladder) for method in found)]
+        estimated = next(place for place, figure in enumerate(figures) if figure.method in _ESTIMATED)
+        found.insert(estimated + 1, Method(_padded_name(account.gross, padded), "gross", padded.lost, padded.low, padded.high))
+    return found
 
 
 def _padded_name(gross: LossEstimate, padded: LossEstimate) -> str:
@@ -60,38 +57,6 @@ def _padded_name(gross: LossEstimate, padded: LossEstimate) -> str:
     if after >= before:
         return "padded"
     return "padded_part" if after else "padded_before"
-
-
-def disagreements_of(account: LossAccount) -> list[Remark]:
-    """Where methods and claims disagree beyond their intervals; on a launch, claims beyond the range."""
-    if account.launch is None:
-        return account.reconciliation.disagreements
-    merchants = ladder_of(account, Scenario()).merchants
-    claims = [(method.source, method.value) for method in methods_of(account, None) if method.about == "claim" and not method.within]
-    return [
-        Remark("claim_above", {"source": source, "amount": value, "high": merchants.high})
-        if value is not None and value > merchants.high
-        else Remark("claim_below", {"source": source, "amount": value, "low": merchants.low})
-        for source, value in claims
-    ]
-
-
-def _on_launch(method: Method, account: LossAccount, ladder: Ladder) -> Method:
-    merchants = ladder.merchants
-    match method.name:
-        case "counterfactual":
-            return replace(method, name="as_before")
-        case "net" if account.net is not None:
-            return replace(method, value=None, low=ladder.net.low, high=ladder.net.high)
-        case "merchants_loss":
-            return replace(method, value=merchants.value, low=merchants.low, high=merchants.high)
-        case "unseen" if account.attempts.lost is not None and account.attempts.low is not None:
-            most = account.attempts.high or account.attempts.lost
-            low, high = (max(ladder.gross.low - most, 0.0), max(ladder.gross.high - account.attempts.low, 0.0))
-            return replace(method, value=None, low=low, high=high)
-        case "claim" if method.value is not None:
-            return replace(method, within=merchants.low <= method.value <= merchants.high)
-    return method
 
 
 def _method(figure: Figure, merchants: Figure) -> Method:
@@ -103,4 +68,4 @@ def _method(figure: Figure, merchants: Figure) -> Method:
         about = "gross"
     low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (None, None)
     # Remarks on the gross are shown with its method.
-    return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method == "counterfactual" else figure.remarks)
+    return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method in _ESTIMATED else figure.remarks)

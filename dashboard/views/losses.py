@@ -5,7 +5,6 @@ import streamlit as st
 from dashboard import bars, cards
 from dashboard.cards import Figure
 from dashboard.figures.incidents import Incident, IncidentFigures
-from dashboard.figures.ladder import Ladder, Range, Scenario
 from dashboard.figures.methods import Method
 from dashboard.formatting import MISSING, percent, unbroken, won
 from dashboard.frame import chart, with_states
@@ -15,6 +14,7 @@ from dashboard.remarks import sentence as remark_sentence
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_page
 from dashboard.texts import Texts
+from warehouse.ladder import Ladder, Range, Scenario
 
 DEMANDS = (0.5, 4.0)
 """Ends of the slider of demand."""

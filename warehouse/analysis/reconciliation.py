@@ -79,7 +79,7 @@ def reconcile(
         need_columns(claims, "claims", ("source", "amount"))
         for source, amount in claims.select("source", "amount").iter_rows():
             figures.append(Figure("claim", float(amount), None, None, Remark("figure_claim", {"source": str(source)})))
-            disagreements += _claimed(str(source), float(amount), merchants)
+            disagreements += claimed(str(source), float(amount), merchants)
     return Reconciliation(figures, disagreements)
 
 
@@ -121,7 +121,8 @@ def _merchants(net: Interval, substitution: Share | None) -> Figure:
     return Figure("merchants_loss", value, value - down**0.5, value + up**0.5, Remark("figure_merchants"), [])
 
 
-def _claimed(source: str, amount: float, merchants: Figure) -> list[Remark]:
+def claimed(source: str, amount: float, merchants: Figure) -> list[Remark]:
+    """What there is to say of a claim beyond the merchants' loss; nothing where it lies within."""
     if merchants.high is not None and amount > merchants.high:
         return [Remark("claim_above", {"source": source, "amount": amount, "high": merchants.high})]
     if merchants.low is not None and amount < merchants.low:

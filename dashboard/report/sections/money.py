@@ -2,7 +2,6 @@
 
 from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
-from dashboard.figures.ladder import Ladder, Range, Scenario
 from dashboard.formatting import SEOUL, percent
 from dashboard.remarks import chance, gained, joined, sales_sentence, sentence
 from dashboard.report.document import Block, Cell, Notice, Section
@@ -10,6 +9,7 @@ from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.scope import whole_nation
 from dashboard.report.wording import Wording, plain
+from warehouse.ladder import Ladder, Range, Scenario
 
 FACTORS = (1.0, 1.5, 2.0, 3.0)
 """Demand over that of an ordinary day, in the tables of a launch."""

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 from dashboard import charts
 from dashboard.figures.incidents import Purchases
-from dashboard.figures.ladder import Range
 from dashboard.formatting import SEOUL, count, percent
 from dashboard.remarks import joined
 from dashboard.report.author import Rule
@@ -13,6 +12,7 @@ from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.scope import nationwide, whole_nation
 from dashboard.report.wording import Wording, plain
+from warehouse.ladder import Range
 
 
 def harm(report: Report, words: Wording) -> Section:
