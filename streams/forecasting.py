@@ -13,7 +13,7 @@ from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.times import SEOUL
-from warehouse.comparing import compared, gate_judged, operator_spans
+from warehouse.comparing import MOST_WINDOWS, compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
 
 Named = tuple[str, datetime, datetime]
@@ -108,6 +108,10 @@ def compare_in_warehouse(published: Path, first: str, second: str, gate: Path | 
         said = [
             f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike."
         ]
+        if any(found.left_out):
+            said.append(
+                f"Losses hold the {MOST_WINDOWS} longest times of incidents of each span: {found.left_out[0]} of the first and {found.left_out[1]} of the second are left out."
+            )
         return found.table, gate_judged(snapshot, criteria) if criteria else None, said
 
 

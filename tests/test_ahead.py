@@ -5,7 +5,8 @@ import io
 import json
 import shutil
 import sys
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -18,8 +19,9 @@ from tests.demand_data import hourly
 from tests.test_api import fetched
 from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
 from warehouse.analysis import HistoryError
-from warehouse.comparing import compared, operator_spans
-from warehouse.losses import opened_before
+from warehouse.analysis.comparison import compare
+from warehouse.comparing import compared, operator_spans, span_of
+from warehouse.losses import loss_between, opened_before
 from warehouse.reading import open_snapshot
 
 BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
@@ -136,6 +138,40 @@ def test_a_switch_off_costs_what_had_been_forecast_for_it(launched):
         ).item()
     cost = found.filter(pl.col("measure") == "planned_cost")["second"].item()
     assert cost == pytest.approx(14 * float(sold), rel=0.15)
+
+
+def test_incidents_that_overlap_or_share_a_step_are_counted_once(launched, tmp_path):
+    noon, minute = datetime(2025, 2, 12, 3), timedelta(minutes=1)
+    one, again, later = (noon, noon + 34 * minute), (noon + 10 * minute, noon + 20 * minute), (noon + 36 * minute, noon + 60 * minute)
+    span = (datetime(2025, 2, 10, tzinfo=SEOUL), datetime(2025, 2, 14, tzinfo=SEOUL))
+    known = [_nationwide(tmp_path, launched, times, span) for times in ([one], [one, again], [(noon, noon + 60 * minute)], [one, again, later])]
+    assert known[0].lost == known[1].lost
+    assert known[2].lost == known[3].lost
+    assert [found.left_out for found in known] == [0, 0, 0, 0]
+
+
+def test_only_the_longest_times_of_incidents_are_estimated_and_the_others_are_said(launched, tmp_path, monkeypatch):
+    monkeypatch.setattr("warehouse.comparing.MOST_WINDOWS", 1)
+    hours = [datetime(2025, 2, 12, hour) for hour in (1, 3, 5)]
+    times = [(hour, hour + timedelta(minutes=10 * length)) for hour, length in zip(hours, (1, 3, 2), strict=True)]
+    span = (datetime(2025, 2, 10, tzinfo=SEOUL), datetime(2025, 2, 14, tzinfo=SEOUL))
+    found = _nationwide(tmp_path, launched, times, span)
+    with open_snapshot(tmp_path) as snapshot:
+        longest = loss_between(snapshot, *(moment.replace(tzinfo=UTC) for moment in times[1]))
+    assert (found.lost, found.left_out) == (longest.lost, 2)
+    assert compare(replace(found, start=span[1], end=span[1] + timedelta(days=1)), found).left_out == (2, 2)
+
+
+def _nationwide(folder, launched, times, span):
+    """A span's figures where the nation had incidents at these times (UTC)."""
+    shutil.copytree(launched, folder, dirs_exist_ok=True)
+    rows = [
+        {"incident_id": f"i{n}", "kind": "declared", "scope": "nation", "onset_at": low, "detected_at": low, "last_seen_at": high, "ended_at": high}
+        for n, (low, high) in enumerate(times)
+    ]
+    replace_table(folder, "incident", pl.DataFrame(rows).with_columns(evidence=pl.lit("{}"), version=1, scope_name=pl.lit("")))
+    with open_snapshot(folder) as snapshot:
+        return span_of(snapshot, "span", *span)
 
 
 def test_the_capacity_is_that_of_the_service_asked_for(launched):

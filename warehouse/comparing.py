@@ -15,8 +15,8 @@ from warehouse.analysis.times import SEOUL
 from warehouse.losses import aware, exclusions, loss_between, promotions, window
 from warehouse.reading import Snapshot
 
-MOST_INCIDENTS = 20
-"""Incidents of a span whose loss is estimated, the longest first: each takes a second or two."""
+MOST_WINDOWS = 20
+"""Windows of a span's incidents whose loss is estimated, the longest first: each takes a second or two."""
 
 
 def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:
@@ -28,7 +28,11 @@ def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, lo
     purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
     told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
     found = Span(name, start, end, snapshot.query("attempts_by_minute", **span), incidents, maintenance, purchases, queue, told)
-    return replace(found, lost=_lost(snapshot, incidents, start, end), planned_cost=_switched_off(snapshot, maintenance, start, end)) if losses else found
+    if not losses:
+        return found
+    windows = windows_of(incidents.filter(pl.col("scope") == "nation"), start, end, snapshot.manifest.watermark)
+    planned_cost = _switched_off(snapshot, maintenance, start, end)
+    return replace(found, lost=_lost(snapshot, windows[:MOST_WINDOWS]), left_out=len(windows[MOST_WINDOWS:]), planned_cost=planned_cost)
 
 
 def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool = True) -> Comparison:
@@ -69,19 +73,25 @@ def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> p
     return judged(gate, today, quiet_days=quiet, needed_p99=float(most) if isinstance(most, float) else None)
 
 
-def _lost(snapshot: Snapshot, incidents: pl.DataFrame, start: datetime, end: datetime) -> float | None:
-    """Gross shortfall of the nation's incidents within the span; None where one of the longest cannot be estimated."""
-    spans = [
-        (max(row["onset_at"].replace(tzinfo=UTC), start), min(row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else end, end))
-        for row in incidents.filter(pl.col("scope") == "nation").iter_rows(named=True)
-    ]
-    total = 0.0
-    for low, high in sorted(spans, key=lambda one: one[0] - one[1])[:MOST_INCIDENTS]:
-        try:
-            total += loss_between(snapshot, *window(low, high, snapshot.manifest.watermark)).lost if high - low >= timedelta(minutes=10) else 0.0
-        except AnalysisError:
-            return None
-    return total
+def windows_of(incidents: pl.DataFrame, start: datetime, end: datetime, watermark: datetime | None) -> list[tuple[datetime, datetime]]:
+    """The incidents' windows within [start, end), aware, the longest first: those that overlap or touch are one, so that no step is counted twice."""
+    joined: list[tuple[datetime, datetime]] = []
+    for onset, ended in incidents.sort("onset_at").select("onset_at", "ended_at").iter_rows():
+        over = min(ended.replace(tzinfo=UTC), end) if ended else end
+        low, high = window(max(onset.replace(tzinfo=UTC), start), over, watermark)
+        if joined and low <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        elif low < high:
+            joined.append((low, high))
+    return sorted(joined, key=lambda one: one[0] - one[1])
+
+
+def _lost(snapshot: Snapshot, windows: list[tuple[datetime, datetime]]) -> float | None:
+    """Gross shortfall of the windows together; None where one cannot be estimated."""
+    try:
+        return sum((loss_between(snapshot, *one).lost for one in windows), 0.0)
+    except AnalysisError:
+        return None
 
 
 def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime, end: datetime) -> float | None:

@@ -14,6 +14,7 @@ from dashboard.store_ahead import ComparePage, compare_page, comparison
 from dashboard.texts import Texts
 from dashboard.views import saying
 from warehouse.analysis import AnalysisError
+from warehouse.comparing import MOST_WINDOWS
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
@@ -49,6 +50,8 @@ def _compared(settings: DashboardSettings, texts: Texts) -> None:
         st.html(cards.table(heads, rows, numbers={1, 2, 3}))
         covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
         st.html(cards.caption(texts("compare.covered", **covered)))
+        if any(found.left_out):
+            st.html(cards.caption(texts("compare.left_out", most=MOST_WINDOWS, first=found.left_out[0], second=found.left_out[1])))
     with st.container(border=True, key="compare_method_card"):
         st.html(cards.section(texts("compare.method_title")))
         st.html(cards.paragraphs([texts("compare.method"), texts("compare.method_alike"), texts("compare.gate")]))

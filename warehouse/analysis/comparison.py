@@ -25,13 +25,14 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """``table`` has a row a measure; ``covered`` is the share of each span's attempts at kinds of day and loads that both have.
+    """``table`` has a row a measure; ``covered`` is the share of each span's attempts at kinds of day and loads that both have, ``left_out`` how many windows of incidents its loss does not hold.
 
     Columns: ``measure``, ``unit``; of each span ``first``, ``first_low``, ``first_high``, ``second``, …; ``difference`` (second less first) with ``low`` and ``high``; ``why`` it cannot be compared (empty: it can).
     """
 
     table: pl.DataFrame
     covered: tuple[float, float]
+    left_out: tuple[int, int]
 
 
 def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, seed: int = 0) -> Comparison:
@@ -77,7 +78,7 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
         )
     figures = ["first", "first_low", "first_high", "second", "second_low", "second_high", "difference", "low", "high"]
     schema = {"measure": pl.String, "unit": pl.String, **dict.fromkeys(figures, pl.Float64), "why": pl.String}
-    return Comparison(pl.DataFrame(rows, schema=schema, orient="row"), covered)
+    return Comparison(pl.DataFrame(rows, schema=schema, orient="row"), covered, (first.left_out, second.left_out))
 
 
 def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:

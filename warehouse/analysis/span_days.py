@@ -21,7 +21,8 @@ class Span:
     """What is known of a span [``start``, ``end``), aware times; frames' times are UTC, naive or aware.
 
     ``minutes``: ``minute_at``, ``attempts``, ``failed``, ``sales``. ``incidents`` and ``maintenance`` as in ``availability``, with ``detected_at``. ``purchases``: ``first_failure_at``, ``recovered_at``.
-    ``waits``: ``minute_at``, ``attempts``, ``wait_ms_p95``. ``notices``: times at which customers were told. ``lost``: what its incidents cost (None: not estimated), ``planned_cost`` what announced switch-offs cost.
+    ``waits``: ``minute_at``, ``attempts``, ``wait_ms_p95``. ``notices``: times at which customers were told. ``lost``: what its incidents cost (None: not estimated),
+    without ``left_out`` windows of incidents, the shortest, that were not estimated; ``planned_cost``: what announced switch-offs cost.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Span:
     notices: list[datetime]
     lost: float | None = None
     planned_cost: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
