@@ -26,7 +26,8 @@ from dashboard.report.gathering import gather
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
-from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.dashboard_data import LAUNCH, publish_launch_day, replace_table
+from warehouse.losses import incident_account
 from warehouse.reading import open_snapshot
 
 Get = Callable[..., SimpleNamespace]
@@ -102,6 +103,19 @@ def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_ap
     figure = lost_figure(report.figures, gross, texts_in("ko"))
     assert all(won(end, "ko") in figure.value.replace("\N{NO-BREAK SPACE}", " ") for end in ends)
     assert won(gross.lost, "ko") in figure.notes[1].replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(("scope", "name", "measured"), [("issuer", "가람카드", "nation"), ("service", "payment", "nation"), ("channel", "card", "channel")])
+def test_a_loss_says_whose_sales_were_measured_and_the_nation_s_has_the_range_of_a_launch(tmp_path, scope, name, measured):
+    published = publish_launch_day(tmp_path)
+    known = pl.read_parquet(published / "incident-v1.parquet").filter(incident_id=LAUNCH)
+    replace_table(published, "incident", known.with_columns(scope=pl.lit(scope), scope_name=pl.lit(name)))
+    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9, "by": "total"}
+    with open_snapshot(published) as snapshot:
+        found = loss(snapshot, asked).row(0, named=True)
+        launch = incident_account(snapshot, LAUNCH).launch
+    assert (found["measured_scope"], found["launch_low"]) == (measured, round(launch.low) if launch else None)
+    assert (launch is not None) == (measured == "nation")
 
 
 def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itself(get):

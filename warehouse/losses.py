@@ -31,6 +31,9 @@ HISTORY = timedelta(days=63)
 STEP = timedelta(minutes=10)
 """Sales are taken in steps of this length, and windows are whole steps."""
 
+SOLD_BY = ("nation", "region", "channel", "market")
+"""Scopes by which sales are counted."""
+
 HOUR = timedelta(hours=1)
 CLOSED = timedelta(days=3)
 LAUNCH = timedelta(days=14)
@@ -53,6 +56,11 @@ class LossAccount:
     merchants: pl.DataFrame | None
     reconciliation: Reconciliation
     launch: LaunchScenario | None
+
+
+def measured_scope(scope: str) -> str:
+    """The scope whose sales tell of an incident's: its own where sales are counted by it, else (an issuer's, a service's) the whole nation's."""
+    return scope if scope in SOLD_BY else "nation"
 
 
 def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, datetime]:
@@ -86,7 +94,7 @@ def loss_between(
     level: float = 0.9,
     known_until: datetime | None = None,
 ) -> LossEstimate:
-    """Gross shortfall of a scope in the whole steps that hold [start, end), as far as they are known; aware times. ``scope`` is nation, region, channel or market.
+    """Gross shortfall of a scope in the whole steps that hold [start, end), as far as they are known; aware times. Of ``measured_scope``.
 
     The window that was estimated is the estimate's own (``estimated_window``); where it is not the one asked for, its warnings say so. ``known_until`` is by default
     the end of the last closed step; a later one is for those who want what is expected of hours that have not been.
@@ -150,7 +158,7 @@ def account_between(
     factors: tuple[float, float] = FACTORS,
     level: float = 0.9,
 ) -> LossAccount:
-    """The same for any window, aware times, every figure in the window that was estimated; claims and surveys are those about ``incident_id``.
+    """The same for any window, aware times, every figure in the window that was estimated and of ``measured_scope``; claims and surveys are those about ``incident_id``.
 
     ``factors`` are the least and the greatest demand of a launch.
 
@@ -164,7 +172,8 @@ def account_between(
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
     # load is that of the whole platform: it says nothing of a part
-    of_all = scope == "nation" and len(load) > 0
+    national = measured_scope(scope) == "nation"
+    of_all = national and len(load) > 0
     attempts = estimate_attempts(purchases, start, end, load=load if of_all else None, failed_attempts=failed)
     interval = (gross.lost, gross.low, gross.high)
     net = _net(interval, purchases, start, end, snapshot.manifest.watermark, level)
@@ -178,7 +187,7 @@ def account_between(
         gross_remarks=gross.warnings,
         net_remarks=net.remarks if net else (),
     )
-    launch = launch_of(snapshot, start, end, factors=factors, level=level) if scope == "nation" else None
+    launch = launch_of(snapshot, start, end, factors=factors, level=level) if national else None
     return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
 
 

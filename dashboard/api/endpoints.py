@@ -12,7 +12,7 @@ from dashboard.figures.asking import ask
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import estimated_window, incident_window, launch_of, loss_between
+from warehouse.losses import estimated_window, incident_window, launch_of, loss_between, measured_scope
 from warehouse.reading import Snapshot
 
 Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
@@ -66,9 +66,10 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     start, end = estimated_window(estimate)
+    measured = measured_scope(scope)
     spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(warning.code for warning in estimate.warnings))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
-    launch = launch_of(snapshot, start, end, level=asked["level"]) if scope == "nation" and asked["by"] == "total" else None
+    launch = launch_of(snapshot, start, end, level=asked["level"]) if measured == "nation" and asked["by"] == "total" else None
     ranges = {
         "launch_low": pl.lit(round(launch.low) if launch else None, pl.Int64),
         "launch_high": pl.lit(round(launch.high) if launch else None, pl.Int64),
@@ -76,7 +77,7 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
         "demand_high": pl.lit(launch.factor_high if launch else None, pl.Float64),
     }
     return _parts(estimate, asked["by"]).select(
-        "name", *(value.alias(name) for name, value in ranges.items()), *whole_won, level=pl.lit(asked["level"]), **spans
+        "name", *(value.alias(name) for name, value in ranges.items()), *whole_won, level=pl.lit(asked["level"]), measured_scope=pl.lit(measured), **spans
     )
 
 
@@ -152,7 +153,7 @@ ENDPOINTS = (
     Endpoint(
         "/loss",
         "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up. "
-        "from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
+        "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
         "about itself, with blanks between, such as window_widened and window_cut. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
         "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere.",
@@ -171,6 +172,7 @@ ENDPOINTS = (
             "demand_high": "number",
             **dict.fromkeys(FIGURES, "integer"),
             "level": "number",
+            "measured_scope": "string",
             "from": "date-time",
             "to": "date-time",
             "warnings": "string",

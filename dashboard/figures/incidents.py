@@ -17,7 +17,7 @@ from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
 from warehouse.ladder import Ladder, Range, Scenario, ladder_of
-from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, window
+from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, measured_scope, window
 from warehouse.reading import Snapshot
 from warehouse.side_by_side import side_by_side
 
@@ -63,7 +63,7 @@ class Incident:
     @property
     def sales_known(self) -> bool:
         """Whether sales are counted by the incident's scope; else its loss is estimated from the whole nation's."""
-        return self.scope in {"nation", "region", "channel", "market"}
+        return measured_scope(self.scope) == self.scope
 
     def lasted(self, until: datetime) -> timedelta:
         """From onset to the end, or to ``until`` while it is open."""
