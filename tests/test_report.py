@@ -24,7 +24,7 @@ from dashboard.report.pdf import write_pdf
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.report.xlsx import write_xlsx
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from tests.verapdf import refusals
 from warehouse.commands import parse
 from warehouse.reading import open_snapshot
@@ -379,6 +379,20 @@ def test_a_report_on_one_region_counts_that_region_alone(published):
     with open_snapshot(published) as snapshot:
         found = gather(snapshot, published, EARLIER, AuthorFiles())
     assert set(found.outcomes["region"]) == {"부산광역시"}
+
+
+@pytest.mark.parametrize(("scope", "name"), [("market", "M003"), ("channel", "card"), ("region", "부산광역시")])
+def test_a_report_on_a_part_has_its_own_outcomes_and_not_the_nation_s(tmp_path, scope, name):
+    published = publish_launch_day(tmp_path)
+    known = pl.read_parquet(published / "incident-v1.parquet").filter(incident_id=LAUNCH)
+    replace_table(published, "incident", known.with_columns(scope=pl.lit(scope), scope_name=pl.lit(name)))
+    with open_snapshot(published) as snapshot:
+        found = gather(snapshot, published, LAUNCH, AuthorFiles())
+        minutes = {"start": found.figures.start, "end": found.figures.end, "scope": scope, "scope_name": name}
+        failed = snapshot.query("failed_attempts_in_span", **minutes).item()
+    assert found.outcomes["failed"].sum() == failed > 0
+    assert found.outcomes["failed"].sum() == found.figures.rates.failed
+    assert found.queue.is_empty()
 
 
 def test_an_unknown_incident_is_told_with_those_that_are_known(published):

@@ -66,7 +66,7 @@ def span_of(name: str, manifest: Manifest) -> tuple[datetime, datetime]:
 
 def failures_in(snapshot: Snapshot, start: datetime, end: datetime) -> Failures:
     """What failed in [start, end), aware times."""
-    places = ask(snapshot, "outcomes_by_place", start=start, end=end)
+    places = ask(snapshot, "outcomes_by_place", start=start, end=end, scope="nation", scope_name="")
     rates = rates_of(places)
     codes = ask(snapshot, "outcomes_by_code", start=start, end=end)
     loads = {row["service"]: row for row in ask(snapshot, "services_in_span", start=start, end=end).iter_rows(named=True)}

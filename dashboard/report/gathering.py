@@ -41,7 +41,7 @@ class Report:
 
     ``regions``, ``channels``, ``markets``, ``sizes``: ``name``, ``expected``, ``observed``, ``lost``, ``low``, ``high``, ``share``
     (of what was expected), by loss; sizes: ``markets`` instead of an interval, by size. Empty without an estimate. ``outcomes``:
-    attempts by region and channel. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
+    attempts by region and channel, within the incident's scope. ``queue`` is empty for a part of the nation. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
     the nation's payments as the page has them, None where nothing can be forecast; ``compared``: None where there is nothing to compare.
     """
 
@@ -82,8 +82,8 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
         channels=_ranked(loss.by_channel.rename({"channel": "name"})) if loss else pl.DataFrame(),
         markets=_ranked(by_market) if by_market is not None else pl.DataFrame(),
         sizes=_by_size(by_market) if by_market is not None else pl.DataFrame(),
-        outcomes=_within(ask(snapshot, "outcomes_by_place", start=figures.start, end=figures.end), figures.incident.scope, figures.incident.scope_name),
-        queue=ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end),
+        outcomes=ask(snapshot, "outcomes_by_place", start=figures.start, end=figures.end, scope=figures.incident.scope, scope_name=figures.incident.scope_name),
+        queue=_queue(snapshot, figures),
         ahead=_where_possible(lambda: ahead_figures(snapshot, "payment", DAYS, 0.0)),
         compared=_where_possible(lambda: around(snapshot, figures.incident.onset_at, figures.incident.ended_at)),
         provenance=_provenance(snapshot.manifest, inputs_of(snapshot, published), author),
@@ -98,14 +98,16 @@ def _where_possible(make: Callable[[], Made | None]) -> Made | None:
         return None
 
 
+def _queue(snapshot: Snapshot, figures: IncidentFigures) -> pl.DataFrame:
+    """The platform's queue by minute; as in ``people_in`` it says nothing of a part."""
+    found = ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end)
+    return found if figures.incident.scope == "nation" else found.clear()
+
+
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
     return _shared(frame.with_columns(pl.col("expected", "observed", "lost", "low", "high").round(0))).sort(
         "lost", "name", descending=[True, False], nulls_last=True
     )
-
-
-def _within(outcomes: pl.DataFrame, scope: str, scope_name: str) -> pl.DataFrame:
-    return outcomes.filter(pl.col(scope) == scope_name) if scope in {"region", "channel"} else outcomes
 
 
 def _by_size(markets: pl.DataFrame) -> pl.DataFrame:

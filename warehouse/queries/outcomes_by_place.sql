@@ -1,4 +1,4 @@
--- How did attempts end in each region and channel from $start to $end?
+-- How did attempts end in each region and channel from $start to $end, within a scope?
 SELECT
     coalesce(region, 'unknown') AS region,
     channel,
@@ -7,5 +7,6 @@ SELECT
     sum(failed)::BIGINT AS failed
 FROM market_minute LEFT JOIN market USING (market_id)
 WHERE minute_at >= $start AND minute_at < $end
+    AND in_scope($scope, $scope_name, coalesce(region, 'unknown'), market_minute.market_id, channel)
 GROUP BY ALL
 ORDER BY region, channel
