@@ -201,11 +201,11 @@ def test_a_span_of_which_nothing_is_known_yet_is_refused_with_what_is(published:
         loss_between(snapshot, tomorrow, tomorrow + timedelta(hours=1))
 
 
-@pytest.mark.parametrize(("minutes", "last"), [((5, 25), 30), ((5, 9), 10), ((0, 20), 20)])
+@pytest.mark.parametrize(("minutes", "last"), [((5, 25), 30), ((5, 5.5), 10), ((0, 20), 20), ((0, 20.5), 30)])
 def test_a_span_between_steps_is_rounded_outwards_and_every_figure_is_of_the_window_that_was_estimated(
-    published: Path, minutes: tuple[int, int], last: int
+    published: Path, minutes: tuple[float, float], last: int
 ) -> None:
-    start, end, low, high = (datetime(2025, 2, 13, 12, minute, tzinfo=SEOUL) for minute in (*minutes, 0, last))
+    start, end, low, high = (datetime(2025, 2, 13, 12, tzinfo=SEOUL) + timedelta(minutes=minute) for minute in (*minutes, 0, last))
     with open_snapshot(published) as snapshot:
         found, whole = (account_between(snapshot, *span) for span in ((start, end), (low, high)))
         sold = snapshot.query("totals_in_span", start=low, end=high)["sales"].item()
@@ -214,7 +214,7 @@ def test_a_span_between_steps_is_rounded_outwards_and_every_figure_is_of_the_win
     row, _ = estimate_from_warehouse(published, None, start.isoformat(), end.isoformat(), 0.9, (0.5, 4.0))
     said = [datetime.fromisoformat(row[name].item()) for name in ("from", "to")]
     assert (said, row["observed"].item()) == ([low, high], sold)
-    assert ("window_widened" in row["warnings"].item().split()) == (start != low)
+    assert ("window_widened" in row["warnings"].item().split()) == ((start, end) != (low, high))
 
 
 def test_a_region_s_incident_takes_the_examples_of_its_own_markets_and_of_no_others(published: Path) -> None:

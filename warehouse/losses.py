@@ -34,7 +34,7 @@ STEP = timedelta(minutes=10)
 SOLD_BY = ("nation", "region", "channel", "market")
 """Scopes by which sales are counted."""
 
-HOUR = timedelta(hours=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CLOSED = timedelta(days=3)
 LAUNCH = timedelta(days=14)
 """A service that was closed so long has launched anew for so long."""
@@ -109,7 +109,7 @@ def loss_between(
             f"start: expected a time before {local(known)}, as far as sales are known, got {local(start)}. Ask for an earlier span, or again later."
         )
     first, last = _floor(start), min(_ceil(end), known)
-    steps = {"start": first - HISTORY, "end": last, "minutes": STEP // timedelta(minutes=1), "fine_hours": _fine_hours(first, last)}
+    steps = {"start": first - HISTORY, "end": last, "minutes": STEP // MINUTE, "fine_hours": _fine_hours(first, last)}
     sales = snapshot.query("sales_by_market_and_step", **steps, scope=scope, scope_name=scope_name)
     days = cycles(snapshot)
     # one market, or one region, sees too few market days to tell what they carry
@@ -118,7 +118,7 @@ def loss_between(
     return estimate_loss(
         aware(sales),
         start,
-        end,
+        _ceil(end, MINUTE),  # of a minute that has begun the estimate would leave out the seconds
         as_of=last,
         complete_until=snapshot.manifest.watermark,
         cycles=days,
@@ -209,7 +209,7 @@ def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor
     Raises:
         HistoryError, AnalysisError: as ``launch_scenario``.
     """
-    sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // timedelta(minutes=1), scope="nation", scope_name="")
+    sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // MINUTE, scope="nation", scope_name="")
     return launch_scenario(
         aware(sales.select("at", "sales")),
         start,
@@ -296,9 +296,9 @@ def _known_until(snapshot: Snapshot) -> datetime:
     return _floor(snapshot.manifest.watermark)
 
 
-def _ceil(moment: datetime) -> datetime:
-    return _floor(moment - timedelta(microseconds=1)) + STEP
+def _ceil(moment: datetime, step: timedelta = STEP) -> datetime:
+    return _floor(moment - timedelta(microseconds=1), step) + step
 
 
-def _floor(moment: datetime) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp() // STEP.total_seconds() * STEP.total_seconds(), UTC)
+def _floor(moment: datetime, step: timedelta = STEP) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
