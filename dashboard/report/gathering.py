@@ -41,7 +41,7 @@ class Report:
 
     ``regions``, ``channels``, ``markets``, ``sizes``: ``name``, ``expected``, ``observed``, ``lost``, ``low``, ``high``, ``share``
     (of what was expected), by loss; sizes: ``markets`` instead of an interval, by size. Empty without an estimate. ``outcomes``:
-    attempts by region and channel, within the incident's scope. ``queue`` is empty for a part of the nation. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
+    attempts by region and channel, within the incident's scope. ``queue`` is the whole platform's. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
     the nation's payments as the page has them, None where nothing can be forecast; ``compared``: None where there is nothing to compare.
     """
 
@@ -83,7 +83,7 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
         markets=_ranked(by_market) if by_market is not None else pl.DataFrame(),
         sizes=_by_size(by_market) if by_market is not None else pl.DataFrame(),
         outcomes=ask(snapshot, "outcomes_by_place", start=figures.start, end=figures.end, scope=figures.incident.scope, scope_name=figures.incident.scope_name),
-        queue=_queue(snapshot, figures),
+        queue=ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end),
         ahead=_where_possible(lambda: ahead_figures(snapshot, "payment", DAYS, 0.0)),
         compared=_where_possible(lambda: around(snapshot, figures.incident.onset_at, figures.incident.ended_at)),
         provenance=_provenance(snapshot.manifest, inputs_of(snapshot, published), author),
@@ -96,12 +96,6 @@ def _where_possible(make: Callable[[], Made | None]) -> Made | None:
         return make()
     except AnalysisError:
         return None
-
-
-def _queue(snapshot: Snapshot, figures: IncidentFigures) -> pl.DataFrame:
-    """The platform's queue by minute; as in ``people_in`` it says nothing of a part."""
-    found = ask(snapshot, "queue_by_minute", start=figures.start, end=figures.end)
-    return found if figures.incident.scope == "nation" else found.clear()
 
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:

@@ -56,7 +56,13 @@ def _launch(report: Report, words: Wording) -> tuple[str, list[tuple[str, str, s
     launch = report.figures.launch
     if launch is None:
         return "", []
-    said = {"low": words.won(launch.low), "high": words.won(launch.high), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
+    said = {
+        "low": words.won(launch.low),
+        "high": words.won(launch.high),
+        "least": f"{launch.factor_low:g}",
+        "most": f"{launch.factor_high:g}",
+        "of": of_nation(report, words),
+    }
     sentence = joined(words("report_finding.sentence_launch", **said), chance(launch.low, launch.high, words.texts, launch=True))
     return sentence, [(words("report_finding.launch"), words.interval(launch.low, launch.high), words("report_finding.launch_note", **said))]
 
@@ -157,8 +163,7 @@ def scope(report: Report, words: Wording) -> Section:
         drawing = charts.rates_chart(figures.steps, figures.spans, *span, words.texts)
         sentence = words("live.rates_sentence", failure=percent(inside.failure), decline=percent(inside.decline), attempts=count(inside.attempts))
         blocks.append(picture(drawing, words("report_scope.rates_chart"), sentence))
-    # What is counted by region and channel is not counted by market.
-    for name in () if figures.incident.scope == "market" else ("region", "channel"):
+    for name in ("region", "channel"):
         found = report.outcomes.group_by(name).agg(pl.col("approved", "declined", "failed").sum()).sort("failed", name, descending=[True, False])
         rows = [
             [
