@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command
+from streams.nesting import depth, key_twice
 from streams.scanning import Scanner, in_each
 
 EARLIEST_MS = 1_247_443_200_000
@@ -34,6 +35,12 @@ SCANNED_FROM = 1_000
 
 DOUBTED_SHARE, PAUSE = 0.1, 10
 """Where more of a chunk has to be read once more, so many chunks are not read straight into columns: it would cost more than it saves."""
+
+DEEPEST = 100
+"""Objects and lists in one another that a command may have: far more than a payload needs, and far less than Python can write down again."""
+
+KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+"""Keys of an object, whatever its values are: a number may be larger than Python takes."""
 
 
 Doubts = NDArray[np.bool_]
@@ -130,17 +137,24 @@ class Layout:
             return None
         return found
 
-    def no_key_twice(self, value: bytes) -> None:
-        """Refuse an object in which a field stands twice: which of the two is meant? What is ignored anyway may."""
-        # A flat object with no more colons than it has different keys is the usual one with an unknown field or a null.
-        if value.count(b":") != len(msgspec.json.decode(value)):
-            json.loads(value, object_pairs_hook=self._no_pair_twice)
+    def read(self, value: bytes) -> msgspec.Struct:
+        """The record.
 
-    def _no_pair_twice(self, pairs: list[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in pairs if key in self.schema or self.struct is Command]
-        if len(set(keys)) != len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
+        Raises:
+            msgspec.ValidationError: something in it is not of its type.
+            msgspec.DecodeError, ValueError: it is no JSON, or a key stands twice: which of the two is meant? What is ignored anyway may.
+            RecursionError: it is nested so deep that Python does not read it.
+        """
+        record: msgspec.Struct = self.decoder.decode(value)
+        text = value.decode()  # what is ignored is UTF-8 too
+        if self.struct is Command and depth(text) > DEEPEST:
+            raise ValueError(f"objects and lists are nested more than {DEEPEST} deep")
+        # A flat object with no more colons than it has different keys is the usual one with an unknown field or a null.
+        if value.count(b":") == len(KEYS.decode(value)):
+            return record
+        if (twice := key_twice(text, None if self.struct is Command else self.schema)) is not None:
             raise ValueError(f"the key {twice[:64]!r} stands twice")
+        return record
 
 
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
@@ -184,7 +198,7 @@ def _records(values: Sequence[bytes | None], first: int, layout: Layout, span: S
     records = []
     for row, value in enumerate(values[first : first + SLICE], first):
         # A subclass is refused unread.
-        if value.__class__ is bytes and len(value) <= longest:
+        if layout.countable and value.__class__ is bytes and len(value) <= longest:
             try:
                 records.append(read(value))
             except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -192,9 +206,12 @@ def _records(values: Sequence[bytes | None], first: int, layout: Layout, span: S
             else:
                 rows.append(row)
                 continue
-        refused = _one(value, row, layout, span)
-        assert isinstance(refused, Refusal)
-        refusals.append(refused)
+        found = _one(value, row, layout, span)
+        if isinstance(found, Refusal):
+            refusals.append(found)
+        else:
+            records.append(found)
+            rows.append(row)
     return records
 
 
@@ -215,7 +232,8 @@ def _checked(frame: pl.DataFrame, values: Sequence[bytes] | None, layout: Layout
     """
     texts = [name for name, dtype in layout.schema.items() if dtype == pl.String and name != "payload"]
     wide = {name: pl.col(name).str.len_bytes().sum() > pl.col(name).str.len_chars().sum() for name in texts}
-    doubted = pl.lit(value=True)
+    # Others than these were looked at by themselves.
+    doubted = pl.lit(value=False)
     if layout.countable:
         at = pl.col("occurred_at")
         doubted = (~span.contains(at) | (at < EARLIEST_MS)).fill_null(value=True)
@@ -237,12 +255,11 @@ def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.S
     if len(value) > layout.max_bytes:
         return Refusal(row, "too_large", f"{len(value)} bytes; at most {layout.max_bytes}")
     try:
-        record = layout.decoder.decode(value)
-        layout.no_key_twice(value)
+        record = layout.read(value)
     except msgspec.ValidationError as error:
         return Refusal(row, "invalid", str(error))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return Refusal(row, "malformed", str(error) or type(error).__name__)
+        return Refusal(row, "malformed", "objects and lists are nested too deep" if isinstance(error, RecursionError) else str(error))
     return _implausible(record, row, span) or record
 
 

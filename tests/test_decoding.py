@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import decoding
-from streams.decoding import EARLIEST_MS, Decoded, Layout, Span, decode
+from streams.decoding import DEEPEST, EARLIEST_MS, Decoded, Layout, Span, decode
 from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
 from streams.keying import hider, keyed
 from tests.events_data import NOON, encoded, failure, ms, payment
@@ -137,13 +137,30 @@ def test_a_command_is_no_longer_than_a_record_of_kafka_may_be() -> None:
     assert refusal.reason == "too_large"
 
 
-@pytest.mark.parametrize("depth", [10, 500, 990, 1_010, 5_000, 200_000])
+def with_payload(payload: str) -> bytes:
+    """A command with this JSON as its payload."""
+    return b'{"command_id":"c","occurred_at":%d,"actor":"a","kind":"k","payload":%s}' % (ms(NOON), payload.encode())
+
+
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
-def test_a_command_of_any_depth_is_accepted_or_refused(depth: int, opens: str, closes: str) -> None:
-    nested = opens * depth + ("1" if closes == "}" else "") + closes * depth
-    value = b'{"command_id":"c","occurred_at":%d,"actor":"a","kind":"k","payload":{"x":%s}}' % (ms(NOON), nested.encode())
-    decoded = decode([value], Layout(Command), SPAN)
-    assert len(decoded.frame) + len(decoded.refusals) == 1
+def test_a_command_is_refused_from_a_depth_on_and_ends_nothing_at_any(opens: str, closes: str) -> None:
+    for depth in (1, DEEPEST - 2, DEEPEST - 1, 500, *range(960, 1_000), 5_000, 150_000):
+        nested = opens * depth + ("1" if closes == "}" else "") + closes * depth
+        decoded = decode([with_payload('{"x":"]}"}'), with_payload(f'{{"x":{nested}}}')], Layout(Command), SPAN)
+        assert decoded.frame["row"].to_list() == ([0, 1] if depth < DEEPEST - 1 else [0])
+        assert [r.reason for r in decoded.refusals] == ["malformed"] * (depth >= DEEPEST - 1)
+        assert all("nested" in r.detail for r in decoded.refusals)
+
+
+ODD = ["1e400", "-0.0", "9" * 5_000, "-" + "9" * 600, "1e-400", '"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', "null", "NaN", "1" * 4_301, '"\\u1100\\u1161"']
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.recursive(st.sampled_from(ODD), lambda inner: st.lists(inner, max_size=3).map(lambda some: f"[{','.join(some)}]"), max_leaves=5))
+def test_whatever_a_payload_holds_the_command_is_accepted_or_refused(payload: str) -> None:
+    decoded = decode([with_payload(f'{{"x":{payload}}}'), with_payload(payload)], Layout(Command), SPAN)
+    assert len(decoded.frame) + len(decoded.refusals) == 2
+    assert 1 in [r.row for r in decoded.refusals], "a payload is an object"
 
 
 def test_in_a_replay_each_record_has_its_own_now() -> None:
@@ -363,3 +380,23 @@ def test_honest_records_need_no_look_by_themselves() -> None:
     event = payment(1, issuer="온마루카드")
     assert doubted([encoded(event), json.dumps(event).encode(), json.dumps(event, ensure_ascii=False).encode()]) == [False] * 3
     assert doubted([encoded({**event, "note": 1}), encoded({**event, "latency_ms": None}), encoded({**event, "issuer": "a:b"})]) == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [b"1e400", b"9" * 5_000, b'{"amount":1,"amount":2}', b"[" * 900 + b"]" * 900, b'{"a":{"a":' * 50 + b"[]" + b"}" * 100, b'"a\\"amount\\":"', b'{"a":1e400}'],
+)
+@pytest.mark.parametrize("key", [b"extra", b"a:b", b'\\"amount\\":', b"amoun\\u0074s"])
+def test_an_unknown_field_is_ignored_whatever_it_holds(extra: bytes, key: bytes) -> None:
+    first, last = b'{"%s":%s,' % (key, extra) + encoded(payment(1))[1:], encoded(payment(2))[:-1] + b',"%s":%s}' % (key, extra)
+    assert decoded_alike([first, last]).frame["amount"].to_list() == [25_000, 25_000]
+    for twice in (first[:-1] + b',"amount":1}', last[:-1] + b',"am\\u006funt":1}'):
+        assert [r.detail for r in decoded_alike([twice]).refusals] == ["the key 'amount' stands twice"]
+
+
+def test_in_a_payload_no_key_stands_twice_at_any_depth() -> None:
+    values = [
+        with_payload('{"markets":[{"name":"a"},{"name":"b"}],"x":"{\\"name\\":1,\\"name\\":2}"}'),
+        with_payload('{"markets":[{"name":"a","n\\u0061me":"b"}]}'),
+    ]
+    assert [(r.row, r.detail) for r in decode(values, Layout(Command), SPAN).refusals] == [(1, "the key 'name' stands twice")]
