@@ -12,6 +12,9 @@ import msgspec
 MAX_AMOUNT = 100_000_000
 """The largest amount of one event, in KRW."""
 
+MAX_COUNT = 1_000_000_000
+"""The most that a service may report of anything in ten seconds. A report a millisecond of this much, the most there can be, still adds up within 64 bits."""
+
 MAX_RECORD_BYTES = 16_384
 """Longer records are refused unread; the longest honest one has about 700 bytes."""
 
@@ -22,7 +25,8 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Krw = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Duration = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Status = Literal["approved", "declined", "reversed"]
 
@@ -42,7 +46,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     amount: Krw
     response_code: Name | None = None
     issuer: Name | None = None
-    latency_ms: Count | None = None
+    latency_ms: Duration | None = None
     reverses: Id | None = None
 
 
@@ -73,8 +77,8 @@ class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
     failed: Count
     abandoned: Count = 0
     queue_length: Count = 0
-    wait_ms_p50: Count = 0
-    wait_ms_p95: Count = 0
+    wait_ms_p50: Duration = 0
+    wait_ms_p95: Duration = 0
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

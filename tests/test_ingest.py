@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.events import MAX_COUNT
 from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import COLUMNS, recount
 from warehouse.ingest import Chunk, Refused, Writer
@@ -165,6 +166,17 @@ def test_service_load_is_counted_once_a_service_and_time(writer: Writer) -> None
     write(writer, chunk("service_load", [report, later], first_offset=2))
     assert rows(writer, "SELECT attempts, failed, queue_length FROM load_minute") == [(20, 2, 7)]
     assert rows(writer, "SELECT accepted, duplicate FROM source_offset") == [(2, 2)]
+
+
+def test_no_reports_of_load_add_up_to_more_than_a_minute_holds(writer: Writer) -> None:
+    counts = dict.fromkeys(("attempts", "succeeded", "failed", "abandoned", "queue_length"), MAX_COUNT)
+    reports = [{"occurred_at": ms(NOON) + n, "service": "login", **counts, "wait_ms_p50": 2**53, "wait_ms_p95": 2**53} for n in range(60_000)]
+    write(writer, chunk("service_load", reports))
+    assert rows(writer, "SELECT attempts, abandoned FROM load_minute") == [(60_000 * MAX_COUNT,) * 2]
+    assert rows(writer, "SELECT accepted, refused FROM source_offset") == [(60_000, 0)]
+    beyond = [{**reports[0], "service": "queue", name: MAX_COUNT + 1} for name in counts]
+    write(writer, chunk("service_load", beyond, first_offset=60_000))
+    assert rows(writer, "SELECT accepted, refused FROM source_offset") == [(60_000, len(counts))]
 
 
 def test_refusals_go_out_before_the_commit_with_their_bytes(writer: Writer) -> None:

@@ -89,7 +89,10 @@ def test_the_analysis_is_pure():
 
 
 def test_decoding_is_pure():
-    assert offenders([ROOT / "streams" / f"{name}.py" for name in ("decoding", "scanning", "nesting")], {"faust", "kafka", "aiokafka", "duckdb", "streamlit"}) == []
+    assert (
+        offenders([ROOT / "streams" / f"{name}.py" for name in ("decoding", "scanning", "nesting")], {"faust", "kafka", "aiokafka", "duckdb", "streamlit"})
+        == []
+    )
 
 
 def test_only_one_module_opens_databases():
