@@ -5,6 +5,7 @@ import binascii
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -13,10 +14,14 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.access import Access, from_file
+from warehouse.backup import key_of
 from warehouse.lake import PREFIX, Lake
 
 SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
 """Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
+
+LEAST_KEY_BYTES = 32
+"""A key of HMAC-SHA-256 is to be no shorter than its digest (RFC 2104, section 3)."""
 
 
 class SettingError(Exception):
@@ -214,19 +219,47 @@ class Settings(BaseSettings):
         return self.topic_prefix + name
 
     def hmac_key(self) -> bytes:
-        """The key that hides user ids: the setting, or a random one made once per warehouse and readable only by its owner."""
+        """The key that hides user ids: the setting, or a random one made once per warehouse and readable only by its owner.
+
+        Raises:
+            SettingError: the file of the random one is cut short.
+            OSError: it cannot be read or written.
+        """
         # An empty one is none: compose passes on what is not set.
         if self.user_key:
             return self.user_key.get_secret_value().encode()
-        path = self.warehouse.with_suffix(".key")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
+        path = key_of(self.warehouse)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes()
+        if len(key) < LEAST_KEY_BYTES:
+            raise SettingError(
+                f"{path} holds {len(key)} bytes, expected {LEAST_KEY_BYTES} or more: a crash or a full disk has cut short the key that hides user ids. "
+                "Put back the key that was copied beside a backup. Without one, remove the file: a new key is made, and buyers from before cannot be matched."
+            )
+        return key
+
+
+def _make_key(path: Path) -> None:
+    """Put a random key there, whole or not at all; one that is there stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_hex(32).encode())
-        return path.read_bytes()
+            file.flush()
+            os.fsync(file.fileno())
+        # A link and no rename: it fails where another process was sooner.
+        with suppress(FileExistsError):
+            path.hardlink_to(part)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # Or the name may be gone after a power cut, and rows be kept that it has hidden.
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _shown(secret: SecretStr | None) -> str:

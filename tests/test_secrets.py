@@ -20,7 +20,7 @@ from streams.broker import EmbeddedBroker
 from streams.demo import environment
 from streams.keying import hider
 from streams.ports import free_port
-from streams.settings import Settings
+from streams.settings import SettingError, Settings
 from streams.topics import ensure_topics
 from tests.dashboard_browser import served
 from tests.events_data import encoded, failure, ms, payment
@@ -118,3 +118,32 @@ def test_without_a_key_each_warehouse_has_a_random_one_that_only_its_owner_reads
     assert first.hmac_key() == first.hmac_key() != second.hmac_key()
     assert len(first.hmac_key()) >= 32
     assert stat.S_IMODE((tmp_path / "one" / "w.key").stat().st_mode) == 0o600
+
+
+def test_a_key_whose_writing_was_broken_off_is_not_there_and_the_next_start_makes_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(warehouse=tmp_path / "w.duckdb")
+
+    def no_room(_: int) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_room)
+        with pytest.raises(OSError, match="No space"):
+            settings.hmac_key()
+    assert list(tmp_path.iterdir()) == []
+    assert len(settings.hmac_key()) == 64
+    assert [file.name for file in tmp_path.iterdir()] == ["w.key"]
+
+
+def test_a_key_that_another_process_makes_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (tmp_path / "w.key").write_bytes(b"k" * 64) and sync(file))
+    assert Settings(warehouse=tmp_path / "w.duckdb").hmac_key() == b"k" * 64
+    assert [file.name for file in tmp_path.iterdir()] == ["w.key"]
+
+
+@pytest.mark.parametrize("length", [0, 31])
+def test_a_key_file_that_was_cut_short_is_refused_with_what_to_do(tmp_path: Path, length: int) -> None:
+    (tmp_path / "w.key").write_bytes(b"k" * length)
+    with pytest.raises(SettingError, match=rf"w\.key holds {length} bytes.*backup.*remove"):
+        Settings(warehouse=tmp_path / "w.duckdb").hmac_key()
