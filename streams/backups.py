@@ -5,7 +5,7 @@ The request is a file and no address of the worker, so that whoever may ask is w
 
 import json
 import logging
-import os
+import secrets
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -59,9 +59,10 @@ class Backups:
 
     def _on_thread(self) -> None:
         request = request_of(self.warehouse)
-        error = None
+        asked, error = b"", None
         try:
-            target = Path(json.loads(request.read_bytes())["to"])
+            asked = request.read_bytes()
+            target = Path(json.loads(asked)["to"])
             with self.writer.in_backup, self.writer.connection.cursor() as self.cursor:
                 back_up(self.cursor, target)
             log.info("Backup written: %s", target)
@@ -70,9 +71,9 @@ class Backups:
             error = str(failed)
         # Where the disk has no room for an answer, the log has it.
         with suppress(OSError):
-            answer_of(self.warehouse).write_text(json.dumps({"error": error}), encoding="utf-8")
+            answer_of(self.warehouse).write_text(json.dumps({"id": _id_in(asked), "error": error}), encoding="utf-8")
         # This is what is waited for, so the answer comes first.
-        request.unlink(missing_ok=True)
+        _take_back(request, asked)
 
 
 def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
@@ -112,8 +113,11 @@ def refuse_lake(settings: Settings) -> None:
 def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:
     request, answer = request_of(warehouse), answer_of(warehouse)
     answer.unlink(missing_ok=True)
-    part = request.with_name(f"{request.name}.{os.getpid()}")
-    part.write_text(json.dumps({"to": str(target)}), encoding="utf-8")
+    # Who asked before may have given up while the worker is still copying: the id tells whose answer comes.
+    name = secrets.token_hex(8)
+    asked = json.dumps({"id": name, "to": str(target)}).encode()
+    part = request.with_name(f"{request.name}.{name}")
+    part.write_bytes(asked)
     try:
         # A link and no rename: it fails where somebody else is asking.
         request.hardlink_to(part)
@@ -123,15 +127,41 @@ def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:
         part.unlink()
     deadline = time.monotonic() + patience
     try:
-        while request.exists():
+        while _content(request) == asked:
             if time.monotonic() > deadline:
                 raise BackupError(f"No worker answered within {patience:.0f} s. Its log says what it does; --patience waits longer.")
             time.sleep(ASKING_SECONDS)
-        error = json.loads(answer.read_bytes())["error"]
-    except (OSError, ValueError):
-        raise BackupError("The worker could not answer. Its log says why.") from None
+        answered = _content(answer)
     finally:
-        request.unlink(missing_ok=True)
+        # The request last: from then on another may be answered.
         answer.unlink(missing_ok=True)
-    if error:
+        _take_back(request, asked)
+    if _id_in(answered) != name:
+        raise BackupError("The worker could not answer. Its log says why.")
+    if error := json.loads(answered)["error"]:
         raise BackupError(f"The worker could not write {target}: {error}")
+    if not target.exists():
+        raise BackupError(f"The worker says that {target} is written, but it is not there. Name a folder that both see under this name.")
+
+
+def _content(file: Path) -> bytes:
+    """What it holds; nothing where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _id_in(content: bytes) -> str | None:
+    """Whose request this is, or whose answer."""
+    try:
+        said = json.loads(content)
+    except ValueError:
+        return None
+    return said.get("id") if isinstance(said, dict) else None
+
+
+def _take_back(request: Path, asked: bytes) -> None:
+    """Remove a request; another one in its place stays."""
+    if _content(request) == asked:
+        request.unlink(missing_ok=True)

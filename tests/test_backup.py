@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import streams.backups
 from streams.backups import Backups, answer_of, ask_for_backup, request_of
 from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
@@ -103,15 +104,83 @@ def test_a_worker_answers_requests_and_says_why_it_cannot(settings: Settings, wr
     request, answer = request_of(settings.warehouse), answer_of(settings.warehouse)
     (tmp_path / "a file").touch()
     for to, said in ((tmp_path / "copy", None), (tmp_path / "copy", "exists already"), (tmp_path / "a file" / "copy", "File exists"), (None, "to")):
-        request.write_text(json.dumps({"to": str(to)} if to else {}))
+        request.write_text(json.dumps({"id": "mine", "to": str(to)} if to else {"id": "mine"}))
         backups.once()
         while request.exists():
             time.sleep(0.01)
-        error = json.loads(answer.read_bytes())["error"]
-        assert error is None if said is None else said in error
+        answered = json.loads(answer.read_bytes())
+        assert answered["id"] == "mine"
+        assert answered["error"] is None if said is None else said in answered["error"]
     backups.once()
     backups.close()
     assert state(tmp_path / "copy") == (10, 10, 10)
+
+
+def busy(path: Path) -> None:
+    """As the file of a worker in another process is found."""
+    raise WarehouseBusyError(f"{path} is held by another process")
+
+
+def asked(settings: Settings, target: Path, patience: float) -> str:
+    """What a command is told while a worker holds the file; nothing where it is done."""
+    try:
+        ask_for_backup(settings, target, patience)
+    except BackupError as error:
+        return str(error)
+    return ""
+
+
+def test_a_request_is_not_taken_for_done_by_the_answer_to_one_that_was_given_up(
+    settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(writer, 0, 10)
+    monkeypatch.setattr(streams.backups, "open_file", busy)
+    may_go_on, begun = threading.Event(), threading.Event()
+
+    def slow(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+        begun.set()
+        assert may_go_on.wait(30)
+        back_up(connection, target)
+
+    monkeypatch.setattr(streams.backups, "back_up", slow)
+    backups = Backups(settings, writer)
+    told: list[str] = []
+    first = threading.Thread(target=lambda: told.append(asked(settings, tmp_path / "first.duckdb", 0.5)))
+    first.start()
+    while not begun.is_set():
+        backups.once()
+        time.sleep(0.01)
+    first.join()
+    assert "No worker answered" in told.pop()
+    second = threading.Thread(target=lambda: told.append(asked(settings, tmp_path / "second.duckdb", 30)))
+    second.start()
+    while not request_of(settings.warehouse).exists():
+        time.sleep(0.01)
+    may_go_on.set()
+    while second.is_alive():
+        backups.once()
+        time.sleep(0.01)
+    backups.close()
+    assert told == [""]
+    assert state(tmp_path / "second.duckdb") == (10, 10, 10)
+    assert [path.name for path in settings.warehouse.parent.glob("*backup*")] == []
+
+
+def test_a_backup_that_is_not_where_it_was_asked_for_is_not_called_done(
+    settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams.backups, "open_file", busy)
+    # A worker in a container, that has another folder under this name.
+    monkeypatch.setattr(streams.backups, "back_up", lambda _connection, _target: None)
+    backups = Backups(settings, writer)
+    told: list[str] = []
+    asking = threading.Thread(target=lambda: told.append(asked(settings, tmp_path / "copy.duckdb", 30)))
+    asking.start()
+    while asking.is_alive():
+        backups.once()
+        time.sleep(0.01)
+    backups.close()
+    assert "is not there" in told[0]
 
 
 def test_without_a_worker_the_command_copies_by_itself_the_key_too(settings: Settings, tmp_path: Path) -> None:
