@@ -266,11 +266,12 @@ def _one(value: bytes | None, row: int, layout: Layout, span: Span) -> msgspec.S
 def _implausible(record: msgspec.Struct, row: int, span: Span) -> Refusal | None:
     """What the types cannot say: when it may have occurred, and what a text may hold."""
     occurred = getattr(record, "occurred_at", None)
-    if occurred is not None and not isinstance(record, Command):
+    if occurred is not None:
         earliest, latest = span.of(row)
         if occurred < EARLIEST_MS:
             return Refusal(row, "implausible_time", f"occurred_at {occurred} is before 2009-07-13; it takes milliseconds, not seconds")
-        if occurred < earliest:
+        # What people said is kept for ever, and single events need not be told from it.
+        if occurred < earliest and not isinstance(record, Command):
             return Refusal(row, "too_old", f"occurred_at {occurred} is before {earliest}, from where single events are kept")
         if occurred > latest:
             return Refusal(row, "in_future", f"occurred_at {occurred} is more than {FUTURE_MS // 1000} s after {latest - FUTURE_MS}, when it was sent")

@@ -137,6 +137,23 @@ def test_a_command_is_no_longer_than_a_record_of_kafka_may_be() -> None:
     assert refusal.reason == "too_large"
 
 
+@pytest.mark.parametrize(
+    ("occurred_at", "expected"),
+    [
+        (ms(NOON) + 600_000, None),
+        (ms(NOON) + 600_001, "in_future"),
+        (253_402_300_799_999, "in_future"),
+        (ms(NOON) // 1000, "implausible_time"),
+        (EARLIEST_MS, None),  # what was said is kept for ever, and read again by a warehouse that is made anew
+    ],
+)
+def test_a_command_was_said_at_a_plausible_time(occurred_at: int, expected: str | None) -> None:
+    said = {"command_id": "c", "occurred_at": occurred_at, "actor": "a", "kind": "k", "payload": {}}
+    decoded = decode([encoded(said)], Layout(Command), Span(ms(NOON), ms(NOON)))
+    assert [r.reason for r in decoded.refusals] == [expected] * (expected is not None)
+    assert decoded.refusals == [] or f"occurred_at {occurred_at} is" in decoded.refusals[0].detail
+
+
 def with_payload(payload: str) -> bytes:
     """A command with this JSON as its payload."""
     return b'{"command_id":"c","occurred_at":%d,"actor":"a","kind":"k","payload":%s}' % (ms(NOON), payload.encode())
