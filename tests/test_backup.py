@@ -21,7 +21,7 @@ from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
 from tests.events_data import NOON, chunk, payment
 from warehouse.backup import BackupError, back_up, copy_key, restore
-from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, open_file
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, WarehouseShutError, open_file, passes
 from warehouse.ingest import Source, Writer
 from warehouse.publishing import Publisher
 
@@ -275,6 +275,70 @@ def test_a_damaged_file_or_log_is_refused_in_words_or_gives_an_earlier_state_who
     else:
         # A block of rows that is read later says so when it is read.
         assert "onnuri restore" in refused or "Corrupt" in refused
+
+
+OUT_OF_DESCRIPTORS = """
+import os, resource, sys
+from pathlib import Path
+from tests.events_data import NOON
+from tests.test_backup import write
+from warehouse.connection import passes
+from warehouse.ingest import Writer
+
+writer = Writer(Path(sys.argv[1]), NOON)
+write(writer, 0, 10)
+writer.stopped = True
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+close = writer.close
+
+def close_and_use_up():
+    close()
+    while True:
+        try:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            break
+    for _ in range(int(sys.argv[2])):
+        os.close(held.pop())
+
+writer.close = close_and_use_up
+try:
+    writer.reopen()
+except Exception as error:
+    print(type(error).__name__, passes(error), error)
+for descriptor in held:
+    os.close(descriptor)
+writer.close = close
+writer.reopen()
+write(writer, 10, 20)
+print(writer.sources()["payments", 0].next_offset)
+"""
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_without_a_file_descriptor_the_warehouse_is_not_called_damaged_and_is_opened_once_there_is_one(tmp_path: Path, spare: int) -> None:
+    command = [sys.executable, "-c", OUT_OF_DESCRIPTORS, tmp_path / "w.duckdb", str(spare)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    assert ran.stdout.startswith("WarehouseShutError True ")
+    assert "Too many open files" in ran.stdout
+    assert "ulimit -n" in ran.stdout
+    assert "restore" not in ran.stdout
+    assert ran.stdout.endswith("\n20\n")
+
+
+def test_a_file_that_this_user_may_not_open_is_not_called_damaged(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, **_: object) -> duckdb.DuckDBPyConnection:
+        raise duckdb.IOException(f'IO Error: Cannot open file "{path}": Permission denied')
+
+    monkeypatch.setattr(duckdb, "connect", refused)
+    with pytest.raises(WarehouseShutError, match=r"Permission denied.*no damage.*user that onnuri runs as"):
+        open_file(writer.path)
+
+
+@pytest.mark.parametrize("why", ["Too many open files", "Permission denied"])
+def test_a_log_that_cannot_be_opened_at_commit_is_tried_again(why: str) -> None:
+    assert passes(duckdb.TransactionException(f'TransactionContext Error: Failed to commit: Cannot open file "w.duckdb.wal": {why}'))
 
 
 @pytest.mark.parametrize("left", ["nothing", "the log", "a file without rows"])

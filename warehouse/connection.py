@@ -1,5 +1,6 @@
 """The only place that calls ``duckdb.connect``, and the migrations that every connection starts from."""
 
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -21,6 +22,10 @@ class WarehouseBusyError(Exception):
 
 class WarehouseDamagedError(Exception):
     """The file is missing, or damaged, or not a database of this version; it is left untouched."""
+
+
+class WarehouseShutError(duckdb.IOException):
+    """The system does not let the file be opened, which says nothing about what is in it; it may do so later."""
 
 
 class WarehouseOutdatedError(Exception):
@@ -61,7 +66,19 @@ def damaged(error: Exception) -> bool:
     return isinstance(error, duckdb.Error) and "Corrupt" in str(error)
 
 
-DISK_SIGNS = ("Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
+WHY_SHUT = {
+    "Too many open files": "Raise the limit of open files: ulimit -n 65536, or LimitNOFILE=65536 in a systemd unit.",
+    "Permission denied": "Let the user that onnuri runs as read and write the file and its folder.",
+    "Read-only file system": "Let the disk be written to.",
+    "No space left": "Make room on the disk.",
+    "Cannot open file": "See what the system says there.",
+}
+"""Signs that the system, and not the file, is why it cannot be opened, and what to do; the first that fits."""
+
+SPARE_DESCRIPTORS = 4
+"""For the file, its log and what a checkpoint opens. DuckDB ends the process where it gets none for the file."""
+
+DISK_SIGNS = ("Cannot open file", "Could not write file", "Could not read", "Could not sync", "Could not truncate", "No space left", "IO Error")
 
 
 def connect(*, memory_limit: str, threads: int, **config: str) -> duckdb.DuckDBPyConnection:
@@ -77,20 +94,32 @@ def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> d
     Raises:
         WarehouseBusyError: another process has it open.
         WarehouseDamagedError: the file cannot be read as a warehouse.
-        duckdb.IOException: there is no room on the disk.
+        WarehouseShutError: there is no room on the disk, no file descriptor is left, or this user may not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        _spare_descriptors()
         connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads, **STORAGE})
         connection.execute("SET TimeZone = 'UTC'")
         migrate(connection)
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
             raise WarehouseBusyError(f"{path} is held by another process: {error}") from error
-        if "No space left" in str(error):
-            raise
+        if (what_to_do := next((told for sign, told in WHY_SHUT.items() if sign in str(error)), None)) is not None:
+            raise WarehouseShutError(f"{path} cannot be opened: {error}. That is no damage of the file. {what_to_do}") from error
         raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {WHAT_TO_DO}") from error
     return connection
+
+
+def _spare_descriptors() -> None:
+    held: list[int] = []
+    try:
+        held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE_DESCRIPTORS))
+    except OSError as error:
+        raise duckdb.IOException(error.strerror) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def open_memory(*, memory_limit: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
