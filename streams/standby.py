@@ -114,13 +114,10 @@ def wait_for_warehouse(settings: Settings) -> Writer:
         WarehouseDamagedError: it cannot be read, or it is missing where one was published from: it must not silently begin anew.
     """
     told = False
-    try:
-        published = Manifest.read(settings.published_folder).warehouse_id
-    except (NothingPublishedError, ValueError, KeyError):
-        published = None
     while True:
         try:
-            now, may_begin = datetime.now(UTC), published is None
+            # Asked each time: the worker that is waited for may publish its first state meanwhile.
+            now, may_begin = datetime.now(UTC), not _published(settings)
             return LakeWriter(settings.lake, now, may_begin=may_begin) if settings.lake else Writer(settings.warehouse, now, may_begin=may_begin)
         except duckdb.Error as error:
             if not (settings.lake and passes(error)):
@@ -132,6 +129,14 @@ def wait_for_warehouse(settings: Settings) -> Writer:
                 log.warning("Standby: %s", error)
                 told = True
             time.sleep(STANDBY_SECONDS)
+
+
+def _published(settings: Settings) -> bool:
+    try:
+        Manifest.read(settings.published_folder)
+    except (NothingPublishedError, ValueError, KeyError):
+        return False
+    return True
 
 
 def client_id(settings: Settings) -> str:

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 import streams.backups
+from streams import standby
 from streams.backups import Backups, answer_of, ask_for_backup, request_of
 from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
@@ -358,6 +359,25 @@ def test_a_warehouse_that_is_gone_does_not_silently_begin_anew(settings: Setting
     shutil.rmtree(settings.published_folder)
     settings.warehouse.with_name("w.duckdb.wal").unlink(missing_ok=True)
     wait_for_warehouse(settings).close()
+
+
+def test_a_standby_does_not_begin_anew_beside_what_was_published_while_it_waited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Writer(settings.warehouse, NOON)
+
+    def held(path: Path, *_: object, **__: object) -> Writer:
+        raise WarehouseBusyError(f"{path} is held by another process")
+
+    def publish_and_lose_the_file(_: float) -> None:
+        Publisher(first.connection, settings.published_folder).publish(NOON, NOON, {}, {})
+        first.close()
+        settings.warehouse.unlink()
+        monkeypatch.undo()
+
+    monkeypatch.setattr(standby, "Writer", held)
+    monkeypatch.setattr(time, "sleep", publish_and_lose_the_file)
+    with pytest.raises(WarehouseDamagedError, match="is missing, but something was published"):
+        wait_for_warehouse(settings)
+    assert not settings.warehouse.exists()
 
 
 def test_a_backup_that_kafka_cannot_bring_up_to_date_is_refused_with_the_missing_ranges() -> None:
