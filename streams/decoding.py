@@ -74,7 +74,10 @@ class Unreadable(bytes):
 
 @dataclass(frozen=True)
 class Decoded:
-    """``frame`` has a column per field of the struct and ``row``, the record's place in the chunk; the rest are ``refusals``."""
+    """``frame`` has a column per field of the struct and ``row``, the record's place in the chunk; the rest are ``refusals``.
+
+    Commands have their bytes beside, as ``record``: what they hold may still be refused where it is applied.
+    """
 
     frame: pl.DataFrame
     refusals: list[Refusal]
@@ -161,7 +164,11 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     """Decode one chunk of one topic. Never raises for what the bytes hold."""
     scanned = layout.scan(values)
     if scanned is None:
-        return _decode(values, layout, span)
+        decoded = _decode(values, layout, span)
+        if layout.struct is not Command:
+            return decoded
+        records = pl.Series("record", [values[row] for row in decoded.frame["row"]], dtype=pl.Binary)
+        return replace(decoded, frame=decoded.frame.with_columns(records))
     frame = scanned[0].insert_column(0, pl.int_range(len(values), eager=True).alias("row"))
     implausible, wide = _checked(frame, None, layout, span)
     doubted = implausible | pl.Series(scanned[1])

@@ -1,5 +1,6 @@
 """The one writer, on a real DuckDB file: exact counts whatever the order, batching, repetition and crashes."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -215,9 +216,11 @@ def test_commands_are_applied_once_and_kept(writer: Writer) -> None:
 @pytest.mark.parametrize(("kind", "payload"), [("nonsense", {}), ("promotion", {"label": "x"}), ("markets_imported", {"markets": [{"name": "no id"}]})])
 def test_a_command_that_cannot_be_applied_is_refused_with_the_reason(writer: Writer, kind: str, payload: dict[str, Any]) -> None:
     seen: Letters = []
-    write(writer, chunk("commands", [{"command_id": "c1", "occurred_at": ms(NOON), "actor": "ops", "kind": kind, "payload": payload}]), letters=seen.extend)
-    assert [r.reason for _, _, r in seen] == ["bad_payload"]
-    assert rows(writer, "SELECT count(*) FROM command") == [(0,)]
+    sent = b' {"payload": %s, "command_id": "c1", "occurred_at": %d, "actor": "ops", "kind": "%s"}' % (json.dumps(payload).encode(), ms(NOON), kind.encode())
+    write(writer, chunk("commands", [b"?", sent, command("span_excluded", SPAN, 2)]), letters=seen.extend)
+    assert [r.reason for _, _, r in seen] == ["malformed", "bad_payload"]
+    assert seen[1][2].value == sent, "the whole record as it came, as of any other refusal"
+    assert rows(writer, "SELECT kind FROM command") == [("span_excluded",)]
 
 
 def command(kind: str, payload: object, number: int = 1) -> dict[str, Any]:

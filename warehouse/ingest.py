@@ -55,7 +55,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive records of one partition, decoded. ``frame`` has the fields of the topic's struct, keys (Binary) for the ids of events, and ``offset_at``."""
+    """Consecutive records of one partition, decoded. ``frame`` has the fields of the topic's struct, keys (Binary) for the ids of events, and ``offset_at``.
+
+    Of commands also the bytes, as ``record``.
+    """
 
     topic: str
     partition: int
@@ -353,7 +356,7 @@ class Writer:
             try:
                 payload = commands.parse(row["kind"], row["payload"])
             except commands.PayloadError as error:
-                refused.append(Refused(row["offset_at"], "bad_payload", str(error), None, row["payload"].encode()))
+                refused.append(Refused(row["offset_at"], "bad_payload", str(error), None, row["record"]))
                 continue
             outcome = commands.apply(self.connection, identity, said_at, row["actor"], payload)
             run("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?)", [identity, said_at, row["actor"], row["kind"], row["payload"], _naive(now), outcome])
