@@ -242,6 +242,9 @@ SPAN = {"label": "x", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03
         ("span_excluded", SPAN | {"ends_at": "9999-12-31T23:59:59-12:00"}),
         ("span_excluded", SPAN | {"ends_at": SPAN["starts_at"]}),
         ("promotion", SPAN | {"factor": 1e308}),
+        ("survey_entered", {"label": "l", "substitution": 0.5, "low": 0.9, "high": 0.1}),
+        ("survey_entered", {"label": "l", "substitution": 0.5, "low": 0.6, "high": 0.7}),
+        ("survey_entered", {"label": "l", "substitution": 0.5, "low": 0.2, "high": 0.4}),
     ],
 )
 def test_a_command_beyond_what_the_tables_hold_is_refused_and_the_line_goes_on(writer: Writer, kind: str, payload: dict[str, Any]) -> None:

@@ -189,6 +189,8 @@ def parse(kind: str, payload: str) -> Payload:
         raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
     if isinstance(parsed, ClaimEntered) and parsed.incident_id is None:
         raise PayloadError(f"{kind}: incident_id is missing: a claim is held against the loss of one incident. Their ids: onnuri incidents")
+    if isinstance(parsed, SurveyEntered) and not parsed.low <= parsed.substitution <= parsed.high:
+        raise PayloadError(f"{kind}: substitution is {parsed.substitution}, low {parsed.low}, high {parsed.high}: expected it between the two")
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
