@@ -9,7 +9,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,21 +38,33 @@ def read_markets(path: Path) -> MarketList:
     """Read a CSV in UTF-8 or CP949.
 
     Raises:
-        MarketListError: no such file, another encoding, or columns that are not those of a market list.
+        MarketListError: no such file, another encoding, no CSV, or columns that are not those of a market list.
     """
-    rows = csv.DictReader(io.StringIO(_text(path)))
+    # Lines may end with a carriage return alone.
+    rows = csv.DictReader(io.StringIO(_text(path), newline=None))
+    try:
+        return _read(path, rows)
+    except csv.Error as error:
+        raise MarketListError(f"{path}, line {rows.line_num + 1}: {error}. Save it as CSV, one market a line.") from None
+
+
+def _read(path: Path, rows: "csv.DictReader[str]") -> MarketList:
     columns = set(rows.fieldnames or [])
     if "시장명" in columns:
-        entries = _official(rows)
+        fields_of = _official
     elif {"market_id", "name", "region"} <= columns:
-        entries = _own(rows)
+        fields_of = _own
     else:
         raise MarketListError(
             f"{path}: expected the columns 시장명, 소재지도로명주소, … of the official list, or market_id, name, region; found {', '.join(sorted(columns)) or 'none'}."
         )
     markets: dict[str, Market] = {}
     problems = []
-    for line, fields in entries:
+    for row in rows:
+        line, fields = rows.line_num, fields_of(row)
+        if fields is None:
+            problems.append(f"line {line}: left out: it has fewer fields than the first line has names")
+            continue
         try:
             market = msgspec.convert(fields, Market, strict=False)
         except msgspec.ValidationError as error:
@@ -77,31 +89,29 @@ def unmatched(published: Path, markets: Iterable[Market]) -> list[str]:
     return [name for name in seen if name not in listed]
 
 
-def _official(rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, object]]]:
-    for row in rows:
-        name = unicodedata.normalize("NFC", row["시장명"].strip())
-        address = _first(row, "소재지도로명주소", "도로명주소", "소재지지번주소", "지번주소")
-        words = address.split()
-        region = row.get("시도") or (words[0] if words else "unknown")
-        yield (
-            rows.line_num,
-            {
-                "market_id": row.get("시장코드") or "m" + hashlib.sha256(f"{name}|{address}".encode()).hexdigest()[:15],
-                "name": name,
-                "region": REGIONS.get(region, region),
-                "district": row.get("시군구") or (words[1] if len(words) > 1 else None),
-                "latitude": row.get("위도") or None,
-                "longitude": row.get("경도") or None,
-                "cycle": _cycle(row.get("시장개설주기") or ""),
-                "merchants": row.get("점포수") or None,
-            },
-        )
+def _official(row: Mapping[str, str | None]) -> dict[str, object] | None:
+    """None where the line breaks off: half a name is another market's."""
+    if None in row.values():
+        return None
+    name = unicodedata.normalize("NFC", (row["시장명"] or "").strip())
+    address = _first(row, "소재지도로명주소", "도로명주소", "소재지지번주소", "지번주소")
+    words = address.split()
+    region = row.get("시도") or (words[0] if words else "unknown")
+    return {
+        "market_id": row.get("시장코드") or "m" + hashlib.sha256(f"{name}|{address}".encode()).hexdigest()[:15],
+        "name": name,
+        "region": REGIONS.get(region, region),
+        "district": row.get("시군구") or (words[1] if len(words) > 1 else None),
+        "latitude": row.get("위도") or None,
+        "longitude": row.get("경도") or None,
+        "cycle": _cycle(row.get("시장개설주기") or ""),
+        "merchants": row.get("점포수") or None,
+    }
 
 
-def _own(rows: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, object]]]:
+def _own(row: Mapping[str, str | None]) -> dict[str, object] | None:
     known = [field.name for field in msgspec.structs.fields(Market)]
-    for row in rows:
-        yield rows.line_num, {name: row[name] for name in known if row.get(name)}
+    return {name: row[name] for name in known if row.get(name)}
 
 
 def _cycle(text: str) -> str | None:
@@ -110,8 +120,8 @@ def _cycle(text: str) -> str | None:
     return ",".join(days) or None
 
 
-def _first(row: Mapping[str, str], *names: str) -> str:
-    return next((row[name].strip() for name in names if row.get(name, "").strip()), "")
+def _first(row: Mapping[str, str | None], *names: str) -> str:
+    return next((text for name in names if (text := (row.get(name) or "").strip())), "")
 
 
 def _text(path: Path) -> str:

@@ -77,6 +77,25 @@ def test_a_line_that_is_no_market_is_left_out_and_told_with_its_line(tmp_path):
     assert any(problem.startswith("line 6: left out:") and "latitude" in problem for problem in found.problems)
 
 
+@pytest.mark.parametrize("cut", ["동문시장,상설장\n", "동문", "동문시장,상설장,대구광역시 중구 큰장로28길 45,,매일,35.8690,128.5806"])
+def test_a_line_that_breaks_off_is_left_out_and_told(tmp_path, cut):
+    found = read(tmp_path, OFFICIAL + cut)
+    assert len(found.markets) == 4
+    assert found.problems[-1] == "line 6: left out: it has fewer fields than the first line has names"
+
+
+def test_lines_may_end_as_on_any_system(tmp_path):
+    for end in ("\r", "\r\n"):
+        assert read(tmp_path, OFFICIAL.replace("\n", end)) == read(tmp_path, OFFICIAL)
+
+
+def test_what_is_no_csv_is_an_error_with_its_line(tmp_path):
+    with pytest.raises(MarketListError, match=r"markets\.csv, line 2: field larger than field limit.*Save it as CSV"):
+        read(tmp_path, OFFICIAL.replace("서문시장", "서" * 200_000))
+    with pytest.raises(MarketListError, match=r"markets\.csv, line 1: field larger"):
+        read(tmp_path, "서" * 200_000)
+
+
 def test_codes_of_a_list_that_has_them_are_the_ids(tmp_path):
     (market,) = read(tmp_path, "시장코드,시장명,도로명주소,시도,시군구\na31370007,청평여울시장,경기도 가평군 청평면 시장중앙로19,경기도,가평군\n").markets
     assert (market.market_id, market.region, market.district) == ("a31370007", "경기도", "가평군")
