@@ -20,6 +20,9 @@ from warehouse.lake import PREFIX, Lake
 SECRETS = ("kafka_password", "kafka_key_password", "user_key", "alert_secret", "api_token")
 """Settings that may be kept in a file, which ``ONNURI_<NAME>_FILE`` names."""
 
+CENTURY_DAYS = 36_500
+"""The longest span that a setting may name: what lies so far from today is still in the calendar."""
+
 LEAST_KEY_BYTES = 32
 """A key of HMAC-SHA-256 is to be no shorter than its digest (RFC 2104, section 3)."""
 
@@ -51,7 +54,9 @@ class Settings(BaseSettings):
         description="The DuckDB file of the one writer; or a lake that several share: ducklake:postgres:DSN or ducklake:sqlite:PATH.",
     )
     lake_data: str = Field("", description="Folder, or s3:// address, of a lake's Parquet files; every worker must reach it. Only with a lake.")
-    lake_days: float = Field(7, gt=0, description="Days for which a lake keeps the last snapshot of each hour; those that issued reports name stay longer.")
+    lake_days: float = Field(
+        7, gt=0, le=CENTURY_DAYS, description="Days for which a lake keeps the last snapshot of each hour; those that issued reports name stay longer."
+    )
     published: Path | None = Field(
         None, description="Folder of published Parquet files. Default: 'published' beside the warehouse. Who only reads may name a lake instead: ducklake:…"
     )
@@ -60,8 +65,10 @@ class Settings(BaseSettings):
     topic_prefix: str = Field("", description="Put before every topic's name, so that several lines share a cluster.")
     partitions: int = Field(8, ge=1, le=1000, description="Partitions of the topics that onnuri creates where they are missing.")
     clock: Literal["wall", "replay"] = Field("wall", description="'wall' for live data; 'replay' follows the topic 'clock' of a scenario.")
-    lateness_seconds: float = Field(60, ge=0, description="How much later than its minute an event may come before the minute closes.")
-    raw_days: int = Field(35, ge=1, description="Days for which single events are kept; older events are refused as too_old.")
+    lateness_seconds: float = Field(
+        60, ge=0, le=CENTURY_DAYS * 86_400, description="How much later than its minute an event may come before the minute closes."
+    )
+    raw_days: int = Field(35, ge=1, le=CENTURY_DAYS, description="Days for which single events are kept; older events are refused as too_old.")
     refused_share: float = Field(
         0.5, ge=0, le=1, description="Share of a topic's newest thousand records above which refusals stop the worker. 1: never, all go to dead-letters."
     )

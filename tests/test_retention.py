@@ -1,5 +1,6 @@
 """The file does not grow without bound: single events and refusals go after their time, what they were counted into stays."""
 
+import math
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from streams.settings import SettingError, Settings
 from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse.closing import Closing
 from warehouse.ingest import MARGIN, Chunk, Writer
@@ -91,4 +93,20 @@ def test_refusals_are_counted_for_ever_and_their_reasons_kept_as_long_as_single_
         closing.retire(now.replace(tzinfo=None), now)
         assert writer.connection.sql("SELECT count(*) FROM rejected").fetchall() == [(left,)]
     assert writer.connection.sql("SELECT refused FROM source_offset").fetchall() == [(1,)]
+    writer.close()
+
+
+def test_no_setting_lets_time_reach_beyond_the_calendar(tmp_path: Path) -> None:
+    century = {"raw_days": 36_500, "lateness_seconds": 36_500 * 86_400, "lake_days": 36_500}
+    longest = Settings.read(**century)
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    closing = Closing(writer, timedelta(seconds=longest.lateness_seconds), longest.raw_days)
+    writer.apply([chunk("payments", [payment(1)])], NOON, lambda _: None)
+    closing.close(NOON.replace(tzinfo=None) - closing.lateness)
+    closing.retire(NOON.replace(tzinfo=None), NOON)
+    assert NOON - timedelta(days=longest.lake_days) < NOON
+    for name, most in century.items():
+        for beyond in (most + 1, 10**9 * most, *([math.inf, math.nan] if name != "raw_days" else [])):
+            with pytest.raises(SettingError, match=f"ONNURI_{name.upper()} is {beyond}"):
+                Settings.read(**{name: beyond})
     writer.close()
