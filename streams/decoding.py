@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streams.events import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, ClockTick, Command
-from streams.nesting import depth, key_twice
+from streams.nesting import depth, key_twice, signs_of
 from streams.scanning import Scanner, in_each
 
 EARLIEST_MS = 1_247_443_200_000
@@ -150,14 +150,21 @@ class Layout:
         """
         record: msgspec.Struct = self.decoder.decode(value)
         text = value.decode()  # what is ignored is UTF-8 too
-        if self.struct is Command and depth(text) > DEEPEST:
-            raise ValueError(f"objects and lists are nested more than {DEEPEST} deep")
-        # A flat object with no more colons than it has different keys is the usual one with an unknown field or a null.
-        if value.count(b":") == len(KEYS.decode(value)):
+        if self.struct is not Command and _has_each_key_once(value):
             return record
-        if (twice := key_twice(text, None if self.struct is Command else self.schema)) is not None:
+        signs = signs_of(text)
+        if self.struct is Command and depth(signs) > DEEPEST:
+            raise ValueError(f"objects and lists are nested more than {DEEPEST} deep")
+        if (twice := key_twice(signs, None if self.struct is Command else self.schema)) is not None:
             raise ValueError(f"the key {twice[:64]!r} stands twice")
         return record
+
+
+def _has_each_key_once(value: bytes) -> bool:
+    """Whether all colons of an object are those of its different keys and of what these hold; a colon in a key only makes it doubted."""
+    held = KEYS.decode(value)
+    more = value.count(b":") - len(held)
+    return more == 0 or more == sum(bytes(part).count(b":") for part in held.values())
 
 
 def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decoded:
