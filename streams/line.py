@@ -382,10 +382,10 @@ class Line:
         """The event times that records may have: by when each was sent, so that a topic gives the same whenever it is read."""
         sent = [record.timestamp or 0 for record in records]
         if self.settings.clock == "wall":
-            # A producer's clock may be ahead of ours, and some tell no time.
+            # A producer's clock may be ahead of ours or never have been set, and some tell no time.
             now = int(datetime.now(UTC).timestamp() * 1000)
             sent = [min(at, now) for at in sent]
-            latest = [at if at > 0 else now for at in sent]
+            latest = [at if at >= EARLIEST_MS else now for at in sent]
         else:
             latest = sent
         # What is retained bounds it once something is: what is older may be known and gone.

@@ -280,13 +280,13 @@ def test_what_a_record_may_say_is_judged_by_when_it_was_sent_however_late_it_is_
     writer, _ = again()
     line = Line(Settings(warehouse=tmp_path / "w.duckdb", clock="wall"), writer, Letters(Settings()))
     now = datetime.now(UTC)
-    # A clock that is an hour fast, of a record that is read three hours later; in time; a producer whose clock is a year ahead, and one without any.
-    sent = [now - timedelta(hours=3), now - timedelta(hours=3), now + timedelta(days=365), None]
-    events = [payment(n, occurred_at=ms(at)) for n, at in enumerate([now - timedelta(hours=2), now - timedelta(hours=3), now, now])]
+    # A clock that is an hour fast, of a record that is read three hours later; in time; producers whose clock is a year ahead, never was set, or is none.
+    sent = [now - timedelta(hours=3), now - timedelta(hours=3), now + timedelta(days=365), datetime(1970, 1, 1, 0, 1, tzinfo=UTC), None]
+    events = [payment(n, occurred_at=ms(at)) for n, at in enumerate([now - timedelta(hours=2), now - timedelta(hours=3), now, now, now])]
     records = [
         SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=at and ms(at)) for n, (at, event) in enumerate(zip(sent, events, strict=True))
     ]
     (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, records)])
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(0, "in_future")]
     assert "when it was sent" in decoded.refused[0].detail
-    assert decoded.frame["offset_at"].to_list() == [1, 2, 3]
+    assert decoded.frame["offset_at"].to_list() == [1, 2, 3, 4]
