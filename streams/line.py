@@ -299,15 +299,10 @@ class Line:
         for tp in assignment:
             name, topic_id, start = self.contract_name(tp.topic), topic_ids.get(tp.topic), starts[tp]
             source, earlier = known.get((name, tp.partition)), before.get((name, tp.partition))
-            if source is None and self._added(name, topic_id, known) and start > 0:
-                log.error("LOST: %s was added to its topic, and its offsets up to %s vanished before they were read", tp, start)
-                self.writer.begin_source(name, tp.partition, 0, topic_id)
-                self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
-                offsets[tp] = start
-            elif source is None:
-                self.writer.begin_source(name, tp.partition, start, topic_id)
-                offsets[tp] = start
-            elif (source.topic_id and topic_id and source.topic_id != topic_id) or (earlier and ends[tp] < min(earlier.next_offset, source.next_offset)):
+            if source is None:
+                source = Source(0 if self._added(name, topic_id, known) else start, topic_id, None)
+                self.writer.begin_source(name, tp.partition, source.next_offset, topic_id)
+            if (source.topic_id and topic_id and source.topic_id != topic_id) or (earlier and ends[tp] < min(earlier.next_offset, source.next_offset)):
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
                 self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
                 offsets[tp] = start

@@ -113,8 +113,9 @@ def loss_between(
     sales = snapshot.query("sales_by_market_and_step", **steps, scope=scope, scope_name=scope_name)
     days = cycles(snapshot)
     # one market, or one region, sees too few market days to tell what they carry
-    few = scope in {"region", "market"} and days is not None and sales["market_id"].is_in(days["market_id"].implode()).any()
-    everywhere = aware(snapshot.query("sales_of_markets_by_step", **steps, markets=days["market_id"].to_list())) if few and days is not None else None
+    everywhere = None
+    if scope in {"region", "market"} and days is not None and len(sales.join(days, on="market_id", how="semi")):
+        everywhere = aware(snapshot.query("sales_by_market_and_step", **steps, scope="market days", scope_name="")).join(days, on="market_id", how="semi")
     return estimate_loss(
         aware(sales),
         start,

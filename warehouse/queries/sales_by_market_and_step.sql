@@ -1,5 +1,5 @@
--- How much did each market sell by channel from $start to $end, within a scope? In steps of $minutes during the hours of the day $fine_hours (UTC),
--- in whole hours else. Silent steps are absent, and so is an hour that had begun when the first payment of all was counted. In no order.
+-- How much did each market sell by channel from $start to $end, within a scope ('market days': the markets that have any)?
+-- In steps of $minutes during the hours of the day $fine_hours (UTC), in whole hours else. Silent steps are absent, and so is an hour that had begun when the first payment of all was counted. In no order.
 WITH stepped AS (
     SELECT
         time_bucket(CASE WHEN list_contains($fine_hours::BIGINT[], hour(minute_at)) THEN to_minutes($minutes::INTEGER) ELSE INTERVAL 1 HOUR END, minute_at) AS step_at,
@@ -13,6 +13,7 @@ WITH stepped AS (
             WHEN 'region' THEN market_id IN (SELECT market_id FROM market WHERE region = $scope_name)
             WHEN 'market' THEN market_id = $scope_name
             WHEN 'channel' THEN channel = $scope_name
+            WHEN 'market days' THEN market_id IN (SELECT market_id FROM market WHERE cycle IS NOT NULL)
             ELSE true
         END
     GROUP BY ALL
