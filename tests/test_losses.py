@@ -246,6 +246,16 @@ def test_an_hour_that_is_summed_whole_does_not_end_where_its_first_step_does(pub
         assert "no_rows_after" not in [warning.code for warning in loss_between(snapshot, start, end).warnings]
 
 
+def test_who_knows_that_nothing_more_will_come_has_the_loss_to_the_end_without_a_word_of_missing_rows(published: Path) -> None:
+    start, end = (datetime(2025, 3, 1, hour, tzinfo=SEOUL) for hour in (10, 20))
+    with open_snapshot(published) as snapshot:
+        assert snapshot.manifest.watermark < end
+        cut, whole = (loss_between(snapshot, start, end, known_until=known) for known in (None, end))
+    assert [estimated_window(one)[1] for one in (cut, whole)] == [end - timedelta(minutes=10), end]
+    said = [{warning.code for warning in one.warnings} & {"window_cut", "no_rows_after"} for one in (cut, whole)]
+    assert said == [{"window_cut"}, set()]
+
+
 def test_what_a_market_day_carries_is_known_of_one_market_or_region_too(tmp_path: Path) -> None:
     publish_launch_day(tmp_path)
     some = [f"M{number:03d}" for number in range(3, 30, 2)]

@@ -97,7 +97,7 @@ def loss_between(
     """Gross shortfall of a scope in the whole steps that hold [start, end), as far as they are known; aware times. Of ``measured_scope``.
 
     The window that was estimated is the estimate's own (``estimated_window``); where it is not the one asked for, its warnings say so. ``known_until`` is by default
-    the end of the last closed step; a later one is for those who want what is expected of hours that have not been.
+    the end of the last closed step; a later one is for those who know that nothing more will come, or want what is expected of hours that have not been.
 
     Raises:
         HistoryError: no ordinary day is left to learn from.
@@ -121,7 +121,7 @@ def loss_between(
         start,
         _ceil(end, MINUTE),  # of a minute that has begun the estimate would leave out the seconds
         as_of=last,
-        complete_until=snapshot.manifest.watermark,
+        complete_until=known_until or snapshot.manifest.watermark,
         cycles=days,
         market_day_sales=everywhere,
         promotions=promotions(snapshot, end),
