@@ -5,7 +5,7 @@ import pwd
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from streams.ports import free_port
 
@@ -25,12 +25,12 @@ class Postgres:
         self.folder, self.port = folder, free_port()
         self.bin = programs()
         assert self.bin is not None, "PostgreSQL is not installed (Debian's package postgresql has it)"
-        self.prefix: list[str] = []
+        self.owner: dict[str, Any] = {}
         if os.geteuid() == 0:
             owner = pwd.getpwnam("postgres")
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-            self.prefix = ["runuser", "-u", "postgres", "--"]
+            self.owner = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
 
     def __enter__(self) -> Self:
         self.run("initdb", "--pgdata", str(self.folder / "data"), "--auth", "trust", "--username", USER, "--no-sync")
@@ -62,7 +62,7 @@ class Postgres:
         """One of PostgreSQL's programs, as its owner."""
         assert self.bin is not None
         done = subprocess.run(
-            [*self.prefix, str(self.bin / program), *arguments], cwd="/", capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            [str(self.bin / program), *arguments], cwd="/", capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **self.owner
         )
         assert done.returncode == 0, f"{program} {arguments}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        return str(done.stdout).strip()
