@@ -163,6 +163,22 @@ def test_a_span_without_rows_has_no_file(writer: Writer, folder: Path):
     assert set(manifest["files"]) & HOURLY.keys() == {"market_minute", "issuer_minute", "nation_minute"}
 
 
+def test_what_is_known_to_be_empty_is_not_looked_at_again(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    write(writer, payment(1))
+    publisher = Publisher(writer.connection, folder)
+    publish(publisher)
+    looked: list[str] = []
+    copy = Publisher._copy
+    monkeypatch.setattr(Publisher, "_copy", lambda self, cursor, file, target: looked.append(file.table) or copy(self, cursor, file, target))
+    publish(publisher)
+    publish(publisher)
+    assert looked == []
+    # With a new version it may hold something.
+    write(writer, payment(2))
+    publish(publisher)
+    assert "load_minute" in looked
+
+
 def test_a_failure_that_turns_out_approved_leaves_no_published_row_behind(writer: Writer, folder: Path):
     publisher = Publisher(writer.connection, folder)
     write(writer, failure(1), topic="errors")

@@ -52,11 +52,11 @@ class Publisher:
     def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's."""
         with self.connection.cursor() as cursor:
-            body, files = self._state(cursor, now, wall, log_ends, positions)
+            body, wanted = self._state(cursor, now, wall, log_ends, positions)
             if self.check:
                 self.check(cursor)
         _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
-        self._sweep({file.path for file in files})
+        self._sweep({file.path for file in wanted})
         return body
 
     def _state(
@@ -75,7 +75,7 @@ class Publisher:
             with suppress(duckdb.Error):
                 cursor.rollback()
         self.sequence += 1
-        return body | {"sequence": self.sequence, "files": by_table(files)}, files
+        return body | {"sequence": self.sequence, "files": by_table(files)}, wanted
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, file: File) -> bool:
         """Make sure that the file is there; false where it would be empty."""

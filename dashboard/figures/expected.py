@@ -1,6 +1,7 @@
 """What would have been sold step by step: the band behind sales."""
 
 from datetime import datetime, timedelta
+from itertools import count, pairwise, takewhile
 
 import polars as pl
 
@@ -14,6 +15,9 @@ from warehouse.reading import Snapshot
 BAND_STEP = timedelta(minutes=5)
 LEVEL_STEP = timedelta(minutes=30)
 """Whole steps of every band: from where an estimate of the rest of a day begins."""
+
+LONGEST = timedelta(days=28)
+"""So much is asked for at a time; an incident that nobody ends may last for months."""
 
 AWARE = pl.Datetime("us", "Asia/Seoul")
 """The type of times in frames."""
@@ -40,8 +44,10 @@ def day_level(snapshot: Snapshot, day_start: datetime, as_of: datetime) -> LossE
     It knows market days and promotions. None where it cannot be told.
     """
     midnight = day_start + timedelta(days=1)
+    # of an incident that began days ago, the day's own share
+    start = max(day_start, day_start + (as_of - day_start) // LEVEL_STEP * LEVEL_STEP)
     try:
-        return loss_between(snapshot, day_start + (as_of - day_start) // LEVEL_STEP * LEVEL_STEP, midnight, known_until=midnight)
+        return loss_between(snapshot, start, midnight, known_until=midnight)
     except AnalysisError:
         return None
 
@@ -71,5 +77,7 @@ def expected_between(
     history = ask(snapshot, "sales_by_step", start=as_of - HISTORY, end=as_of, minutes=minutes, scope=scope, scope_name=scope_name)
     if history.is_empty() or end <= start:
         return NOTHING_EXPECTED
-    found = expected_sales(history.select("at", "sales"), start, end, as_of=as_of, exclusions=exclusions(snapshot), step=step)
+    sold, excluded = history.select("at", "sales"), exclusions(snapshot)
+    spans = pairwise([start, *takewhile(lambda at: at < end, (start + LONGEST * n for n in count(1))), end])
+    found = pl.concat(expected_sales(sold, low, high, as_of=as_of, exclusions=excluded, step=step) for low, high in spans)
     return found.select(pl.col("at").cast(AWARE), "expected", "low", "high")
