@@ -139,7 +139,14 @@ def test_so_is_one_about_what_is_published(onnuri, published, arguments, message
 
 
 @pytest.mark.parametrize(
-    "arguments", [["export", "market_minute", "--out", "x.xls"], ["export", "absent", "--out", "x.csv"], ["sql", "SELECT 1", "--format", "parquet"], ["sql"]]
+    "arguments",
+    [
+        ["export", "market_minute", "--out", "x.xls"],
+        ["export", "absent", "--out", "x.csv"],
+        ["export", "payment", "--out", "x.csv"],
+        ["sql", "SELECT 1", "--format", "parquet"],
+        ["sql"],
+    ],
 )
 def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
     ended = onnuri(*arguments, published=published)

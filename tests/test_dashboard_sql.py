@@ -26,6 +26,12 @@ def test_an_answer_without_rows_has_its_columns(published: Path) -> None:
     assert answered(published, "SELECT name FROM market WHERE false").frame.columns == ["name"]
 
 
+@pytest.mark.parametrize("table", ["payment", "command", "lost_range"])
+def test_what_is_not_published_is_not_taken_for_empty(table: str, published: Path) -> None:
+    with pytest.raises(QuestionError, match=f"Table with name {table} does not exist"):
+        answered(published, f"SELECT count(*) FROM {table}")
+
+
 def test_a_long_answer_is_cut_and_says_so(published: Path) -> None:
     answer = answered(published, "SELECT minute_at FROM market_minute ORDER BY minute_at", rows=100)
     assert len(answer.frame) == 100

@@ -21,6 +21,7 @@ def manifest(**said: Any) -> dict[str, Any]:
         "refusals": {},
         "unknown_names": {},
         "lost_ranges": [],
+        "lost_range_count": 0,
         **said,
     }
 
@@ -50,8 +51,8 @@ def test_before_the_first_watermark_the_data_have_no_age() -> None:
 def test_each_lost_range_has_a_line_with_its_offsets() -> None:
     gone = {"topic": "payments", "partition": 3, "from_offset": 10, "to_offset": 25, "cause": "gone before they were read", "found_at": NOON.isoformat()}
     anew = {**gone, "topic": "errors", "from_offset": 40, "to_offset": 0, "cause": "topic made anew"}
-    said = metrics("running", manifest(lost_ranges=[gone, anew]), 0, NOON).decode()
-    assert "onnuri_lost_ranges 2.0" in said
+    said = metrics("running", manifest(lost_ranges=[gone, anew], lost_range_count=104), 0, NOON).decode()
+    assert "onnuri_lost_ranges 104.0" in said
     (payments,) = [line for line in said.splitlines() if line.startswith("onnuri_lost_range_records{") and 'topic="payments"' in line]
     assert 'from="10"' in payments and 'to="25"' in payments and payments.endswith(" 15.0")
     # How much the old topic still held, nobody knows; that it is gone, is said.

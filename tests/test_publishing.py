@@ -344,6 +344,11 @@ def test_the_manifest_says_what_was_counted_refused_and_lost(writer: Writer, fol
     assert manifest["totals"] == {"accepted": 1, "duplicate": 1, "late": 0, "refused": 1, "lost": 5}
     assert manifest["refusals"] == {"malformed": 1}
     assert [(r["from_offset"], r["to_offset"], r["found_at"]) for r in manifest["lost_ranges"]] == [(3, 8, NOON.isoformat())]
+    for at in range(9, 112):
+        writer.move_source("payments", 0, at, None, "gone before they were read", NOON)
+    manifest = publish(Publisher(writer.connection, folder))
+    # An alert goes by the count, which must rise with each.
+    assert (len(manifest["lost_ranges"]), manifest["lost_range_count"]) == (100, 104)
 
 
 def test_times_of_a_manifest_are_aware(writer: Writer, folder: Path):

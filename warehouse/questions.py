@@ -79,6 +79,9 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
     from pyarrow.dataset import dataset  # noqa: PLC0415  # it brings pandas, which takes 50 MB, and a worker never needs it
 
     connection.execute("SET temp_directory = ''")
+    # What is never published would answer as if there were nothing in it.
+    for (table,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT list_contains(?, table_name)", [LAKE_TABLES]).fetchall():
+        connection.execute(f'DROP TABLE "{table}"')
     if not Lake.of(published, ""):
         for table, files in Manifest.read(published).files.items():
             if files:

@@ -26,6 +26,9 @@ SORTED = {"market_minute": "market_id, minute_at"}
 HOURLY_DAYS = 2
 """The newest days, published by hour."""
 
+LOST_NAMED = 100
+"""The newest lost ranges, each of which a manifest names; it counts all."""
+
 BACKLOG = 100_000
 """Records behind, from where publishing is coarse."""
 
@@ -76,8 +79,9 @@ def state(
     sources = [_source(row, log_ends, positions) for row in run(_SOURCES).fetchall()]
     lost = [
         dict(zip(_LOST, (*row[:-1], _aware(row[-1])), strict=True))
-        for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT 100").fetchall()
+        for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT {LOST_NAMED}").fetchall()
     ]
+    ((lost_ranges,),) = run("SELECT count(*) FROM lost_range").fetchall()
     lags = [s["lag"] for s in sources]
     lag = None if not lags or None in lags else sum(lags)
     # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
@@ -94,6 +98,7 @@ def state(
         "refusals": dict(run("SELECT reason, count(*) FROM rejected GROUP BY ALL").fetchall()),
         "unknown_names": dict(run(_UNKNOWN).fetchall()),
         "lost_ranges": lost,
+        "lost_range_count": lost_ranges,
         "sources": sources,
     }
     return body, wanted_files(hours, tables, hourly_days)
