@@ -28,6 +28,9 @@ from warehouse.reading import Manifest, Snapshot, open_snapshot
 Made = TypeVar("Made")
 Drawn = TypeVar("Drawn")
 
+SAID = ("market", "promotion", "exclusion", "maintenance", "claim", "survey")
+"""Tables of what people say: what changes there changes the figures of an incident that has ended."""
+
 
 class UnreadableError(Exception):
     """The published state cannot be read just now; the next one may be."""
@@ -79,11 +82,12 @@ def incident_page(published: Path, listed: IncidentList, incident: Incident) -> 
     While it is open they are made anew in the background every ten seconds at the most, however fast its window grows; the page
     says until when they are.
     """
-    key = (str(published), listed.manifest.warehouse_id, incident.incident_id)
+    key = (str(published), listed.manifest.warehouse_id)
     with readable(published):
         if incident.open:
-            return _open_incident(*key, _incident=incident)
-        return _ended_incident(*key, window_of(incident, listed.manifest.watermark), _incident=incident)
+            return _open_incident(*key, incident.incident_id, _incident=incident)
+        said = tuple(file for table in SAID for file in listed.manifest.files.get(table, ()))
+        return _ended_incident(*key, incident, window_of(incident, listed.manifest.watermark), said)
 
 
 @dataclass(frozen=True)
@@ -236,13 +240,12 @@ def _open_incident(published: str, warehouse_id: str, incident_id: str, *, _inci
 def _ended_incident(
     published: str,
     warehouse_id: str,  # noqa: ARG001
-    incident_id: str,  # noqa: ARG001
+    incident: Incident,
     window: tuple[datetime, datetime],  # noqa: ARG001
-    *,
-    _incident: Incident,
+    said: tuple[str, ...],  # noqa: ARG001
 ) -> IncidentFigures:
     with open_snapshot(Path(published)) as snapshot:
-        return incident_figures(snapshot, _incident)
+        return incident_figures(snapshot, incident)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

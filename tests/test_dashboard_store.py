@@ -1,9 +1,12 @@
-"""What many viewers of the live page share."""
+"""What viewers share, and when it is made anew."""
 
 import threading
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
-from dashboard.store import _Newest
+from dashboard.store import _Newest, incident_list, incident_page
+from tests.dashboard_data import LAUNCH, ONSET, publish_launch_day
 
 
 def state(sequence: int) -> SimpleNamespace:
@@ -48,3 +51,20 @@ def test_a_state_that_cannot_be_read_does_not_hold_up_the_next() -> None:
         except OSError:
             continue
     assert newest.of(state(2), lambda: "next")[1] == "next"
+
+
+def test_what_is_said_about_an_ended_incident_shows_with_the_state_that_has_it(tmp_path: Path) -> None:
+    def shown(**said: object) -> tuple[int, object, datetime]:
+        publish_launch_day(tmp_path, **said)  # type: ignore[arg-type]
+        listed = incident_list(tmp_path)
+        page = incident_page(tmp_path, listed, next(one for one in listed.incidents if one.incident_id == LAUNCH))
+        return len(page.claims), page.survey and page.survey["label"], page.incident.ended_at  # type: ignore[return-value]
+
+    end = ONSET + timedelta(hours=8)
+    assert shown(ended_at=end) == (0, None, end)
+    claims = [{"source": "신문", "incident_id": LAUNCH, "amount": 10**10, "claimed_at": datetime(2025, 3, 2), "note": ""}]
+    surveys = [{"label": "조사", "incident_id": LAUNCH, "substitution": 0.3, "low": 0.1, "high": 0.5, "note": ""}]
+    assert shown(ended_at=end, sequence=2, claims=claims, surveys=surveys) == (1, "조사", end)
+    # In the same window, but corrected.
+    corrected = end - timedelta(minutes=1)
+    assert shown(ended_at=corrected, sequence=3, claims=claims, surveys=surveys) == (1, "조사", corrected)
