@@ -149,3 +149,46 @@ def test_detection_goes_on_from_a_correction_and_does_not_open_what_was_merged_a
     detected = ops.incident(found)
     assert (detected["onset_at"], detected["merged_into"]) == (MARK + 25 * MINUTE, mine)
     assert MARK + 55 * MINUTE <= detected["ended_at"] <= MARK + 70 * MINUTE
+
+
+def test_an_end_that_a_person_gave_stands_again_once_what_was_merged_is_over(writer: Writer) -> None:
+    outage(writer)
+    closing = Closing(writer, MINUTE, raw_days=35)
+    closing.close(MARK + 45 * MINUTE)
+    ((found,),) = writer.connection.sql("SELECT incident_id FROM incident").fetchall()
+    ops = Ops(writer)
+    mine = ops.declare((NOON + 20 * MINUTE).isoformat(), (NOON + 90 * MINUTE).isoformat())
+    ops.say("incident_merged", incident_id=found, into=mine)
+    assert ops.incident(mine)["ended_at"] is None
+    closing.close(MARK + 99 * MINUTE)
+    assert ops.incident(found)["ended_at"] < MARK + 70 * MINUTE
+    assert ops.incident(mine)["ended_at"] == MARK + 90 * MINUTE
+
+
+def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_it(writer: Writer) -> None:
+    failing = [at in range(30, 60) or at in range(180, 240) for at in range(300)]
+    events: dict[str, list[Any]] = {"payments": [], "errors": []}
+    for number in range(3000):
+        fails = failing[number // 10] and number % 5
+        events["errors" if fails else "payments"].append((failure if fails else payment)(number, occurred_at=ms(NOON + number // 10 * MINUTE)))
+    writer.apply([chunk(topic, rows, now=NOON + 300 * MINUTE) for topic, rows in events.items()], NOON + 300 * MINUTE, lambda _: None)
+    closing = Closing(writer, MINUTE, raw_days=35)
+    closing.close(MARK + 200 * MINUTE)
+    (first, ended), (second, _) = writer.connection.sql("SELECT incident_id, ended_at FROM incident ORDER BY onset_at").fetchall()
+    assert ended < MARK + 70 * MINUTE
+    ops, told = Ops(writer), []
+    ops.say("incident_merged", incident_id=second, into=first)
+    tell(writer.connection, lambda _: None)
+    for minute in (201, 230):
+        closing.close(MARK + minute * MINUTE)
+        assert ops.incident(first)["ended_at"] is None
+    closing.close(MARK + 299 * MINUTE)
+    assert ops.incident(first)["onset_at"] < MARK + 40 * MINUTE
+    assert ops.incident(first)["ended_at"] == ops.incident(second)["ended_at"] > MARK + 235 * MINUTE
+    tell(writer.connection, told.extend)
+    assert [(change["incident_id"], change["action"]) for change in told if change["action"] == "closed"] == [(second, "closed"), (first, "closed")]
+    # And what becomes a part has its own end again.
+    third = ops.declare((NOON + 250 * MINUTE).isoformat(), (NOON + 260 * MINUTE).isoformat())
+    ops.say("incident_merged", incident_id=first, into=third)
+    assert ops.incident(first)["ended_at"] == ended
+    assert ops.incident(third)["ended_at"] == MARK + 260 * MINUTE

@@ -16,6 +16,7 @@ from warehouse.connection import frame, query_text
 from warehouse.ingest import MARGIN, Writer, statement
 from warehouse.merging import SEOUL
 from warehouse.telling import note
+from warehouse.wholes import OVER, settle
 
 HISTORY = timedelta(days=28)
 STEP = timedelta(days=1)
@@ -95,7 +96,7 @@ class Closing:
         begin: dict[str, object] = {"low": datetime.combine(day, datetime.min.time()) - SEOUL, "high": high}
         connection = self.writer.connection
         minutes, issuers, services = (frame(connection, query_text(f"minutes_by_{what}"), begin) for what in ("market", "issuer", "service"))
-        incidents = frame(connection, "SELECT * FROM incident WHERE ended_at IS NULL AND kind <> 'declared'")
+        incidents = frame(connection, f"SELECT * FROM incident WHERE ended_at IS NULL AND kind <> 'declared' AND NOT ({OVER})")
         maintenance = frame(connection, "SELECT service, starts_at, ends_at, announced_at FROM maintenance")
         return detect(minutes, self._usual(day), incidents, since=low, until=high, maintenance=maintenance, issuers=issuers, services=services)
 
@@ -106,7 +107,13 @@ class Closing:
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
         row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
-        note(self.writer.connection, change["incident_id"], change["action"])
+        whole, before, ended = settle(self.writer.connection, change["incident_id"])
+        itself = whole == change["incident_id"]
+        # What others are merged into goes on with them, and ends with the last.
+        note(self.writer.connection, change["incident_id"], "updated" if itself and change["action"] == "closed" and not ended else change["action"])
+        if not itself and ended and not before:
+            self.writer.connection.execute("UPDATE incident SET version = version + 1 WHERE incident_id = ?", [whole])
+            note(self.writer.connection, whole, "closed")
 
     def _usual(self, day: date) -> Usual:
         """What a day in Seoul is measured by, from the days before it; made once a day."""

@@ -12,6 +12,7 @@ import duckdb
 import msgspec
 
 from warehouse.telling import note
+from warehouse.wholes import apart, settle
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=4000)]
@@ -290,7 +291,8 @@ def _correct(connection: duckdb.DuckDBPyConnection, actor: str, found: dict[str,
         changed |= {"scope": payload.scope, "scope_name": payload.scope_name}
     # A time that a person gave is no measurement: who gave it stays with the incident.
     given = {name: actor for name in ("onset_at", "ended_at") if getattr(payload, name) is not None}
-    _change(connection, payload.incident_id, changed, {"note": payload.note, "corrected": given}, "corrected")
+    own_end = str(changed["ended_at"]) if payload.ended_at is not None else None
+    _change(connection, payload.incident_id, changed, {"note": payload.note, "corrected": given, "own_end": own_end}, "corrected")
     return "applied"
 
 
@@ -304,13 +306,14 @@ def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload
         return f"it is merged into {found['merged_into']} already"
     if into["merged_into"] is not None:
         return f"that one is merged into {into['merged_into']}: merge into this one"
-    ends = [found["ended_at"], into["ended_at"]]
-    both = {"onset_at": min(found["onset_at"], into["onset_at"]), "ended_at": None if None in ends else max(ends)}
     peaks = [peak for peak in (found["peak_failure_rate"], into["peak_failure_rate"]) if peak is not None]
+    apart(connection, payload.incident_id)
     _change(connection, payload.incident_id, {"merged_into": payload.into}, {"note": payload.note}, "merged")
-    _change(connection, payload.into, {**both, "peak_failure_rate": max(peaks, default=None)}, {}, "corrected")
     # what was merged into it before belongs to the new whole
     connection.execute("UPDATE incident SET merged_into = ? WHERE merged_into = ?", [payload.into, payload.incident_id])
+    settle(connection, payload.into)
+    both = {"onset_at": min(found["onset_at"], into["onset_at"]), "peak_failure_rate": max(peaks, default=None)}
+    _change(connection, payload.into, both, {}, "corrected")
     return "applied"
 
 
