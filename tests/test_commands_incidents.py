@@ -103,6 +103,15 @@ def test_a_claim_is_about_an_incident_that_is_known(writer: Writer) -> None:
     assert writer.connection.sql("SELECT incident_id FROM claim").fetchall() == [(name,)]
 
 
+def test_a_command_that_comes_to_nothing_is_in_the_log(writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+    ops = Ops(writer)
+    assert ops.say("survey_entered", label="survey", substitution=0.3, low=0.2, high=0.4, incident_id="nothing") == "no such incident"
+    assert writer.connection.sql("SELECT count(*) FROM survey").fetchall() == [(0,)]
+    assert ops.say("incident_corrected", incident_id="nothing", note="?") == "no such incident"
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["The command c0 (survey_entered): no such incident", "The command c1 (incident_corrected): no such incident"]
+
+
 def test_who_gave_a_corrected_time_stays_with_the_incident(writer: Writer) -> None:
     ops = Ops(writer)
     name = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T12:00+09:00", note="first")

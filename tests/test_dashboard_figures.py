@@ -15,7 +15,7 @@ from dashboard.figures.incidents import IncidentFigures, incident_figures, known
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import market_figures
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
@@ -273,3 +273,22 @@ def test_the_band_of_a_market_day_is_higher_before_anything_is_sold_on_it(cycles
     assert expected_day(cycles, day, day, None)["expected"].sum() < 8 * 12 * 20_000
     market = cycles.query("market_list").row(0, named=True)
     assert market_figures(cycles, market, day).band["expected"].sum() == pytest.approx(12 * 30_000, rel=0.1)
+
+
+def test_of_an_incident_since_days_the_band_has_the_day_s_own_share(cycles: Snapshot) -> None:
+    day = datetime(2025, 2, 12, tzinfo=SEOUL)
+    level, since_days = day_level(cycles, day, day), day_level(cycles, day, day - timedelta(hours=38))
+    assert level is not None and since_days is not None
+    assert (since_days.start, since_days.expected) == (level.start, level.expected)
+
+
+def test_an_incident_that_nobody_ends_has_figures_after_months_too(tmp_path: Path) -> None:
+    onset = datetime(2025, 1, 27, 15, 0, tzinfo=SEOUL)
+    folder = publish_incident(tmp_path, onset, None, kind="declared", declared_by="운영", peak_failure_rate=None)
+    with open_snapshot(folder) as opened:
+        found = incident_figures(opened, known_incidents(opened)[0])
+    at = found.steps["at"]
+    assert (at.min(), at.max()) == (onset - timedelta(hours=2), found.end - timedelta(minutes=10))
+    assert found.end - found.start > timedelta(days=32)
+    assert at.n_unique() == len(at)
+    assert found.steps["expected"].null_count() == 0

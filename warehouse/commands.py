@@ -164,6 +164,7 @@ Payload = (
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
 
+APPLIED, NO_INCIDENT = "applied", "no such incident"
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Times that a person can mean."""
 
@@ -237,7 +238,7 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
     elif isinstance(payload, ClaimEntered):
         return _claim(connection, said_at, payload)
     elif isinstance(payload, SurveyEntered):
-        run("INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?)", [payload.label, payload.incident_id, payload.substitution, payload.low, payload.high, payload.note])
+        return _survey(connection, payload)
     elif isinstance(payload, IncidentDeclared):
         evidence = msgspec.json.encode({"note": payload.note}).decode()
         row: list[Any] = [
@@ -257,29 +258,37 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         return _issue(connection, command_id, said_at, actor, payload)
     else:
         return _change_incident(connection, actor, payload)
-    return "applied"
+    return APPLIED
 
 
 def _claim(connection: duckdb.DuckDBPyConnection, said_at: datetime, payload: ClaimEntered) -> str:
     if _incident(connection, payload.incident_id or "") is None:
-        return "no such incident"
+        return NO_INCIDENT
     connection.execute("INSERT INTO claim VALUES (?, ?, ?, ?, ?)", [payload.source, payload.incident_id, payload.amount, said_at, payload.note])
-    return "applied"
+    return APPLIED
+
+
+def _survey(connection: duckdb.DuckDBPyConnection, payload: SurveyEntered) -> str:
+    if payload.incident_id is not None and _incident(connection, payload.incident_id) is None:
+        return NO_INCIDENT
+    row = [payload.label, payload.incident_id, payload.substitution, payload.low, payload.high, payload.note]
+    connection.execute("INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?)", row)
+    return APPLIED
 
 
 def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at: datetime, actor: str, payload: ReportIssued) -> str:
     if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchone():
-        return "no such incident"
+        return NO_INCIDENT
     figures = [payload.lost, payload.low, payload.high, payload.manifest_sequence, payload.inputs, payload.document, payload.note]
     row = [command_id, payload.incident_id, payload.stage, said_at, actor, *figures]
     connection.execute("INSERT INTO report_edition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    return "applied"
+    return APPLIED
 
 
 def _change_incident(connection: duckdb.DuckDBPyConnection, actor: str, payload: IncidentCorrected | IncidentMerged) -> str:
     found = _incident(connection, payload.incident_id)
     if found is None:
-        return "no such incident"
+        return NO_INCIDENT
     return _correct(connection, actor, found, payload) if isinstance(payload, IncidentCorrected) else _merge(connection, found, payload)
 
 
@@ -293,7 +302,7 @@ def _correct(connection: duckdb.DuckDBPyConnection, actor: str, found: dict[str,
     given = {name: actor for name in ("onset_at", "ended_at") if getattr(payload, name) is not None}
     own_end = str(changed["ended_at"]) if payload.ended_at is not None else None
     _change(connection, payload.incident_id, changed, {"note": payload.note, "corrected": given, "own_end": own_end}, "corrected")
-    return "applied"
+    return APPLIED
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload: IncidentMerged) -> str:
@@ -314,7 +323,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload
     settle(connection, payload.into)
     both = {"onset_at": min(found["onset_at"], into["onset_at"]), "peak_failure_rate": max(peaks, default=None)}
     _change(connection, payload.into, both, {}, "corrected")
-    return "applied"
+    return APPLIED
 
 
 def _incident(connection: duckdb.DuckDBPyConnection, incident_id: str) -> dict[str, Any] | None:

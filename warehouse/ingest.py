@@ -359,6 +359,8 @@ class Writer:
                 refused.append(Refused(row["offset_at"], "bad_payload", str(error), None, row["record"]))
                 continue
             outcome = commands.apply(self.connection, identity, said_at, row["actor"], payload)
+            done = outcome == commands.APPLIED or isinstance(payload, commands.MarketsImported)
+            log.log(logging.INFO if done else logging.WARNING, "The command %s (%s): %s", row["command_id"], row["kind"], outcome)
             run("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?)", [identity, said_at, row["actor"], row["kind"], row["payload"], _naive(now), outcome])
             self.raise_versions("table_version", "name", list(SMALL_TABLES))
         return refused
