@@ -213,6 +213,28 @@ def test_what_one_market_lacked_for_days_is_no_opening_of_the_whole_platform(lau
         assert opened_before(snapshot, now) != everywhere
 
 
+@pytest.mark.parametrize("by", ["nation", "region"])
+def test_an_outage_of_a_region_that_is_known_is_not_learnt(tmp_path, by):
+    publish_launch_day(tmp_path, clock=datetime(2025, 2, 14, 12, tzinfo=SEOUL), load_reports=False)
+    replace_table(tmp_path, "maintenance", pl.DataFrame(schema={"label": pl.String}))
+    onset, ended = datetime(2025, 2, 9), datetime(2025, 2, 13, 14)
+    with open_snapshot(tmp_path) as snapshot:
+        busan = snapshot.query("market_list").filter(region="부산광역시")["market_id"].to_list()
+        known = _sales(demand_ahead(snapshot, days=7, by=by))
+    row = {"incident_id": "i", "kind": "missing_sales", "scope": "region", "scope_name": "부산광역시", "evidence": "{}", "version": 1}
+    times = {"onset_at": onset, "detected_at": onset, "last_seen_at": ended, "ended_at": ended}
+    replace_table(tmp_path, "incident", pl.DataFrame([{**row, **times}]))
+    history = pl.read_parquet(tmp_path / "market_minute-history.parquet")
+    replace_table(tmp_path, "market_minute", history.filter(~(pl.col("minute_at").is_between(onset, ended) & pl.col("market_id").is_in(busan))))
+    with open_snapshot(tmp_path) as snapshot:
+        assert _sales(demand_ahead(snapshot, days=7, by=by)) == pytest.approx(known, rel=0.05)
+
+
+def _sales(found):
+    """Of Busan, or of the nation."""
+    return found.days.filter(pl.col("region") == "부산광역시" if found.by == "region" else pl.lit(value=True))["q50"].to_list()
+
+
 def test_nothing_complete_is_nothing_to_forecast(launched, tmp_path):
     manifest = json.loads((launched / "manifest.json").read_text(encoding="utf-8"))
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "watermark": None, "files": {}}), encoding="utf-8")

@@ -76,6 +76,49 @@ def test_hours_of_an_incident_are_repaired_from_the_rest_of_their_days():
     assert forecast(struck, as_of=as_of, days=7).days["q50"].sum() < 0.8 * true
 
 
+@pytest.mark.parametrize("by", ["nation", "region", "market"])
+def test_what_a_region_lacked_in_its_incidents_is_learnt_neither_of_it_nor_of_the_whole(by):
+    whole, cycles = markets()
+    out = pl.DataFrame({"start": [datetime(2025, 6, 22)], "end": [datetime(2025, 6, 30)]}).join(
+        pl.DataFrame({"market_id": [f"m{n}" for n in range(1, 12, 2)]}).with_columns(region=pl.lit("r1")), how="cross"
+    )
+    struck = whole.filter((pl.col("region") != "r1") | ~pl.col("at").is_between(*out.select("start", "end").row(0), closed="left"))
+    groups = {"nation": [], "region": ["region"], "market": ["region", "market_id"]}[by]
+
+    def ahead(sold, exclusions):
+        sums = sold.group_by("at", *groups, maintain_order=True).agg(pl.col("sales").sum())
+        return forecast(sums, as_of=datetime(2025, 6, 30), days=7, by=by, exclusions=exclusions, cycles=cycles)
+
+    def wanted(found, region):
+        return found.days.filter(pl.col("region") == region if groups else pl.lit(value=True))["q50"].sum()
+
+    repaired, true = ahead(struck, out), ahead(whole, None)
+    assert "forecast_repaired" in codes(repaired)
+    for region in ("r0", "r1"):
+        assert wanted(repaired, region) == pytest.approx(wanted(true, region), rel=0.04)
+    assert wanted(ahead(struck, None), "r1") < 0.8 * wanted(true, "r1")
+
+
+def test_a_market_that_was_shut_keeps_its_share_and_the_whole_is_learnt_from_all_days():
+    whole, _ = markets()
+    out = pl.DataFrame({"start": [datetime(2025, 6, 1)], "end": [None], "market_id": ["m5"]}, schema_overrides={"end": pl.Datetime})
+    struck = whole.filter((pl.col("market_id") != "m5") | (pl.col("at") < datetime(2025, 6, 1)))
+    of = {"as_of": datetime(2025, 6, 30), "days": 7}
+    shut, true = (
+        forecast(sold, by="market", exclusions=spans, **of).days.filter(market_id="m5")["q50"].sum() for sold, spans in ((struck, out), (whole, None))
+    )
+    assert shut == pytest.approx(true, rel=0.2)
+    sums = struck.group_by("at", maintain_order=True).agg(pl.col("sales").sum())
+    assert forecast(sums, exclusions=out, **of).days.equals(forecast(sums, **of).days)
+
+
+def test_a_region_that_was_never_whole_is_learnt_as_it_is():
+    sold, _ = markets()
+    out = pl.DataFrame({"start": [datetime(2025, 3, 1)], "end": [datetime(2025, 7, 1)], "market_id": ["m1"], "region": ["r1"]})
+    sums = sold.group_by("at", "region", maintain_order=True).agg(pl.col("sales").sum())
+    assert forecast(sums, as_of=datetime(2025, 6, 30), days=7, by="region", exclusions=out).days["q50"].min() > 1_000
+
+
 def test_a_promotion_ahead_multiplies_by_its_factor_and_one_without_by_that_of_those_before():
     first = date(2025, 4, 7)
     sold = hourly(first, 56, effect=lambda day: 3.0 if 21 <= (day - first).days < 28 else 1.0)

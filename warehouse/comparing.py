@@ -103,7 +103,7 @@ def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime
             continue
         try:
             rows = aware(snapshot.query("demand_by_hour", start=low - HISTORY, end=low, by="nation"))
-            known = exclusions(snapshot, before=low).filter(pl.col("ends_at") <= low, pl.col("market_id").is_null())
+            known = exclusions(snapshot, before=low).filter(pl.col("ends_at") <= low)
             days = min((high.astimezone(SEOUL).date() - low.astimezone(SEOUL).date()).days + 1, 370)
             found = forecast(rows, as_of=low, days=days, promotions=promotions(snapshot, low), exclusions=known if len(known) else None)
         except AnalysisError:

@@ -279,7 +279,7 @@ def _fine_hours(start: datetime, end: datetime) -> list[int]:
 
 
 def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFrame:
-    """Spans that are no example of ordinary sales, aware: ``starts_at``, ``ends_at``, ``market_id`` (null: everywhere), ``label``, ``reason``; only those that began before a moment."""
+    """Spans that are no example of ordinary sales, aware: ``starts_at``, ``ends_at``, ``market_id`` (null: everywhere), ``region`` (of a whole one's), ``label``, ``reason``; only those that began before a moment."""
     found = aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
     return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
 

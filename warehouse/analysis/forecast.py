@@ -51,7 +51,8 @@ def forecast(
     """Forecast ``days`` whole days from the one of ``as_of`` on, learnt from the whole days before it.
 
     ``history``: ``at``, ``sales`` (any count or amount, in steps of an hour or less) and, for ``by``, ``region`` and ``market_id``; absent rows are zero.
-    ``exclusions`` (incidents, switch-offs) are repaired: a day's other hours say what they would have held. ``promotions``: ``start``, ``end``, ``factor`` (null: learnt from
+    ``exclusions`` (incidents, switch-offs) are repaired: a day's other hours say what they would have held. With ``market_id`` one is of that market alone; with ``region`` beside it
+    (a row a market) of the region, and so of the nation too. ``promotions``: ``start``, ``end``, ``factor`` (null: learnt from
     those that went before), optionally ``low`` and ``high`` (90 %). ``cycles``: market days as in ``estimate_loss``. ``calendar`` and ``feasts`` as in ``special_days``.
 
     Raises:
@@ -75,18 +76,26 @@ def forecast(
         raise HistoryError(f"history: expected at least {LEAST_DAYS} days before as_of, got {today - first}. Load more days.")
     special = special_days(first, today + days, calendar, feasts, history=today - first)
     said = promoted(promotions, first, today + days)
-    gaps = [(low, high, None) for low, high, market in spans_of(exclusions, "exclusions") if market is None]
-    panel = panel_of(rows, regular_cuts(60), *_places(rows), (first, today), today * DAY, gaps)
+    panel = panel_of(rows, regular_cuts(60), *_places(rows), (first, today), today * DAY, _gaps(exclusions, by, rows))
     lifted = MarketDays.of(rows.names["market_id"], panel, cycles, special) if by == "market" else None
     values = lifted.without(panel.values) if lifted else panel.values
-    nation = _Model.of(values.sum(axis=0, keepdims=True), panel.seen, special, said, levels)
-    warnings = _warnings(special, today - first, days, panel, said)
-    if by == "nation":
-        hours, of_days = nation.ahead(days)
-        return Forecast(_frame(hours, [()], (), today, levels), _days_frame(of_days, [()], (), today, special, levels), by, warnings)
     region_of, names = _regions(rows, panel)
-    regions = _Model.of(np.stack([values[region_of == code].sum(axis=0) for code in range(len(names))]), panel.seen, special, said, levels, nation)
-    hours, of_days = regions.ahead(days)
+    known = np.stack([panel.seen & panel.known_of(region_of == code) for code in range(len(names))])
+    everywhere: Mask = np.asarray(known.all(axis=0))
+    nation = _Model.of(values.sum(axis=0, keepdims=True), _learnable(everywhere, panel.seen), special, said, levels)
+    warnings = _warnings(special, today - first, days, panel, everywhere, said)
+    promotion = said.ahead(nation.fitted, special, nation.values, days)
+    if by == "nation":
+        hours, of_days = nation.ahead(days, promotion)
+        return Forecast(_frame(hours, [()], (), today, levels), _days_frame(of_days, [()], (), today, special, levels), by, warnings)
+    sold = np.stack([values[region_of == code].sum(axis=0) for code in range(len(names))])
+    hours, of_days = np.empty((len(names), days, 24, len(levels))), np.empty((len(names), days, len(levels)))
+    # regions that were out at the same times are learnt together
+    masks, alike = np.unique(known, axis=0, return_inverse=True)
+    for number, seen in enumerate(masks):
+        these = alike.ravel() == number
+        model = _Model.of(sold[these], _learnable(seen, panel.seen), special, said, levels, nation)
+        hours[these], of_days[these] = model.ahead(days, promotion)
     if lifted is None:
         labels: list[tuple[str, ...]] = [(name,) for name in names]
         return Forecast(_frame(hours, labels, groups, today, levels), _days_frame(of_days, labels, groups, today, special, levels), by, warnings)
@@ -108,7 +117,6 @@ class _Model:
     rhythm: Array
     errors: Errors
     special: SpecialDays
-    said: Promoted
     values: Array
     seen: Mask
 
@@ -121,14 +129,14 @@ class _Model:
         logs, share = totals(values, seen, special)
         found = fitted(logs, share, special) if wider is None else filtered(logs, share, special, wider.fitted.noise)
         rhythm = rhythms(values, seen, special)
-        return cls(found, rhythm, past_errors(found, rhythm, logs, values, seen, special, levels), special, said, values, seen)
+        return cls(found, rhythm, past_errors(found, rhythm, logs, values, seen, special, levels), special, values, seen)
 
-    def ahead(self, days: int) -> tuple[Array, Array]:
-        """Quantiles [place, day, slot, level] of hours and [place, day, level] of days."""
+    def ahead(self, days: int, promotion: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Quantiles [place, day, slot, level] of hours and [place, day, level] of days; ``promotion``: factors [day, slot] and how unsure their logarithms are."""
         past = len(self.seen)
         ahead = np.arange(past, past + days)
         mean, spread = self.fitted.ahead(past - 1, self.special.design[ahead])
-        factors, unsure = self.said.ahead(self.fitted, self.special, self.values, days)
+        factors, unsure = promotion
         spread = np.sqrt(spread**2 + unsure.max(axis=1) ** 2)
         classes = np.minimum(np.searchsorted(HORIZONS, np.arange(1, days + 1)), len(HORIZONS) - 1)
         rhythm = self.rhythm[-1][self.special.weekdays[ahead]].transpose(1, 0, 2)
@@ -146,8 +154,30 @@ def _places(rows: Rows) -> tuple[Codes, int]:
     return (rows.places[last], len(rows.names[last])) if last else (np.zeros(len(rows.minute), dtype=np.int64), 1)
 
 
+def _gaps(exclusions: pl.DataFrame | None, by: str, rows: Rows) -> list[tuple[int, int, int | None]]:
+    """Exclusions with the place that each is of, None: all. What one market lacks is little of a region; what a region lacks is much of the nation."""
+    named = exclusions is not None and "region" in exclusions.columns
+    regions = exclusions["region"].to_list() if exclusions is not None and named else [None] * (0 if exclusions is None else len(exclusions))
+    codes = {name: code for code, name in enumerate(rows.names.get({"market": "market_id"}.get(by, by), []))}
+    found: dict[tuple[int, int, int | None], None] = {}
+    for (low, high, market), region in zip(spans_of(exclusions, "exclusions"), regions, strict=True):
+        name = market if by == "market" else region
+        if market is None or (by == "nation" and region is not None):
+            found[low, high, None] = None
+        elif name in codes:
+            found[low, high, codes[name]] = None
+    return list(found)
+
+
+def _learnable(seen: Mask, otherwise: Mask) -> Mask:
+    """What may be learnt from; what was never whole for a day is learnt as it is, for there is nothing else."""
+    return seen if seen.all(axis=1).any() else otherwise
+
+
 def _regions(rows: Rows, panel: Panel) -> tuple[Codes, list[str]]:
-    """The region of each place, the newest row's where it changed."""
+    """The region of each place, the newest row's where it changed; the nation is one without a name."""
+    if "region" not in rows.places:
+        return np.zeros(1, dtype=np.int64), [""]
     names = rows.names["region"]
     if "market_id" not in rows.places:
         return np.arange(len(names)), names
@@ -188,16 +218,16 @@ def quantile_name(level: float) -> str:
     return f"q{level * 100:g}"
 
 
-def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, said: Promoted) -> list[Remark]:
+def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, seen: Mask, said: Promoted) -> list[Remark]:
     found = []
-    known, ahead = special.feast[:history] & panel.seen.any(axis=1), special.feast[history:]
+    known, ahead = special.feast[:history] & seen.any(axis=1), special.feast[history:]
     if ahead.any() and not known.any():
         found.append(Remark("forecast_no_feast", {"days": history}))
     if history < YEAR:
         found.append(Remark("forecast_within_year", {"days": history}))
     if days > history:
         found.append(Remark("forecast_far", {"days": history, "count": days}))
-    lost = int((~panel.seen & (panel.seen.any(axis=1) | (panel.values.sum(axis=(0, 2)) > 0))[:, None]).sum())
+    lost = int((~seen & (seen.any(axis=1) | (panel.values.sum(axis=(0, 2)) > 0))[:, None]).sum())
     if lost:
         found.append(Remark("forecast_repaired", {"count": lost}))
     if said.unknown[history:].any():

@@ -79,10 +79,14 @@ def market_shares(names: list[str], values: Array, panel: Panel, region: Codes, 
     weight = 0.5 ** (np.arange(past)[::-1] / SHARE_HALF_LIFE)[:, None] * panel.seen
     of_region = np.zeros((int(region.max()) + 1, past, 24))
     np.add.at(of_region, region, values)
-    base = np.einsum("rds,ds->rs", of_region, weight)[region]
+    around = of_region[region]
+    if panel.own_gaps is not None:
+        # a market that was out does not show its part of its region
+        values, around = values * ~panel.own_gaps, around * ~panel.own_gaps
+    base = np.einsum("mds,ds->ms", around, weight)
     sold = np.einsum("mds,ds->ms", values, weight)
     share = sold.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-9)
-    noise, own = _strays(values, panel.seen, share, of_region[region].sum(axis=2))
+    noise, own = _strays(values, panel.seen, share, around.sum(axis=2))
     prior = PRIOR_NOISES * noise
     shrunk = (sold + prior * (share > 0)[:, None]) / (base + prior / np.maximum(share, 1e-12)[:, None])
     return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), lifted.held[:, past:], lifted.factor, noise, own)
