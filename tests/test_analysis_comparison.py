@@ -102,6 +102,16 @@ def test_an_outage_at_the_busiest_hour_weighs_more_than_its_minutes():
     assert row(busy, "availability_demand")["first"] < row(idle, "availability_demand")["first"] < 1
 
 
+def test_a_day_on_which_nobody_could_even_try_counts_against_every_availability():
+    onset = naive(FIRST + timedelta(days=3))
+    out = pl.DataFrame([{**INCIDENT, "onset_at": onset, "detected_at": onset, "ended_at": onset + timedelta(days=1)}], schema=NOTHING.schema)
+    silent = minutes(FIRST, 6, busy=4).filter(~pl.col("minute_at").is_between(onset, onset + timedelta(days=1), closed="left"))
+    found = compare(span("a", FIRST, 6, silent, incidents=out), span("b", SECOND, 14, minutes(SECOND, 14, busy=4)))
+    for measure in ("availability_total", "availability_unplanned", "availability_demand"):
+        assert row(found, measure)["first"] == pytest.approx(5 / 6)
+    assert row(found, "failure_rate_alike")["low"] is not None
+
+
 def test_announced_maintenance_counts_against_one_availability_and_not_the_other():
     begin = naive(FIRST + timedelta(days=2))
     work = pl.DataFrame([("w", None, begin, begin + timedelta(days=1), begin - timedelta(days=5))], schema=NO_WORK.schema, orient="row")

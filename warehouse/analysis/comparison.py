@@ -102,7 +102,7 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
         "availability_unplanned": ratio(days.up, days.open),
         "availability_demand": complement(away),
         "failure_rate": ratio(days.failed, days.attempts),
-        "failure_rate_alike": standardised(cells, picks) if len(days.attempts) else nothing,
+        "failure_rate_alike": standardised(cells, picks_of(len(cells[0]), rng)) if len(cells[0]) else nothing,
         "never_succeeded": _share(span.purchases, rng),
         "wait_p95": _waits(span.waits),
         "detect_minutes": _times(span.incidents, "onset_at", "detected_at", rng),

@@ -74,7 +74,7 @@ def standardised(cells: tuple[Array, Array, Array], picks: Codes | None) -> Draw
         return found
 
     value = float(rate(attempts.sum(axis=0), failed.sum(axis=0)))
-    if picks is None or picks.shape[1] != len(attempts):
+    if picks is None:
         return Measure(value, why="few_days"), np.empty(0)
     draws = rate(picks @ attempts, picks @ failed)
     return Measure(value, *_ends(draws)), draws

@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Days:
-    """Of each day of a span with attempts, by its number since 1970: counts; ``demand`` as its kind of hour usually wants, and of it what fell into incidents."""
+    """Of each day of a span with attempts or incidents, by its number since 1970: counts; ``demand`` as its kind of hour usually wants, and of it what fell into incidents."""
 
     number: Codes
     attempts: Array
@@ -102,8 +102,8 @@ def usual_hours(spans: list[Minutes]) -> Array:
 
 
 def days_of(minutes: Minutes, usual: Array) -> Days:
-    """The days on which anything was tried."""
-    known = minutes.attempts.sum(axis=1) > 0
+    """The days on which anything was tried, or was out of reach."""
+    known = (minutes.attempts.sum(axis=1) > 0) | minutes.gone.any(axis=1)
     opened = minutes.up | minutes.gone
     demand, away = (mask.reshape(-1, 24, 60).sum(axis=2) @ usual for mask in (opened, minutes.gone))
     number = minutes.low + np.flatnonzero(known)
