@@ -19,8 +19,10 @@ class Warned(NamedTuple):
 
 
 def warning(found: AheadFigures, texts: Texts) -> Warned | None:
-    """That nothing is proven, or that capacity is too small; None where it suffices."""
+    """That nobody knows what is needed, that nothing is proven, or that capacity is too small; None where it suffices."""
     most = found.tightest
+    if most["needed"] is None:
+        return Warned("muted", texts("ahead.no_load"), texts("ahead.no_load_detail"))
     if found.capacity.proven is None:
         return Warned("muted", texts("ahead.no_capacity"), texts("ahead.no_capacity_detail"))
     if most["factor"] <= 1:
@@ -35,14 +37,18 @@ def warning(found: AheadFigures, texts: Texts) -> Warned | None:
 
 
 def headline(found: AheadFigures, texts: Texts) -> list[Figure]:
-    """Needed, proven, headroom and risk of the holiday that needs most."""
+    """Needed, proven, headroom and risk of the row that needs most."""
     language, capacity, most = texts.language, found.capacity, found.tightest
-    needed = texts("ahead.needed_note", name=holiday_name(most, texts), day=near_day(most["peak_day"], language))
+    if most["needed"] is None:
+        needed, note = texts("ahead.unknown"), texts("ahead.no_load")
+    else:
+        needed = texts("ahead.a_minute", number=count(round(most["needed"])))
+        note = texts("ahead.needed_note", name=holiday_name(most, texts), day=near_day(most["peak_day"], language))
     knee = texts("ahead.knee", low=count(round(capacity.low)), high=count(round(capacity.high))) if capacity.low and capacity.high else ""
     proven = texts("ahead.a_minute", number=count(round(capacity.proven))) if capacity.proven else texts("ahead.no_capacity")
     short = most["headroom"] is not None and most["headroom"] < 1
     return [
-        Figure(texts("ahead.needed"), texts("ahead.a_minute", number=count(round(most["needed"]))), (needed,), "plain", "needed"),
+        Figure(texts("ahead.needed"), needed, (note,), "plain" if most["needed"] else "muted", "needed"),
         Figure(texts("ahead.proven"), proven, (texts(f"ahead.by_{capacity.method}"), knee), "plain" if capacity.proven else "muted", "proven"),
         Figure(texts("ahead.headroom"), percent(most["headroom"], 0), (texts("ahead.headroom_note"),), "danger" if short else "plain", "headroom"),
         Figure(
@@ -59,6 +65,8 @@ def chart_sentence(found: AheadFigures, what: str, texts: Texts) -> str:
     """The largest day of what the chart shows, ``sales`` or ``peaks``."""
     column = "q95" if what == "sales" else "peak_q95"
     top = found.days.sort(column, descending=True).row(0, named=True)
+    if top[column] is None:
+        return texts("ahead.no_load_detail")
     value = won(top[column], texts.language) if what == "sales" else texts("ahead.a_minute", number=count(round(top[column])))
     return texts("ahead.chart_sentence", day=day_name(top["date"], texts.language), value=value)
 
@@ -72,8 +80,8 @@ def holiday_row(row: dict[str, Any], texts: Texts) -> list[str]:
     return [
         holiday_name(row, texts),
         f"{unbroken(near_day(row['first'], language))} ~ {unbroken(near_day(row['last'], language))}",
-        unbroken(near_day(row["peak_day"], language)),
-        count(round(row["needed"])),
+        unbroken(near_day(row["peak_day"], language)) if row["peak_day"] else MISSING,
+        texts("ahead.unknown") if row["needed"] is None else count(round(row["needed"])),
         MISSING if row["factor"] is None else f"{row['factor']:.2f}×" if row["factor"] > 1 else texts("ahead.enough"),
         unbroken(near_day(row["before"], language)) if row["before"] else MISSING,
         percent(row["probability"], 0),

@@ -71,4 +71,4 @@ def _spec(what: str, language: str) -> str:
 def _worded(values: pl.Series, what: str, texts: Texts) -> pl.Series:
     if what == "sales":
         return texted(values, won, texts.language)
-    return pl.Series([count(round(value)) for value in values], dtype=pl.String)
+    return pl.Series([count(None if value is None else round(value)) for value in values], dtype=pl.String)

@@ -78,14 +78,15 @@ def capacity_from_warehouse(published: Path, service: str, test: Path | None, da
             }
         ]
     )
-    said = [str(remark) for remark in known.warnings]
-    if found.proven is None:
+    said, worst = [str(remark) for remark in known.warnings], room.tightest
+    if worst["needed"] is None:
+        said.insert(0, f"산출 불가 · What {service} needs cannot be said: it reported no load in the last weeks.")
+    elif found.proven is None:
         said.insert(
             0,
             "검증된 용량 없음 · No proven capacity: neither minutes under load nor a load test. Only what is needed is told. Give a load test with --load-test FILE.",
         )
-    elif len(room.short):
-        worst = room.short.sort("factor", descending=True).row(0, named=True)
+    elif worst["factor"] > 1:
         said.insert(0, f"Too small: capacity must grow by a factor of {worst['factor']:.2f} before {worst['before'] or worst['first']} ({worst['name']}).")
     said += [
         f"Warning of {notice.at:%Y-%m-%d %H:%M}: {notice.expected:.0f} requests a minute expected by {notice.expected_at:%H:%M}, {notice.capacity:.0f} are proven."

@@ -11,7 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from dashboard.ahead_words import headline, warning
 from dashboard.api.endpoints import ENDPOINTS
+from dashboard.figures.ahead import ahead_figures
+from dashboard.texts import texts_in
 from streams import cli
 from tests.dashboard_browser import served
 from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day, replace_table
@@ -78,6 +81,40 @@ def test_before_the_launch_a_load_test_below_the_forecast_peak_is_too_small(clos
     independence = next(row for row in rows(printed) if row["name"] == "삼일절")
     assert independence["before"] == "2025-03-01"
     assert float(independence["probability"]) > 0.3
+
+
+def test_a_promotion_on_a_workday_that_needs_more_than_any_holiday_is_what_is_told(tmp_path, onnuri):
+    publish_launch_day(tmp_path, clock=datetime(2025, 2, 14, 12, tzinfo=SEOUL), load_reports=False)
+    replace_table(tmp_path, "maintenance", pl.DataFrame(schema={"label": pl.String}))
+    promoted = {"label": "p", "starts_at": datetime(2025, 2, 18, 15), "ends_at": datetime(2025, 2, 20, 15), "factor": 6.0}
+    replace_table(tmp_path, "promotion", pl.DataFrame([promoted]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = ahead_figures(snapshot, "payment", 30, 200.0)
+    assert (found.tightest["name"], found.tightest["before"]) == ("all", date(2025, 2, 19))
+    told = warning(found, texts_in("en"))
+    assert told is not None
+    test = tmp_path / "steps.csv"
+    test.write_text("offered,failed_share\n200,0\n", encoding="utf-8")
+    printed = onnuri(tmp_path, "capacity", "--load-test", test, "--days", "30").err
+    factor = f"{found.tightest['factor']:.2f}"
+    assert factor in told.detail
+    assert f"{factor} before 2025-02-19 (all)" in printed
+
+
+def test_what_a_service_needs_that_reported_nothing_cannot_be_said(closed, onnuri, tmp_path):
+    with open_snapshot(closed) as snapshot:
+        found = ahead_figures(snapshot, "top_up", 20, 300.0)
+    figures = found.room.table.select("needed", "needed_p50", "headroom", "factor", "before", "probability", "expected_loss")
+    assert figures.null_count().row(0) == (len(figures),) * figures.width
+    assert found.days["peak_q95"].null_count() == len(found.days)
+    for language, said in (("ko", "산출 불가"), ("en", "cannot be said")):
+        assert headline(found, texts_in(language))[0].value == said
+        told = warning(found, texts_in(language))
+        assert told is not None
+        assert told.title == texts_in(language)("ahead.no_load")
+    printed = onnuri(closed, "capacity", "--service", "top_up", "--days", "20", "--format", "csv")
+    assert {row["needed"] for row in rows(printed)} == {""}
+    assert "산출 불가 · What top_up needs cannot be said" in printed.err
 
 
 def test_a_platform_without_a_record_or_a_test_has_no_proven_capacity(closed, onnuri):

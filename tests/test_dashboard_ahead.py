@@ -55,6 +55,15 @@ def test_a_load_on_course_to_pass_the_capacity_is_warned_of_today(launched, monk
     assert texts_in(language)("ahead.warning") not in shown("forecast", language, days="30", tested="5000")[1]
 
 
+@pytest.mark.parametrize(("language", "said"), [("ko", "산출 불가"), ("en", "cannot be said")])
+@pytest.mark.parametrize("tested", ["0", "300"])
+def test_a_service_without_reports_of_its_load_needs_nobody_knows_what(closed, monkeypatch, language, said, tested):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(closed))
+    _, text = shown("forecast", language, days="30", service="top_up", what="peaks", tested=tested)
+    assert said in text
+    assert texts_in(language)("ahead.no_load") in text
+
+
 def test_too_little_history_is_said_and_not_forecast(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path, history=False)))
     _, text = shown("forecast", "ko")

@@ -113,8 +113,8 @@ def headroom_ahead(
     return headroom(found.peaks.slice(begun), attempts, proven or capacity(snapshot, service), amount=found.amount, share=share), found
 
 
-def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
-    """Requests of a service for each attempt to pay, by hour, the median of the last weeks; 1 for ``payment``, and where nothing was reported."""
+def requests_an_attempt(snapshot: Snapshot, service: str) -> float | None:
+    """Requests of a service for each attempt to pay, by hour, the median of the last weeks; 1 for ``payment``, None where nothing was reported."""
     if service == "payment":
         return 1.0
     now = as_of(snapshot)
@@ -123,7 +123,7 @@ def requests_an_attempt(snapshot: Snapshot, service: str) -> float:
     paid, mine = (hours.filter(pl.col("service") == name).select("minute_at", "attempts") for name in ("payment", service))
     ratios = mine.join(paid.filter(pl.col("attempts") > 0), on="minute_at", suffix="_paid").select(pl.col("attempts") / pl.col("attempts_paid")).to_series()
     median = ratios.median()
-    return float(median) if isinstance(median, float) and median > 0 else 1.0
+    return float(median) if isinstance(median, float) and median > 0 else None
 
 
 def notices_today(snapshot: Snapshot, proven: float, service: str = "payment") -> list[Notice]:

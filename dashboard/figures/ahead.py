@@ -25,7 +25,10 @@ DAYS = 60
 
 @dataclass(frozen=True)
 class AheadFigures:
-    """``days``: a row a day with ``at`` (aware midnight in Seoul), ``name`` of a holiday, and the quantiles of sales and, with the prefix ``peak_``, of requests in the busiest minute of the service."""
+    """``days``: a row a day with ``at`` (aware midnight in Seoul), ``name`` of a holiday, and the quantiles of sales and, with the prefix ``peak_``, of requests in the busiest minute of the service.
+
+    Those are null where the service reported none.
+    """
 
     made_at: datetime
     days: pl.DataFrame
@@ -44,9 +47,8 @@ class AheadFigures:
 
     @property
     def tightest(self) -> dict[str, Any]:
-        """The holiday that needs most, or all days where there is none."""
-        rows = self.holidays
-        return max(rows[:-1] or rows, key=lambda row: row["needed"])
+        """The row that needs most."""
+        return self.room.tightest
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def ahead_figures(snapshot: Snapshot, service: str, days: int, tested: float, kn
     room, known = headroom_ahead(snapshot, service, by_test, days=days, known=known)
     share = requests_an_attempt(snapshot, service)
     sales = known.sales.days.with_columns(at=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Seoul"))
-    peaks = known.peaks.select("date", (pl.col("^q.*$") * share).name.prefix("peak_"))
+    peaks = known.peaks.select("date", (pl.col("^q.*$") * pl.lit(share, pl.Float64)).name.prefix("peak_"))
     return AheadFigures(as_of(snapshot), sales.join(peaks, on="date", maintain_order="left"), room, known.warnings)
 
 

@@ -1,7 +1,8 @@
 """Whether what is proven suffices for what is ahead: for each holiday, by what factor capacity must grow, before which day, and what it costs not to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,13 +24,16 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+_NEEDED = ("peak_day", "needed", "needed_p50", "headroom", "factor", "before", "probability", "expected_loss")
+
+
 @dataclass(frozen=True)
 class Headroom:
     """A row a holiday ahead, and ``all`` days together in the last; with the capacity that they are held against.
 
     A holiday's days are ``first`` to ``last`` (from ten days before a feast). ``needed`` is the 95 % quantile of the busiest minute, in requests a minute; ``headroom`` = capacity / needed; ``factor`` is
     by what capacity must grow ``before`` that day (1: it suffices); ``probability`` that the busiest minute passes it; ``expected_loss`` is in the unit of the sales. Without a proven
-    capacity only what is needed is there.
+    capacity only what is needed is there; of a service that nothing is known of, not even that.
     """
 
     table: pl.DataFrame
@@ -40,12 +44,20 @@ class Headroom:
         """The holidays for which capacity must grow."""
         return self.table.filter(pl.col("factor") > 1)
 
+    @property
+    def tightest(self) -> dict[str, Any]:
+        """The row that needs most: a holiday's, or that of all days where an ordinary one needs more than any."""
+        return max(self.table.iter_rows(named=True), key=lambda row: row["needed"] or 0.0)
 
-def headroom(peaks: pl.DataFrame, attempts: Forecast, capacity: Capacity, *, amount: float, tipped: float = TIPPED, share: float = 1.0) -> Headroom:
-    """``peaks`` as ``peak_minutes`` gives them and ``attempts`` by hour for the same days; ``amount``: sales of an attempt; ``share``: requests of the service an attempt to pay.
+
+def headroom(peaks: pl.DataFrame, attempts: Forecast, capacity: Capacity, *, amount: float, tipped: float = TIPPED, share: float | None = 1.0) -> Headroom:
+    """``peaks`` as ``peak_minutes`` gives them and ``attempts`` by hour for the same days; ``amount``: sales of an attempt; ``share``: requests of the service an attempt to pay (None: not known).
 
     The loss of a day on which capacity is passed is ``tipped`` of the demand from the first hour above it until demand falls below three quarters of it, at the day's 95 % demand if that is what it takes.
     """
+    if share is None:
+        of_payments = headroom(peaks, attempts, capacity, amount=amount, tipped=tipped)
+        return replace(of_payments, table=of_payments.table.with_columns(pl.lit(None, _COLUMNS[name]).alias(name) for name in _NEEDED))
     dates: list[date] = peaks["date"].to_list()
     levels = np.array([float(name[1:]) / 100 for name in peaks.columns if name.startswith("q")])
     quantiles = peaks.select("^q.*$").to_numpy() * share
