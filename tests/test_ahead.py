@@ -177,6 +177,38 @@ def test_a_switch_off_costs_what_had_been_forecast_for_it(launched):
     assert cost == pytest.approx(14 * float(sold), rel=0.15)
 
 
+def test_a_switch_off_that_is_announced_twice_costs_what_it_costs_once(launched, tmp_path):
+    first, last = datetime(2025, 2, 14, 15), datetime(2025, 2, 17, 15)
+    day = timedelta(days=1)
+    said = ([(first, last)], [(first, last), (first, last - day)], [(first, last - day), (last - 2 * day, last)])
+    costs = [_announced(tmp_path, launched, spans).planned_cost for spans in said]
+    assert costs[0] > 0
+    assert costs == pytest.approx([costs[0]] * 3)
+
+
+@pytest.mark.parametrize("clock", [("11:10", "11:50"), ("10:50", "11:10"), ("11:10", "14:50")])
+def test_a_switch_off_of_parts_of_hours_costs_those_parts(launched, tmp_path, clock):
+    low, high = (datetime.fromisoformat(f"2025-02-12T{time}") - timedelta(hours=9) for time in clock)
+    history = pl.read_parquet(launched / "market_minute-history.parquet")
+    inside = pl.col("minute_at").is_between(low, high, closed="left")
+    found = _announced(tmp_path, launched, [(low, high)], sold=history.filter(~inside))
+    assert found.planned_cost == pytest.approx(history.filter(inside)["approved_amount"].sum(), rel=0.2)
+
+
+def _announced(folder, launched, spans, sold=None):
+    """A week's figures where payments were announced to be off at these times (UTC); a part was ``sold``."""
+    shutil.copytree(launched, folder, dirs_exist_ok=True)
+    work = [
+        {"label": f"w{n}", "service": "payment", "starts_at": low, "ends_at": high, "announced_at": datetime(2025, 2, 1)} for n, (low, high) in enumerate(spans)
+    ]
+    replace_table(folder, "maintenance", pl.DataFrame(work))
+    if sold is not None:
+        replace_table(folder, "market_minute", sold)
+    start = spans[0][0].replace(hour=0, tzinfo=UTC)
+    with open_snapshot(folder) as snapshot:
+        return span_of(snapshot, "span", start, start + timedelta(days=5))
+
+
 def test_incidents_that_overlap_or_share_a_step_are_counted_once(launched, tmp_path):
     noon, minute = datetime(2025, 2, 12, 3), timedelta(minutes=1)
     one, again, later = (noon, noon + 34 * minute), (noon + 10 * minute, noon + 20 * minute), (noon + 36 * minute, noon + 60 * minute)

@@ -75,15 +75,22 @@ def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> p
 
 def windows_of(incidents: pl.DataFrame, start: datetime, end: datetime, watermark: datetime | None) -> list[tuple[datetime, datetime]]:
     """The incidents' windows within [start, end), aware, the longest first: those that overlap or touch are one, so that no step is counted twice."""
+    spans = [
+        window(max(onset.replace(tzinfo=UTC), start), min(ended.replace(tzinfo=UTC), end) if ended else end, watermark)
+        for onset, ended in incidents.select("onset_at", "ended_at").iter_rows()
+    ]
+    return sorted(_united(spans), key=lambda one: one[0] - one[1])
+
+
+def _united(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Those that overlap or touch as one, in order; empty ones are none."""
     joined: list[tuple[datetime, datetime]] = []
-    for onset, ended in incidents.sort("onset_at").select("onset_at", "ended_at").iter_rows():
-        over = min(ended.replace(tzinfo=UTC), end) if ended else end
-        low, high = window(max(onset.replace(tzinfo=UTC), start), over, watermark)
+    for low, high in sorted(spans):
         if joined and low <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], high))
         elif low < high:
             joined.append((low, high))
-    return sorted(joined, key=lambda one: one[0] - one[1])
+    return joined
 
 
 def _lost(snapshot: Snapshot, windows: list[tuple[datetime, datetime]]) -> float | None:
@@ -97,10 +104,8 @@ def _lost(snapshot: Snapshot, windows: list[tuple[datetime, datetime]]) -> float
 def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime, end: datetime) -> float | None:
     """What announced times without service would have sold, by the forecast from what went before: the mean of its hours' medians; None where nothing did."""
     total = 0.0
-    for row in maintenance.filter(pl.col("announced_at") < pl.col("starts_at"), pl.col("ends_at").is_not_null()).iter_rows(named=True):
-        low, high = max(row["starts_at"].replace(tzinfo=UTC), start), min(row["ends_at"].replace(tzinfo=UTC), end)
-        if high <= low:
-            continue
+    announced = maintenance.filter(pl.col("announced_at") < pl.col("starts_at"), pl.col("ends_at").is_not_null()).select("starts_at", "ends_at")
+    for low, high in _united([(max(begun.replace(tzinfo=UTC), start), min(over.replace(tzinfo=UTC), end)) for begun, over in announced.iter_rows()]):
         try:
             rows = aware(snapshot.query("demand_by_hour", start=low - HISTORY, end=low, by="nation"))
             known = exclusions(snapshot, before=low).filter(pl.col("ends_at") <= low)
@@ -108,8 +113,10 @@ def _switched_off(snapshot: Snapshot, maintenance: pl.DataFrame, start: datetime
             found = forecast(rows, as_of=low, days=days, promotions=promotions(snapshot, low), exclusions=known if len(known) else None)
         except AnalysisError:
             return None
-        hours = found.hours.with_columns(pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC"))
-        wanted = float(hours.filter(pl.col("at") >= low, pl.col("at") < high)["q50"].sum())
+        at = pl.col("at").dt.replace_time_zone("Asia/Seoul").dt.convert_time_zone("UTC")
+        inside = pl.min_horizontal(at + pl.duration(hours=1), pl.lit(high)) - pl.max_horizontal(at, pl.lit(low))
+        # an hour that was off for a part counts for that part
+        wanted = float(found.hours.select((pl.col("q50") * (inside / pl.duration(hours=1)).clip(0, 1)).sum()).item())
         sold = float(aware(snapshot.query("demand_by_hour", start=low, end=high, by="nation"))["sales"].sum())
         total += max(wanted - sold, 0.0)
     return total
