@@ -94,7 +94,7 @@ def capacity(
 
 @app.command()
 def compare(
-    first: Annotated[str, typer.Option(help="An operator, or a span: 2025-01-01/2025-02-01, in Korean time.")],
+    first: Annotated[str, typer.Option(help='An operator (one who came back: "A (2025-01-18)"), or a span: 2025-01-01/2025-02-01, in Korean time.')],
     second: Annotated[str, typer.Option(help="Another one, that does not overlap.")],
     gate: Annotated[
         Path | None, typer.Option(help="A launch's criteria (TOML): launch, soak_days, soak_from, load_test_a_minute, rollback_tried, schedule_kept.")

@@ -13,9 +13,11 @@ import pytest
 
 from dashboard.ahead_words import headline, warning
 from dashboard.api.endpoints import ENDPOINTS
-from dashboard.figures.ahead import ahead_figures
+from dashboard.figures.ahead import ahead_figures, options_of
 from dashboard.texts import texts_in
 from streams import cli
+from streams.forecasting import compare_in_warehouse
+from streams.settings import SettingError
 from tests.dashboard_browser import served
 from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day, replace_table
 from tests.demand_data import hourly
@@ -164,6 +166,38 @@ def test_spans_are_compared_by_command_and_a_gate_is_judged(launched, onnuri, tm
     ]
     unknown = onnuri(launched, "compare", "--first", "nobody", "--second", "2025-02-14/2025-03-02")
     assert "--first is 'nobody': expected an operator or a span such as 2025-01-01/2025-02-01" in unknown.err
+
+
+@pytest.mark.parametrize("span", ["2020-01-01/2020-01-08", "2030-01-01/2030-01-08"])
+def test_of_a_time_that_was_not_counted_there_are_no_figures(launched, span):
+    table = compare_in_warehouse(launched, "2025-02-01/2025-02-08", span, None, losses=True)[0]
+    assert table["second"].null_count() == len(table)
+    assert "" not in set(table["why"])
+
+
+def test_of_a_span_only_what_was_counted_is_compared(launched, onnuri):
+    with open_snapshot(launched) as snapshot:
+        first, now = snapshot.query("first_minute").item().replace(tzinfo=UTC), as_of(snapshot)
+        found = span_of(snapshot, "all", datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), losses=False)
+    assert (found.start, found.end) == (first, now)
+    assert "end after the start" in onnuri(launched, "compare", "--first", "2025-02-08/2025-02-01", "--second", "2025-02-14/2025-02-20").err
+
+
+def test_an_operator_who_comes_back_is_two_spans(launched, tmp_path):
+    shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
+    began = [datetime(2025, 1, 17, 15), datetime(2025, 1, 31, 15), datetime(2025, 2, 7, 15)]
+    replace_table(tmp_path, "operator_period", pl.DataFrame({"name": ["A", "B", "A"], "starts_at": began}))
+    with open_snapshot(tmp_path) as snapshot:
+        options = options_of(snapshot)
+    names = ["A (2025-01-18)", "B", "A (2025-02-08)"]
+    assert options.operators == names
+    starts = [options.spans[name][0].replace(tzinfo=None) for name in names]
+    assert starts[1:] == began[1:]
+    assert starts[0] == began[0]
+    table = compare_in_warehouse(tmp_path, "B", names[2], None, losses=False)[0]
+    assert table.row(0)[:3] == ("days", "count", 7.0)
+    with pytest.raises(SettingError, match=r"--first is 'A': .* Operators: A \(2025-01-18\), B, A \(2025-02-08\)"):
+        compare_in_warehouse(tmp_path, "A", "B", None, losses=False)
 
 
 def test_a_switch_off_costs_what_had_been_forecast_for_it(launched):

@@ -138,6 +138,12 @@ def test_times_to_detect_recover_and_tell_are_those_of_the_incidents():
     assert row(found, "loss_per_million")["first"] == pytest.approx(3.5e8 / (total + 3.5e8) * 1e6)
 
 
+def test_a_span_of_no_length_has_no_figures():
+    found = compare(span("a", FIRST, 14, minutes(FIRST, 14, busy=2)), span("b", SECOND, 0, minutes(SECOND, 1, busy=2).clear()))
+    assert found.table["second"].null_count() == len(found.table)
+    assert "" not in set(found.table["why"])
+
+
 def test_spans_that_overlap_or_run_backwards_are_refused():
     one = span("a", FIRST, 14, minutes(FIRST, 14, busy=2))
     with pytest.raises(AnalysisError, match="do not overlap"):

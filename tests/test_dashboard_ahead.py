@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 import streamlit as st
 from selenium import webdriver
@@ -14,7 +15,7 @@ from dashboard.command import command
 from dashboard.figures.ahead import ahead_figures
 from dashboard.texts import texts_in
 from tests.dashboard_browser import PATIENCE, body, browser, charts, fits, missing_browser, served, severe, text_of, wait_for
-from tests.dashboard_data import SEOUL, publish_launch_day
+from tests.dashboard_data import SEOUL, publish_launch_day, replace_table
 from tests.test_dashboard_access import PROVIDER
 from tests.test_dashboard_pages import shown, words
 from warehouse.reading import open_snapshot
@@ -84,11 +85,21 @@ def test_spans_in_the_link_are_those_compared_and_the_same_twice_is_refused(laun
     assert "This is the same span twice." in shown("compare", "en", first="recent", second="recent")[1]
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_of_two_weeks_before_counting_began_there_is_no_availability(tmp_path, monkeypatch, language):
+    published = publish_launch_day(tmp_path, history=False)
+    replace_table(published, "maintenance", pl.DataFrame(schema={"label": pl.String}))
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    _, text = shown("compare", language)
+    assert "100.00%" not in text
+    assert texts_in(language)("why.no_data") in text
+
+
 @pytest.mark.parametrize(
     ("language", "down", "instead"), [("ko", "지금 결제가 어렵습니다", "지류 온누리상품권"), ("en", "Paying is hard just now", "Paper Onnuri vouchers")]
 )
 def test_the_public_page_says_what_is_down_and_how_else_to_pay_and_no_sales(launched, monkeypatch, language, down, instead):
-    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(launched)))
     _, text = shown("status", language)
     assert down in text
     assert instead in text

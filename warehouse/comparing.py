@@ -1,5 +1,6 @@
 """Spans of what is published compared, and a launch's criteria judged: what each span's comparison needs is gathered here."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,9 @@ MOST_WINDOWS = 20
 
 
 def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, losses: bool = True) -> Span:
-    """All that a comparison needs of [start, end), aware. With ``losses`` the nation's incidents are costed, and announced switch-offs by what had been forecast for them."""
+    """All that a comparison needs of [start, end), aware, as far as it was counted. With ``losses`` the nation's incidents are costed, and announced switch-offs by what had been forecast for them."""
+    if start < end:
+        start, end = counted_within(snapshot, start, end)
     span = {"start": start, "end": end}
     incidents = snapshot.query("incidents_in_span", **span)
     maintenance = snapshot.query("maintenance_in_span", **span).filter(touches("payment"))
@@ -28,7 +31,7 @@ def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, lo
     purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
     told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
     found = Span(name, start, end, snapshot.query("attempts_by_minute", **span), incidents, maintenance, purchases, queue, told)
-    if not losses:
+    if not losses or start >= end:
         return found
     windows = windows_of(incidents.filter(pl.col("scope") == "nation"), start, end, snapshot.manifest.watermark)
     planned_cost = _switched_off(snapshot, maintenance, start, end)
@@ -41,21 +44,33 @@ def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: 
 
 
 def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
-    """Who ran the platform when, within what was counted, aware; one without an end ran it until the next began."""
+    """Who ran the platform when, within what was counted, aware, in order; one without an end ran it until the next began.
+
+    Names are unique: of an operator who came back each has the day on which that time began.
+    """
     now = as_of(snapshot)
     first = counted_from(snapshot) or now
     rows = snapshot.query("operator_periods").sort("starts_at").with_columns(pl.coalesce("ends_at", pl.col("starts_at").shift(-1)).alias("ends_at"))
-    spans = [
-        (row["name"], max(row["starts_at"].replace(tzinfo=UTC), first), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
+    periods = [
+        (row["name"], row["starts_at"].replace(tzinfo=UTC), min(row["ends_at"].replace(tzinfo=UTC) if row["ends_at"] else now, now))
         for row in rows.iter_rows(named=True)
     ]
-    return [(name, start, end) for name, start, end in spans if start < end]
+    spans = [(name, begun, end) for name, begun, end in periods if max(begun, first) < end]
+    times = Counter(name for name, _, _ in spans)
+    return [(name if times[name] == 1 else f"{name} ({begun.astimezone(SEOUL):%Y-%m-%d})", max(begun, first), end) for name, begun, end in spans]
 
 
 def counted_from(snapshot: Snapshot) -> datetime | None:
     """The first minute that was counted, aware; None where none was."""
     first = snapshot.query("first_minute").item()
     return first.replace(tzinfo=UTC) if first else None
+
+
+def counted_within(snapshot: Snapshot, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """As much of [start, end) as was counted, aware; where none of it was, a span of no length."""
+    now = as_of(snapshot)
+    low, high = max(start, counted_from(snapshot) or now), min(end, now)
+    return (low, high) if low < high else (start, start)
 
 
 def gate_judged(snapshot: Snapshot, gate: Gate, known: Ahead | None = None) -> pl.DataFrame:

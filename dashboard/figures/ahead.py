@@ -12,7 +12,7 @@ from warehouse.analysis.capacity import Capacity
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.headroom import Headroom
 from warehouse.analysis.remarks import Remark
-from warehouse.comparing import compared, counted_from, operator_spans
+from warehouse.comparing import compared, counted_from, counted_within, operator_spans
 from warehouse.reading import Snapshot
 
 RECENT = timedelta(days=14)
@@ -96,7 +96,10 @@ def options_of(snapshot: Snapshot) -> Options:
     """What there is to compare. Raises as ``as_of``."""
     now = as_of(snapshot)
     operators = {name: (start, end) for name, start, end in operator_spans(snapshot)}
-    return Options({**operators, "recent": (now - RECENT, now), "before": (now - 2 * RECENT, now - RECENT)}, list(operators))
+    weeks = {"recent": (now - RECENT, now), "before": (now - 2 * RECENT, now - RECENT)}
+    counted = {name: counted_within(snapshot, *span) for name, span in weeks.items()}
+    # what was not counted at all keeps its dates: they say of when nothing is known
+    return Options({**operators, **{name: span if span[0] < span[1] else weeks[name] for name, span in counted.items()}}, list(operators))
 
 
 def around(snapshot: Snapshot, onset: datetime, ended: datetime | None) -> SideBySide | None:

@@ -36,7 +36,7 @@ class Comparison:
 
 
 def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, seed: int = 0) -> Comparison:
-    """Every measure of both spans. Intervals are percentiles of a bootstrap over days (Efron 1979) with a fixed seed, of times over incidents.
+    """Every measure of both spans; one of no length has none. Intervals are percentiles of a bootstrap over days (Efron 1979) with a fixed seed, of times over incidents.
 
     ``failure_rate_alike`` is directly standardised: the failure rates at each kind of day and load, weighted alike for both, where both have been.
 
@@ -45,7 +45,7 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
         FrameError: a column is missing.
     """
     for span in (first, second):
-        if span.end <= span.start:
+        if span.end < span.start:
             raise AnalysisError(f"{span.name}: expected an end after the start {span.start}, got {span.end}.")
         need_columns(span.minutes, f"{span.name}: minutes", ("minute_at", "attempts", "failed", "sales"))
     if max(first.start, second.start) < min(first.end, second.end):
@@ -83,9 +83,11 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
 
 def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:
     """Each measure with its draws."""
+    nothing: Drawn = (Measure(None, why="no_data"), np.empty(0))
+    if span.start == span.end:
+        return dict.fromkeys(MEASURES, nothing)
     known = availability(span.incidents, span.maintenance, span.start, span.end)
     days = days_of(laid_out(span), usual)
-    nothing: Drawn = (Measure(None, why="no_data"), np.empty(0))
     picks = picks_of(len(days.attempts), rng)
 
     def ratio(top: Array, bottom: Array) -> Drawn:
