@@ -53,7 +53,10 @@ def forecast(
     sales: Annotated[
         Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, sales, optionally region, market_id) instead of the warehouse.")
     ] = None,
-    as_of: Annotated[datetime | None, typer.Option(help="With --sales: the first day forecast; by default the one after the last row.")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(help="With --sales: the first day forecast; by default the one after the last row, or that row's own where it breaks off."),
+    ] = None,
     calendar: Annotated[Path | None, typer.Option(help="With --sales: days of one kind (date, day_type). Default: Korea's.")] = None,
     promotions: Annotated[Path | None, typer.Option(help="With --sales: start, end, factor, optionally low, high.")] = None,
     feasts: Annotated[Path | None, typer.Option(help="With --sales: what Seollal and Chuseok do: days_from, factor, low, high.")] = None,

@@ -12,7 +12,7 @@ from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.load_test import capacity_by_test
-from warehouse.analysis.times import SEOUL
+from warehouse.analysis.times import DAY, SEOUL, minutes_of, moment_of
 from warehouse.comparing import MOST_WINDOWS, compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
 
@@ -38,7 +38,7 @@ def forecast_from_warehouse(published: Path, days: int, by: str, what: str, step
 def forecast_from_file(
     sales: Path, days: int, by: str, step: str, *, as_of: datetime | None, calendar: Path | None, promotions: Path | None, feasts: Path | None
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The same of a file with ``at``, ``sales``, and for parts ``region`` and ``market_id``; by default from the day after its last row on.
+    """The same of a file with ``at``, ``sales``, and for parts ``region`` and ``market_id``; by default from the day after its last row on, or from the day of that row where it breaks off.
 
     Raises:
         SettingError: a file cannot be read.
@@ -46,15 +46,27 @@ def forecast_from_file(
     """
     sums, said = summed_up(read_table(sales, "--sales"))
     if as_of is None:
-        last = sums["at"].max() if "at" in sums.columns else None
-        if not isinstance(last, datetime):
+        if "at" not in sums.columns or not len(sums) or not sums["at"].dtype.is_temporal():
             raise SettingError(f"--sales {sales}: expected a column 'at' with times, such as 2025-03-01T10:00. Columns: {', '.join(sums.columns)}.")
-        local = last.astimezone(SEOUL).replace(tzinfo=None) if last.tzinfo else last
-        as_of = datetime.combine(local.date() + timedelta(days=1 if local.hour >= 22 else 0), datetime.min.time())
+        last, broken_off = _last_day(sums["at"])
+        as_of = last.replace(hour=0, minute=0) + timedelta(days=0 if broken_off else 1)
+        if broken_off:
+            said = [
+                *said,
+                f"{last:%Y-%m-%d} breaks off at {last:%H:%M}: it is forecast, and not learnt from. If it is whole, say --as-of {last + timedelta(days=1):%Y-%m-%d}.",
+            ]
     tables = [read_table(file, option) if file else None for file, option in ((calendar, "--calendar"), (promotions, "--promotions"), (feasts, "--feasts"))]
     found = forecast(sums, as_of=as_of, days=days, by=by, calendar=tables[0], promotions=tables[1], feasts=tables[2])
     frame, warnings = _stepped(found, step)
     return frame, [*said, *warnings]
+
+
+def _last_day(at: pl.Series) -> tuple[datetime, bool]:
+    """The last time, naive, in Seoul; and whether its day breaks off: more than an hour before three quarters of the others had ended."""
+    minutes = minutes_of(at, "--sales: at")
+    ends = pl.DataFrame({"minute": minutes}).group_by(pl.col("minute") // DAY).agg(ended=(pl.col("minute") % DAY).max()).sort("minute")["ended"]
+    usual = ends[:-1].quantile(0.25, "lower")
+    return moment_of(int(minutes.max())), usual is not None and usual - ends[-1] > 60
 
 
 def capacity_from_warehouse(published: Path, service: str, test: Path | None, days: int) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:

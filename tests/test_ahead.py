@@ -144,6 +144,32 @@ def test_anybody_s_sales_are_forecast_from_the_day_after_their_last(onnuri, laun
     assert "expected a column 'at'" in onnuri(launched, "forecast", "--sales", _other(tmp_path)).err
 
 
+@pytest.mark.parametrize("hours", [range(8, 21), [0]], ids=["shops that shut", "sums of days"])
+def test_a_day_that_ends_as_early_as_all_is_learnt_and_nothing_was_filled(onnuri, launched, tmp_path, hours):
+    file = tmp_path / "mine.csv"
+    hourly(date(2025, 4, 1), 40).filter(pl.col("at").dt.hour().is_in(list(hours))).write_csv(file)
+    printed = onnuri(launched, "forecast", "--sales", file, "--days", "2", "--format", "json")
+    assert [row["date"] for row in json.loads(printed.out)] == ["2025-05-11", "2025-05-12"]
+    assert "filled" not in printed.err
+    assert "breaks off" not in printed.err
+
+
+def test_a_last_day_that_breaks_off_is_forecast_and_that_is_said(onnuri, launched, tmp_path):
+    file = tmp_path / "mine.csv"
+    hourly(date(2025, 4, 1), 40).filter(pl.col("at") < datetime(2025, 5, 10, 15)).write_csv(file)
+    printed = onnuri(launched, "forecast", "--sales", file, "--days", "2", "--format", "json")
+    assert [row["date"] for row in json.loads(printed.out)] == ["2025-05-10", "2025-05-11"]
+    assert "2025-05-10 breaks off at 14:00" in printed.err
+
+
+def test_days_without_a_time_are_sums_of_days(onnuri, launched, tmp_path):
+    file = tmp_path / "mine.csv"
+    hourly(date(2025, 4, 1), 40).group_by(pl.col("at").dt.date(), maintain_order=True).agg(pl.col("sales").sum()).write_csv(file)
+    found = json.loads(onnuri(launched, "forecast", "--sales", file, "--days", "1", "--format", "json").out)
+    assert found[0]["date"] == "2025-05-11"
+    assert found[0]["q50"] == pytest.approx(20_000, rel=0.3)
+
+
 def _other(folder):
     file = folder / "other.csv"
     file.write_text("when,sales\n2025-04-01,3\n", encoding="utf-8")

@@ -83,7 +83,8 @@ def forecast(
     known = np.stack([panel.seen & panel.known_of(region_of == code) for code in range(len(names))])
     everywhere: Mask = np.asarray(known.all(axis=0))
     nation = _Model.of(values.sum(axis=0, keepdims=True), _learnable(everywhere, panel.seen), special, said, levels)
-    warnings = _warnings(special, today - first, days, panel, everywhere, said)
+    begun = panel.starts.reshape(panel.seen.shape) >= rows.minute.min()
+    warnings = _warnings(special, today - first, days, panel, everywhere, begun, said)
     promotion = said.ahead(nation.fitted, special, nation.values, days)
     if by == "nation":
         hours, of_days = nation.ahead(days, promotion)
@@ -218,7 +219,7 @@ def quantile_name(level: float) -> str:
     return f"q{level * 100:g}"
 
 
-def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, seen: Mask, said: Promoted) -> list[Remark]:
+def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, seen: Mask, begun: Mask, said: Promoted) -> list[Remark]:
     found = []
     known, ahead = special.feast[:history] & seen.any(axis=1), special.feast[history:]
     if ahead.any() and not known.any():
@@ -227,7 +228,7 @@ def _warnings(special: SpecialDays, history: int, days: int, panel: Panel, seen:
         found.append(Remark("forecast_within_year", {"days": history}))
     if days > history:
         found.append(Remark("forecast_far", {"days": history, "count": days}))
-    lost = int((~seen & (seen.any(axis=1) | (panel.values.sum(axis=(0, 2)) > 0))[:, None]).sum())
+    lost = int((~seen & begun & (seen.any(axis=1) | (panel.values.sum(axis=(0, 2)) > 0))[:, None]).sum())
     if lost:
         found.append(Remark("forecast_repaired", {"count": lost}))
     if said.unknown[history:].any():
