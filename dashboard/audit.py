@@ -62,7 +62,7 @@ def newest(settings: DashboardSettings, lines: int) -> list[dict[str, str]]:
 
 def mark(address: str) -> str:
     """What stands for an address; empty for nobody."""
-    secret = str(st.secrets["auth"].get("cookie_secret", "")) if access.configured() else ""
+    secret = str((access.provider() or {}).get("cookie_secret", ""))
     return hmac.digest(secret.encode(), address.encode(), "sha256")[:8].hex() if address else ""
 
 

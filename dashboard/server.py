@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
+from dashboard import access
 from dashboard.api.serving import api
 from dashboard.media import SignedInMedia
 from dashboard.settings import DashboardSettings
@@ -18,8 +19,14 @@ def _first_page(request: Request) -> RedirectResponse:
     return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
 
 
+_settings = DashboardSettings.read()
+try:
+    access.begin(_settings)
+except access.SignInError as error:
+    raise SystemExit(f"onnuri: {error}") from None
+
 app = st.App(
     Path(__file__).with_name("app.py"),
-    routes=[Route("/live", _first_page), Mount("/api/v1", app=api(DashboardSettings.read()))],
+    routes=[Route("/live", _first_page), Mount("/api/v1", app=api(_settings))],
     middleware=[Middleware(SignedInMedia)],
 )

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import audit
+from dashboard import access, audit
 from dashboard.api.answers import JSON, NotAcceptableError, accepted, as_json, failure, page
 from dashboard.api.endpoints import ENDPOINTS, Endpoint
 from dashboard.api.hosts import known_host
@@ -114,7 +114,7 @@ def _barred(request: Request, settings: DashboardSettings, *, open_to_all: bool 
         if not hmac.compare_digest(given.encode(), f"Bearer {settings.api_token}".encode()):
             return failure(401, "unauthorized", "Expected the header Authorization: Bearer with the value of ONNURI_API_TOKEN.")
         return None
-    if st.secrets.load_if_toml_exists() and "auth" in st.secrets:
+    if access.configured():
         return failure(403, "closed", "People sign in to the pages here, so the API needs a token: set ONNURI_API_TOKEN for the dashboard.")
     return None
 
