@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import BrokerResponseError, KafkaError
+from kafka.producer.future import FutureRecordMetadata
 
 from dashboard.settings import DashboardSettings
 from warehouse.access import AccessError
@@ -17,8 +18,16 @@ PATIENCE = 1.0
 """Seconds that a broker has to answer before a page says that there is none."""
 
 
+DELIVERY_MS = 15_000
+"""Milliseconds for which a command is tried to be handed over. After that a broker may still take it from its line."""
+
+
 class NotSentError(Exception):
     """No broker took the command; nothing was changed."""
+
+
+class MaybeSentError(Exception):
+    """The command went out and no broker said that it has it, or that it has not."""
 
 
 def reachable(settings: DashboardSettings) -> bool:
@@ -32,6 +41,7 @@ def say(settings: DashboardSettings, actor: str, kind: str, payload: dict[str, A
     Raises:
         PayloadError: a field is not what the kind needs.
         NotSentError: no broker took it.
+        MaybeSentError: a broker may have taken it; said again it would count twice.
     """
     command_id, value = record(kind, payload, actor, datetime.now(UTC))
     try:
@@ -41,13 +51,27 @@ def say(settings: DashboardSettings, actor: str, kind: str, payload: dict[str, A
             client_id="onnuri-dashboard",
             max_block_ms=10_000,
             bootstrap_timeout_ms=5_000,
+            request_timeout_ms=DELIVERY_MS * 2 // 3,
+            delivery_timeout_ms=DELIVERY_MS,
             **settings.access.arguments(),
         )
         with closing(made) as producer:
-            producer.send(f"{settings.topic_prefix}commands", key=command_id.encode(), value=json.dumps(value, ensure_ascii=False).encode()).get(timeout=15)
+            _confirmed(
+                producer.send(f"{settings.topic_prefix}commands", key=command_id.encode(), value=json.dumps(value, ensure_ascii=False).encode()), settings
+            )
     except (KafkaError, AccessError, OSError) as error:
         raise NotSentError(f"{settings.kafka}: {error} (onnuri doctor says more)") from error
     return command_id
+
+
+def _confirmed(sent: FutureRecordMetadata, settings: DashboardSettings) -> None:
+    try:
+        sent.get()  # ends by itself after DELIVERY_MS
+    except KafkaError as error:
+        # Only an answer that trying again would not change says that the broker does not have it.
+        if isinstance(error, BrokerResponseError) and not error.retriable:
+            raise
+        raise MaybeSentError(f"{settings.kafka}: {error} (onnuri doctor says more)") from error
 
 
 def _listens(broker: str) -> bool:

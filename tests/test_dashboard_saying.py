@@ -1,12 +1,17 @@
 """What a person says on a page reaches the topic ``commands`` as the contract wants it, and nothing is said where it cannot be."""
 
 import json
+import os
+import signal
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasAfterAppendError, TopicAuthorizationFailedError
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 from streamlit.testing.v1 import AppTest
 
 from dashboard import saying
@@ -53,6 +58,68 @@ def test_what_would_be_refused_is_not_sent(line: DashboardSettings) -> None:
     with pytest.raises(PayloadError, match="amount"):
         saying.say(line, "분석 담당", "claim_entered", {**CLAIM, "amount": -1})
     assert said_in(line.kafka, line.topic_prefix) == []
+
+
+def test_what_a_broker_did_not_confirm_may_have_been_sent(line: DashboardSettings, kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(kafka, "pid"):
+        pytest.skip("a broker that somebody else runs is not frozen")
+    send = KafkaProducer.send
+
+    def frozen(producer: KafkaProducer, topic: str, **record: bytes) -> object:
+        producer.partitions_for(topic)
+        os.kill(kafka.pid, signal.SIGSTOP)
+        return send(producer, topic, **record)
+
+    monkeypatch.setattr(saying, "DELIVERY_MS", 3_000)
+    monkeypatch.setattr(KafkaProducer, "send", frozen)
+    try:
+        with pytest.raises(saying.MaybeSentError, match=line.kafka):
+            saying.say(line, "분석 담당", "claim_entered", CLAIM)
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    assert [found.kind for found in said_in(line.kafka, line.topic_prefix)] == ["claim_entered"]
+
+
+def answering(error: Exception) -> Callable[..., object]:
+    """A producer whose brokers answer with that."""
+
+    class Producer:
+        def __init__(self, **_: object) -> None: ...
+        def send(self, *_: object, **__: object) -> FutureRecordMetadata:
+            return FutureRecordMetadata(FutureProduceResult(None), -1, None, None, -1, -1, -1).failure(error)
+
+        def close(self) -> None: ...
+
+    return Producer
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (TopicAuthorizationFailedError, saying.NotSentError),
+        (NotEnoughReplicasAfterAppendError, saying.MaybeSentError),
+        (KafkaTimeoutError, saying.MaybeSentError),
+    ],
+)
+def test_only_what_a_broker_refused_is_surely_not_sent(error: type[KafkaError], raised: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saying, "KafkaProducer", answering(error()))
+    with pytest.raises(raised):
+        saying.say(DashboardSettings(Path("unused"), "ko", "127.0.0.1:1"), "분석 담당", "claim_entered", CLAIM)
+
+
+@pytest.mark.parametrize(("language", "told"), [("ko", "보냈을 수 있습니다"), ("en", "It may have been sent")])
+def test_a_form_says_that_it_may_have_been_sent(language: str, told: str, line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
+    monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
+    monkeypatch.setattr(saying, "KafkaProducer", answering(KafkaTimeoutError()))
+    app, _ = shown("incidents", language)
+    form(app, "span_excluded", excluded_label="훈련")
+    app.datetime_input(key="excluded_starts").set_value(datetime(2025, 3, 1, 0, 0))
+    app.datetime_input(key="excluded_ends").set_value(datetime(2025, 3, 1, 1, 0))
+    next(widget for widget in app.text_input if widget.autocomplete == "name").set_value("분석 담당")
+    app.button[0].click().run()
+    assert told in words(app)
+    assert not any(said in words(app) for said in ("바뀐 것은 없습니다", "nothing was changed"))
 
 
 def test_without_a_broker_nothing_is_reachable() -> None:

@@ -13,7 +13,7 @@ from dashboard.link import choice, switch
 from dashboard.report.author import AuthorError, AuthorFiles, read_author
 from dashboard.report.gathering import STAGES
 from dashboard.report.writing import Written, issued, write_report
-from dashboard.saying import NotSentError, say
+from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, kafka_is_there
 from dashboard.texts import Texts
@@ -136,6 +136,8 @@ def _form(settings: DashboardSettings, texts: Texts, written: Written) -> None:
         say(settings, who, "report_issued", issued(written, note or ""))
     except (PayloadError, NotSentError) as error:
         st.html(cards.banner("danger", texts("report_page.not_issued"), str(error)))
+    except MaybeSentError as error:
+        st.html(cards.banner("danger", texts("report_page.maybe_issued"), texts("report_page.maybe_issued_next", error=error)))
     else:
         now = moment(datetime.now(SEOUL), texts.language)
         st.html(cards.banner("good", texts("report_page.issued", time=now), texts("report_page.issued_detail")))

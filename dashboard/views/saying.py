@@ -10,7 +10,7 @@ from dashboard import access, cards
 from dashboard.figures.incidents import Incident
 from dashboard.formatting import SEOUL, moment
 from dashboard.link import choice
-from dashboard.saying import NotSentError, say
+from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
 from dashboard.store import kafka_is_there
 from dashboard.texts import Texts
@@ -68,6 +68,8 @@ def _send(settings: DashboardSettings, texts: Texts, actor: str, kind: str, payl
         st.html(cards.banner("warning", texts("say.refused"), str(error)))
     except NotSentError as error:
         st.html(cards.banner("danger", texts("say.not_sent"), str(error)))
+    except MaybeSentError as error:
+        st.html(cards.banner("danger", texts("say.maybe_sent"), texts("say.maybe_sent_next", error=error)))
     else:
         now = moment(datetime.now(SEOUL), texts.language)
         st.html(cards.banner("good", texts("say.sent"), texts("say.sent_detail", actor=actor, time=now, id=command_id)))
