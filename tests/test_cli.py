@@ -105,6 +105,7 @@ NOWHERE = f"127.0.0.1:{free_port()}"
         (["say", "promotion", "{bad", "--actor", "me"], {"kafka": NOWHERE}, "The payload is not JSON"),
         (["say", "promotion", "[1]", "--actor", "me"], {"kafka": NOWHERE}, "not a JSON object"),
         (["say", "promotion", "{}", "--actor", "me"], {"kafka": NOWHERE}, "promotion: Object missing required field `label`"),
+        (["say", "incident_merged", '{"incident_id": "a", "into": "b"}', "--actor", ""], {"kafka": NOWHERE}, "incident_merged: actor has 0 characters"),
         (["say", "nonsense", "{}", "--actor", "me"], {"kafka": NOWHERE}, "nonsense"),
         (["estimate", "--sales", "no.csv", "--from", "2025-03-01T10:00", "--to", "2025-03-01T20:00"], {}, "--sales no.csv cannot be read as CSV"),
         (["estimate", "--sales", "no.csv", "--from", "ten", "--to", "2025-03-01T20:00"], {}, "--from is 'ten': not a time. Example: 2025-03-01T10:00"),

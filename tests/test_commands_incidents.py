@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from streams.events import Command
 from tests.events_data import NOON, chunk, failure, ms, payment
 from warehouse.closing import Closing
-from warehouse.commands import PayloadError, parse
+from warehouse.commands import PayloadError, parse, record
 from warehouse.connection import frame
 from warehouse.ingest import Writer
 from warehouse.telling import tell
@@ -201,3 +203,18 @@ def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_
     ops.say("incident_merged", incident_id=first, into=third)
     assert ops.incident(first)["ended_at"] == ended
     assert ops.incident(third)["ended_at"] == MARK + 260 * MINUTE
+
+
+EXCLUDED = {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}
+
+
+@pytest.mark.parametrize("actor", ["", "a" * 65, "가" * 65, "a\x00b", "\udcff"], ids=ascii)
+def test_a_name_that_the_worker_would_refuse_is_refused_before_it_is_sent(actor: str) -> None:
+    with pytest.raises(PayloadError, match="actor"):
+        record("span_excluded", EXCLUDED, actor, NOON)
+
+
+@pytest.mark.parametrize("actor", ["a", "가" * 64], ids=ascii)
+def test_what_is_sent_keeps_the_wire_contract(actor: str) -> None:
+    _, value = record("span_excluded", EXCLUDED, actor, NOON)
+    assert msgspec.json.decode(json.dumps(value, ensure_ascii=False).encode(), type=Command).actor == actor

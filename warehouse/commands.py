@@ -168,6 +168,9 @@ APPLIED, NO_INCIDENT = "applied", "no such incident"
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Times that a person can mean."""
 
+LONGEST_ACTOR = 64
+"""Characters of the name of who says something, as the wire contract has it (``streams.events``)."""
+
 
 def parse(kind: str, payload: str) -> Payload:
     """The payload, JSON text of an object, as the struct of its kind. What is returned can be applied.
@@ -202,11 +205,24 @@ def record(kind: str, payload: dict[str, Any], actor: str, now: datetime) -> tup
     """One command as it goes into the topic ``commands``: its new id, which is the key, and its fields. ``now`` is aware.
 
     Raises:
-        PayloadError: unknown kind, or fields that are not what the kind needs.
+        PayloadError: unknown kind, fields that are not what the kind needs, or a name that the worker would refuse.
     """
     parse(kind, json.dumps(payload))
+    if not 1 <= len(actor) <= LONGEST_ACTOR:
+        raise PayloadError(f"{kind}: actor has {len(actor)} characters: expected 1 to {LONGEST_ACTOR}, since it is kept who said it")
+    if "\x00" in actor or not _is_text(actor):
+        raise PayloadError(f"{kind}: actor is {actor!a}: expected text in UTF-8 without U+0000")
     command_id = str(uuid.uuid4())
     return command_id, {"command_id": command_id, "occurred_at": int(now.timestamp() * 1000), "actor": actor, "kind": kind, "payload": payload}
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written down: an argument of a shell that is no UTF-8 comes as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _with_seconds(value: object) -> object:
