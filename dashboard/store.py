@@ -22,8 +22,9 @@ from dashboard.figures.markets import MarketFigures, market_figures
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import LossEstimate
+from warehouse.connection import shut
 from warehouse.lake_errors import away
-from warehouse.reading import Manifest, Snapshot, open_snapshot
+from warehouse.reading import Manifest, ManifestError, Snapshot, open_snapshot
 
 Made = TypeVar("Made")
 Drawn = TypeVar("Drawn")
@@ -170,8 +171,10 @@ def newest_manifest(published: Path) -> Manifest:
     """
     try:
         return Manifest.read(published)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnreadableError(f"{published / 'manifest.json'} is not a manifest of this version: {error!r}") from error
+    except ManifestError as error:
+        raise UnreadableError(str(error)) from error
+    except OSError as error:
+        raise UnreadableError(shut(error)) from error
 
 
 # The arguments below are what a cached answer is known by; those that Streamlit shall not look at begin with an underscore.

@@ -25,10 +25,10 @@ from warehouse.analysis import AnalysisError
 from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
-from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, shut
 from warehouse.lake import LakeExtensionError
 from warehouse.questions import QuestionError, answered
-from warehouse.reading import LAKE_TABLES, NothingPublishedError, Snapshot, open_snapshot
+from warehouse.reading import LAKE_TABLES, ManifestError, NothingPublishedError, Snapshot, open_snapshot
 
 app = typer.Typer(
     name="onnuri", no_args_is_help=True, pretty_exceptions_enable=False, help="디지털 온누리상품권 거래 분석 · Digital Onnuri voucher transaction analytics."
@@ -66,6 +66,7 @@ EXPECTED_ERRORS = (
     AccessError,
     BrokerRefusedError,
     NothingPublishedError,
+    ManifestError,
     WarehouseBusyError,
     WarehouseDamagedError,
     WarehouseOutdatedError,
@@ -78,6 +79,7 @@ EXPECTED_ERRORS = (
     QuestionError,
     KafkaError,
     LookupError,
+    OSError,
     duckdb.Error,
 )
 """Errors that say in words what was expected, what came and what to do; everything else is a bug and shows where."""
@@ -94,7 +96,7 @@ def main() -> NoReturn:
     try:
         app()
     except (*EXPECTED_ERRORS, BrokerError, DemoError, ReportError, ScenarioError, SendError) as error:
-        console.print(f"[bold red]onnuri:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]onnuri:[/] {escape(shut(error) if isinstance(error, OSError) else str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
     raise SystemExit(0)
 

@@ -20,8 +20,9 @@ from streams.lake_check import Finding, look_at_lake
 from streams.settings import SettingError, Settings
 from streams.topics import refuse_unequal
 from warehouse.access import AccessError
+from warehouse.connection import shut
 from warehouse.lake_writer import TOGETHER
-from warehouse.reading import Manifest, NothingPublishedError
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError
 
 STALE_SECONDS = 30
 LEAST_FREE_BYTES = 1_000_000_000
@@ -99,8 +100,11 @@ def _disk(settings: Settings) -> Finding:
     place = (
         settings.published_folder / "x" if settings.lake and settings.lake.remote else Path(settings.lake.data) / "x" if settings.lake else settings.warehouse
     )
-    folder = next(p for p in place.resolve().parents if p.exists())
-    free = shutil.disk_usage(folder).free
+    try:
+        folder = next(p for p in place.resolve().parents if p.exists())
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding("disk", ok=False, finding=shut(error))
     return Finding("disk", free > LEAST_FREE_BYTES, f"{free / 1e9:,.1f} GB free at {folder}.")
 
 
@@ -124,8 +128,8 @@ def _clock(settings: Settings, wall: datetime, *, ask: bool) -> Finding:
 def _published_ahead(settings: Settings, wall: datetime) -> float:
     try:
         return -Manifest.read(settings.published_folder).age(wall).total_seconds()
-    except NothingPublishedError:
-        return 0.0
+    except (NothingPublishedError, ManifestError, OSError):
+        return 0.0  # a finding of its own
 
 
 def _time_zone(wall: datetime) -> Finding:
@@ -159,8 +163,10 @@ def _versions() -> Finding:
 def _published(settings: Settings, wall: datetime) -> list[Finding]:
     try:
         manifest = Manifest.read(settings.published_folder)
-    except NothingPublishedError as error:
+    except (NothingPublishedError, ManifestError) as error:
         return [Finding("published", ok=False, finding=str(error))]
+    except OSError as error:
+        return [Finding("published", ok=False, finding=shut(error))]
     age = manifest.age(wall).total_seconds()
     lost = manifest.totals["lost"]
     return [

@@ -25,7 +25,7 @@ from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamage
 from warehouse.ingest import Source, Writer
 from warehouse.lake import PREFIX
 from warehouse.lake_writer import TOGETHER, LakeWriter
-from warehouse.reading import Manifest, NothingPublishedError
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -134,7 +134,7 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 def _published(settings: Settings) -> bool:
     try:
         Manifest.read(settings.published_folder)
-    except (NothingPublishedError, ValueError, KeyError):
+    except (NothingPublishedError, ManifestError):
         return False
     return True
 

@@ -1,6 +1,7 @@
 """The command: help with examples, one message for an error of use, and output that programs and spreadsheets can take."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -153,6 +154,53 @@ def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
     ended = onnuri(*arguments, published=published)
     assert ended.code == 2
     assert "Usage:" in ended.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (["incidents"], {"published": "file"}),
+        (["incidents"], {"published": "file/in"}),
+        (["worker"], {"kafka": NOWHERE, "warehouse": "file/w.duckdb", "published": "none"}),
+        (["worker"], {"kafka": NOWHERE, "published": "file/in"}),
+        (["restore", "file"], {"warehouse": "file/w.duckdb"}),
+    ],
+    ids=str,
+)
+def test_a_file_that_the_system_does_not_give_is_one_message_that_names_it(onnuri, tmp_path, arguments, place):
+    (tmp_path / "file").write_text("no folder")
+    ended = onnuri(*arguments, **place)
+    assert (ended.code, ended.out) == (1, "")
+    assert "file" in ended.said and ("Not a directory" in ended.said or "File exists" in ended.said)
+
+
+def test_who_lacks_a_right_is_told_on_what_and_what_to_do(onnuri, published, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    ended = onnuri("incidents", published=published)
+    assert ended.said.startswith(f"onnuri: {published / 'manifest.json'}: Permission denied. Let the user that onnuri runs as")
+
+
+@pytest.mark.parametrize("content", [b'{"sequence": 1,', b"{}", b"[]", b"\xff"])
+def test_a_manifest_that_is_cut_is_one_message_and_a_finding(onnuri, tmp_path, content):
+    (tmp_path / "manifest.json").write_bytes(content)
+    ended = onnuri("incidents", published=tmp_path)
+    assert ended.code == 1
+    assert f"{tmp_path / 'manifest.json'} is no manifest" in ended.said
+    found = onnuri("doctor", "--format", "json", published=tmp_path)
+    assert found.code == 1
+    checks = {entry["name"]: entry for entry in json.loads(found.out) if entry["kind"] == "check"}
+    assert "is no manifest" in checks["published"]["value"] and checks["clock"]["ok"]
+
+
+def test_what_doctor_may_not_read_is_a_finding(onnuri, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    found = onnuri("doctor", "--format", "json", published=tmp_path / "file", warehouse=tmp_path / "file" / "w.duckdb")
+    checks = {entry["name"]: entry for entry in json.loads(found.out) if entry["kind"] == "check"}
+    assert found.code == 1
+    assert checks["published"]["ok"] is False and "Not a directory" in checks["published"]["value"]
 
 
 def test_a_bug_is_no_error_of_use(onnuri, monkeypatch, published):

@@ -1,5 +1,6 @@
 """What ``onnuri doctor`` finds on the machine itself."""
 
+import errno
 from datetime import timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -42,6 +43,14 @@ def test_korean_time_is_told_and_its_absence_found(settings, monkeypatch):
 
     monkeypatch.setattr(doctor, "ZoneInfo", without)
     assert not finding(settings, "time zone").ok
+
+
+def test_a_disk_that_may_not_be_looked_at_is_a_finding(settings, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(doctor.shutil, "disk_usage", refused)
+    assert not finding(settings, "disk").ok and f"{settings.warehouse.parent}: Permission denied" in finding(settings, "disk").finding
 
 
 def test_missing_fonts_are_found(settings, monkeypatch):

@@ -75,6 +75,15 @@ WHY_SHUT = {
 }
 """Signs that the system, and not the file, is why it cannot be opened, and what to do; the first that fits."""
 
+
+def shut(error: OSError) -> str:
+    """What the system does not give, in words: which file, why, and what to do."""
+    if error.filename is None:
+        return str(error)
+    what_to_do = next((told for sign, told in WHY_SHUT.items() if sign in str(error.strerror)), "See what the settings name there.")
+    return f"{error.filename}: {error.strerror}. {what_to_do}"
+
+
 SPARE_DESCRIPTORS = 4
 """For the file, its log and what a checkpoint opens. DuckDB ends the process where it gets none for the file."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.reading import Manifest, NothingPublishedError
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError
 from warehouse.states import File, by_table, state
 
 KEEP_SECONDS = 600
@@ -46,7 +46,7 @@ class Publisher:
             self.written[file.relative_to(folder).as_posix()] = True
         try:
             self.sequence = Manifest.read(folder).sequence
-        except (NothingPublishedError, ValueError, KeyError):
+        except (NothingPublishedError, ManifestError):
             self.sequence = 0
 
     def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:

@@ -35,6 +35,10 @@ LAKE_TABLES = ("nation_minute", *(table for table in HOURLY if table != "nation_
 _NUMBERS = itertools.count()
 
 
+class ManifestError(ValueError):
+    """There is a file where the manifest belongs, and it is none."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One published state: which files, read up to which offsets, closed up to which minute. Times are aware, in UTC."""
@@ -60,15 +64,21 @@ class Manifest:
 
         Raises:
             NothingPublishedError: there is none.
+            ManifestError: it is cut, or of another version.
+            OSError: it may not be read.
             LakeAwayError: the lake does not answer.
         """
         if lake := Lake.of(published, ""):
             return cls.of(manifest_of(lake, newest(lake)))
+        file = published / "manifest.json"
         try:
-            raw = json.loads((published / "manifest.json").read_bytes())
+            return cls.of(json.loads(file.read_bytes()))
         except FileNotFoundError:
             raise NothingPublishedError(f"{published} holds no manifest.json. Start a worker first: onnuri worker (or all at once: onnuri demo).") from None
-        return cls.of(raw)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestError(
+                f"{file} is no manifest of this version: {error!r}. A worker that runs writes it anew; without one, start it: onnuri worker."
+            ) from error
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:

@@ -24,7 +24,7 @@ from dashboard.api.openapi import openapi
 from dashboard.api.parameters import PAGING, BadParameterError, read_parameters
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import AnalysisError
-from warehouse.reading import Manifest, NothingPublishedError, open_snapshot
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError, open_snapshot
 
 REMEMBERED = 64
 """Answers of the newest state that are kept, so that paging through one works it out once."""
@@ -70,6 +70,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     AnalysisError: (400, "no_estimate"),
     LookupError: (404, "not_found"),
     NothingPublishedError: (503, "nothing_published"),
+    ManifestError: (503, "unreadable"),
     OSError: (503, "unreadable"),
     duckdb.IOException: (503, "unreadable"),
 }
