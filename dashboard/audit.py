@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import TextIOWrapper
+from io import SEEK_END, TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TypeVar
@@ -50,14 +50,24 @@ def keep(settings: DashboardSettings, did: str, what: Mapping[str, object], who:
     _write(settings, did, _who() if who is None else who, what)
 
 
-def newest(settings: DashboardSettings, lines: int) -> list[dict[str, str]]:
-    """The newest lines, the newest first; the names of those whom the settings name in place of their marks."""
+def newest(settings: DashboardSettings, lines: int) -> tuple[list[dict[str, str]], int]:
+    """The newest lines, the newest first, and how many of them cannot be read; the names of those whom the settings name in place of their marks."""
     if settings.audit_log is None or not settings.audit_log.is_file():
-        return []
+        return [], 0
     names = {mark(name): name for name in settings.analysts | settings.viewers if not name.startswith(("@", "*"))}
-    with settings.audit_log.open(encoding="utf-8") as file:
-        found = [json.loads(line) for line in file.readlines()[-lines:]]
-    return [{**entry, "who": names.get(entry["who"], entry["who"])} for entry in reversed(found)]
+    with settings.audit_log.open(encoding="utf-8", errors="replace") as file:
+        found = [_entry(line) for line in file.readlines()[-lines:]]
+    return [{**entry, "who": names.get(entry["who"], entry["who"])} for entry in reversed(found) if entry], found.count(None)
+
+
+def _entry(line: str) -> dict[str, str] | None:
+    """What a line says; None where a full disk or a crash has cut it."""
+    try:
+        entry: dict[str, str] = json.loads(line)
+        datetime.fromisoformat(entry["at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return entry if {"who", "did"} <= entry.keys() else None
 
 
 def mark(address: str) -> str:
@@ -86,11 +96,21 @@ class _File(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         opened = super()._open()
-        Path(self.baseFilename).chmod(0o600)
+        path = Path(self.baseFilename)
+        path.chmod(0o600)
+        if _is_cut(path):
+            opened.write("\n")  # or the next line would be lost with the one that was cut
         return opened
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         raise  # noqa: PLE0704  # called while the error is handled
+
+
+def _is_cut(path: Path) -> bool:
+    with path.open("rb") as file:
+        length = file.seek(0, SEEK_END)
+        file.seek(max(length - 1, 0))
+        return file.read(1) not in {b"", b"\n"}
 
 
 @lru_cache(maxsize=4)

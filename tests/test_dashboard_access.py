@@ -18,7 +18,7 @@ from dashboard import access, audit
 from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from tests.dashboard_data import publish_launch_day
-from tests.test_dashboard_pages import words
+from tests.test_dashboard_pages import shown, words
 
 SETTINGS = DashboardSettings.read({"ONNURI_ANALYSTS": "Analyst@example.org, second@example.org"})
 PROVIDER = {
@@ -73,7 +73,7 @@ def test_the_audit_log_rolls_over_is_for_its_owner_alone_and_gives_the_newest_fi
         audit.keep(settings, "asked", {"sql": "x" * 1_000, "number": number}, audit.mark("one@example.com"))
     file = settings.audit_log
     assert file is not None
-    newest = audit.newest(settings, 5)
+    newest, _ = audit.newest(settings, 5)
     assert [(line["who"], line["number"], len(line["sql"])) for line in newest] == [("one@example.com", "8", audit.LONGEST)]
     assert len(list(file.parent.iterdir())) > 2
     assert file.stat().st_mode & 0o777 == 0o600
@@ -86,12 +86,12 @@ def test_a_link_cannot_put_words_into_the_audit_log_and_a_log_that_cannot_be_wri
     file = settings.audit_log
     assert file is not None
     audit.keep(settings, "seen", {"who": "somebody else", "did": "foo", "at": "bar", "page": "live"}, "me")
-    (line,) = audit.newest(settings, 5)
+    ((line,), _) = audit.newest(settings, 5)
     assert (line["who"], line["did"], line["page"]) == ("me", "seen", "live")
     assert datetime.fromisoformat(line["at"])
     file.rename(tmp_path / "away.jsonl")
     audit.keep(settings, "seen", {"page": "data"}, "me")
-    assert [line["page"] for line in audit.newest(settings, 5)] == ["data"]
+    assert [line["page"] for line in audit.newest(settings, 5)[0]] == ["data"]
     assert file.stat().st_mode & 0o777 == 0o600
     file.unlink()
     file.mkdir()
@@ -102,7 +102,36 @@ def test_a_link_cannot_put_words_into_the_audit_log_and_a_log_that_cannot_be_wri
 def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
     settings = DashboardSettings.read({})
     audit.keep(settings, "seen", {"page": "live"}, "")
-    assert audit.newest(settings, 5) == []
+    assert audit.newest(settings, 5) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "cut", [b'{"at": "2026-01-01T00:00:0', b"\x00\x00\xff", b"[]\n", b'{"at": "yesterday", "who": "", "did": "seen"}\n', b'{"at": "2026-01-01", "who": ""}\n']
+)
+def test_a_line_of_the_audit_log_that_was_cut_costs_no_other_and_is_counted(cut: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.write_bytes(b'{"at": "2026-01-01T00:00:00+00:00", "who": "", "did": "seen", "page": "live"}\n' + cut)
+    settings = DashboardSettings.read({"ONNURI_AUDIT_LOG": str(file)})
+    audit.keep(settings, "seen", {"page": "data"}, "me")
+    found, unreadable = audit.newest(settings, 5)
+    audit._file(file).close()
+    assert [entry["page"] for entry in found] == ["data", "live"]
+    assert unreadable == 1
+
+
+@pytest.mark.parametrize(("language", "told"), [("ko", "1건은 읽을 수 없습니다"), ("en", "Of these lines 1 cannot be read")])
+def test_the_page_shows_what_is_readable_of_the_audit_log_and_says_what_is_not(
+    language: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    line = '{"at": "2026-01-01T00:00:00+00:00", "who": "", "did": "seen", "page": "live"}\n'
+    file.write_text(f"{line[:30]}{line}{line}")
+    monkeypatch.setattr(access, "configured", lambda: True)
+    monkeypatch.setattr(access, "may_say", lambda _: True)
+    monkeypatch.setenv("ONNURI_AUDIT_LOG", str(file))
+    app, _ = shown("data", language, part="audit")
+    assert told in words(app)
+    assert words(app).count("page=live") == 1
 
 
 @pytest.fixture

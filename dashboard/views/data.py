@@ -119,6 +119,9 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
 def _audit(settings: DashboardSettings, texts: Texts) -> None:
     with st.container(border=True, key="audit_card"):
         st.html(cards.section(texts("data.audit"), texts("data.audit_note", number=count(AUDITED), file=settings.audit_log)))
+        entries, unreadable = audit.newest(settings, AUDITED)
+        if unreadable:
+            st.html(cards.banner("warning", texts("data.audit_cut", number=count(unreadable)), texts("data.audit_cut_why")))
         rows = [
             [
                 moment(datetime.fromisoformat(entry.pop("at")), texts.language),
@@ -126,7 +129,7 @@ def _audit(settings: DashboardSettings, texts: Texts) -> None:
                 texts(f"audit.{entry.pop('did')}"),
                 " · ".join(f"{name}={value}" for name, value in entry.items()),
             ]
-            for entry in audit.newest(settings, AUDITED)
+            for entry in entries
         ]
         st.html(cards.table([texts(key) for key in ("table.when", "table.who", "table.did", "table.what")], rows, numbers=set()))
 
