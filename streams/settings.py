@@ -32,9 +32,9 @@ class SettingError(Exception):
 
 
 class Settings(BaseSettings):
-    """Settings from the environment, each as ``ONNURI_<NAME>``."""
+    """Settings from the environment, each as ``ONNURI_<NAME>``; one that is set to nothing is as one that is not set."""
 
-    model_config = SettingsConfigDict(env_prefix="ONNURI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ONNURI_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     kafka: str = Field("", description="Kafka brokers, host:port with commas between. Empty: an embedded one where a command offers it.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(

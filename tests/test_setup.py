@@ -16,6 +16,7 @@ import typer
 import yaml
 from packaging.requirements import Requirement
 
+from dashboard.settings import DashboardSettings
 from streams import kafka_jars
 from streams.settings import Settings
 from streams.standby import refuse_unshared
@@ -298,3 +299,12 @@ def test_every_make_target_is_explained():
     ).stdout
     assert set(re.findall(r"^  make ([a-z-]+)", told, re.MULTILINE)) == set(promised)
     assert {"demo", "test", "check", "bench", "lint", "clean"} <= set(promised)
+
+
+def test_an_empty_setting_is_none_for_worker_commands_and_dashboard_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = Settings.read()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"ONNURI_{name.upper()}", "")
+    assert Settings.read() == bare
+    assert Settings.read().published_folder == DashboardSettings.read().published == Path("data/published")
+    assert DashboardSettings.read() == DashboardSettings.read({})
