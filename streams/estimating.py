@@ -9,6 +9,7 @@ import polars as pl
 from streams.settings import SettingError
 from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
+from warehouse.commands import EARLIEST, LATEST
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
 from warehouse.side_by_side import side_by_side
@@ -118,4 +119,7 @@ def _moment(text: str | None, option: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingError(f"{option} is {text!r}: not a time. Example: 2025-03-01T10:00") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=KST)).astimezone(UTC)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=KST)
+    if not EARLIEST <= aware < LATEST:
+        raise SettingError(f"{option} is {text!r}: expected a time from {EARLIEST:%Y} to {LATEST:%Y}")
+    return aware.astimezone(UTC)

@@ -13,6 +13,7 @@ from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.load_test import capacity_by_test
 from warehouse.analysis.times import DAY, SEOUL, minutes_of, moment_of
+from warehouse.commands import EARLIEST, LATEST
 from warehouse.comparing import MOST_WINDOWS, compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
 
@@ -159,7 +160,10 @@ def _span(snapshot: Snapshot, text: str, option: str) -> Named:
     except ValueError:
         names = ", ".join(known) or "none; say one with: onnuri say operator_period"
         raise SettingError(f"{option} is {text!r}: expected an operator or a span such as 2025-01-01/2025-02-01. Operators: {names}.") from None
-    start, end = ((moment if moment.tzinfo else moment.replace(tzinfo=SEOUL)).astimezone(UTC) for moment in (low, high))
+    aware = [moment if moment.tzinfo else moment.replace(tzinfo=SEOUL) for moment in (low, high)]
+    if not all(EARLIEST <= moment < LATEST for moment in aware):
+        raise SettingError(f"{option} is {text!r}: expected times from {EARLIEST:%Y} to {LATEST:%Y}")
+    start, end = (moment.astimezone(UTC) for moment in aware)
     return text, start, end
 
 

@@ -226,6 +226,12 @@ def test_an_operator_who_comes_back_is_two_spans(launched, tmp_path):
         compare_in_warehouse(tmp_path, "A", "B", None, losses=False)
 
 
+@pytest.mark.parametrize("span", ["0001-01-01/2025-02-10", "2025-02-14/9999-12-31T23:59-09:00"])
+def test_a_span_out_of_the_times_that_a_person_can_mean_is_refused(launched, onnuri, span):
+    refused = onnuri(launched, "compare", "--first", span, "--second", "2025-02-14/2025-03-02")
+    assert f"--first is '{span}': expected times from 2000 to 2100" in refused.err
+
+
 def test_a_switch_off_costs_what_had_been_forecast_for_it(launched):
     start, end = datetime(2025, 2, 14, tzinfo=SEOUL), datetime(2025, 3, 1, tzinfo=SEOUL)
     with open_snapshot(launched) as snapshot:

@@ -131,6 +131,8 @@ def test_an_error_of_use_is_one_message_and_exit_code_1(onnuri, arguments, setti
         (["estimate", "absent"], "There is no incident 'absent'. List them with: onnuri incidents"),
         (["estimate"], "--from is missing. Give an incident's id, or both --from and --to"),
         (["estimate", "--from", "2025-03-01T10:00", "--to", "2025-03-01T12:00"], ""),
+        (["estimate", "--from", "0001-01-01T00:00", "--to", "2025-03-01T12:00"], "--from is '0001-01-01T00:00': expected a time from 2000 to 2100"),
+        (["estimate", "--from", "2025-03-01T10:00", "--to", "9999-12-31T23:59-09:00"], "--to is '9999-12-31T23:59-09:00': expected a time from 2000 to 2100"),
     ],
 )
 def test_so_is_one_about_what_is_published(onnuri, published, arguments, message):
