@@ -17,7 +17,7 @@ def check_port(port: int, host: str) -> int:
         OSError: it is taken, or this user may not have it, or ``host`` is no address of this machine.
         OverflowError: it is no port's number.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As servers do: connections of a former run that are still closing don't count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))

@@ -17,6 +17,7 @@ from kafka.errors import AuthorizationError, KafkaError
 from streams.admission import refusal
 from streams.broker_watch import clients_of, committed_and_starts, partition_counts
 from streams.logs import json_lines
+from streams.ports import check_port
 from streams.settings import SettingError, Settings
 from streams.topics import ensure_topics, refuse_unequal
 from streams.worker import create_app, group_of
@@ -37,7 +38,7 @@ def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code.
 
     Raises:
-        SettingError: a lake needs more settings, or other topics.
+        SettingError: a lake needs more settings, or other topics; or the port of /health and /metrics cannot be had.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
         BrokerRefusedError: the brokers do not let it in.
@@ -62,6 +63,7 @@ def run_worker(settings: Settings) -> int:
             wait_for_group(settings, group)
         if not settings.accept_loss:
             refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
+        refuse_taken(settings)
         worker = create_app(settings, writer, client_id(settings))
     except duckdb.Error as error:
         if damaged(error):
@@ -175,6 +177,23 @@ def refuse_unshared(settings: Settings) -> None:
         raise SettingError("ONNURI_PUBLISHED is a lake, which only readers may name. A worker publishes into a folder; give it one, or leave it out.")
     if settings.lake and missing:
         raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
+
+
+def refuse_taken(settings: Settings) -> None:
+    """Refuse a port that cannot be listened on: Faust would only find out with everything running.
+
+    Not asked before the warehouse is ours: a standby may have the port of the worker that it waits for.
+
+    Raises:
+        SettingError: with what the system says.
+    """
+    try:
+        check_port(settings.web_port, settings.web_host)
+    except OSError as error:
+        raise SettingError(
+            f"ONNURI_WEB_PORT is {settings.web_port}, which cannot be listened on at ONNURI_WEB_HOST, {settings.web_host}: {error.strerror or error}. "
+            "Stop what holds it, or set another; each worker on a machine needs its own."
+        ) from error
 
 
 def refuse_outdated(sources: Mapping[tuple[str, int], Source], kafka: Mapping[tuple[str, int], tuple[int, int]], topic_in_kafka: Callable[[str], str]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import random
 import signal
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from kafka import KafkaAdminClient, TopicPartition
 
 from streams.broker import EmbeddedBroker, create_topics
 from streams.letters import CUT_BYTES
-from streams.ports import free_port
+from streams.ports import check_port, free_port
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
@@ -36,6 +37,26 @@ def test_events_of_two_topics_reach_the_published_files_exactly(line: Settings) 
             assert published_cells(snapshot) == recount(payments, failures) == recount_topics(line)
         assert worker.health()["status"] == "ok"
         assert worker.kill(signal.SIGTERM) == 0
+
+
+def test_a_port_that_is_taken_is_one_sentence_that_names_the_setting(line: Settings) -> None:
+    with socket.create_server(("127.0.0.1", line.web_port)):
+        worker = WorkerProcess(line)
+        worker.start()
+        assert worker.process is not None
+        assert worker.process.wait(60) == 1
+    told = worker.log.read_text()
+    assert f"ONNURI_WEB_PORT is {line.web_port}" in told
+    assert "Traceback" not in told
+
+
+def test_a_port_may_be_asked_of_either_family_of_addresses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            check_port(port, "127.0.0.1")
+        assert check_port(port, "::1") == port
+    assert check_port(port, "localhost") == port
 
 
 @pytest.mark.faults
