@@ -33,7 +33,8 @@ def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float =
 
     Raises:
         NothingPublishedError: no worker has published here yet.
-        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more than ``memory``.
+        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more than ``memory``. Within one call of a function DuckDB cannot be
+            stopped: with long texts that may take longer.
     """
     if not _ONE_AT_A_TIME.acquire(timeout=seconds):
         raise QuestionError("busy: another question is being answered. Try again in a moment.")
