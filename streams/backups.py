@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from streams.settings import Settings
-from warehouse.backup import BackupError, back_up, copy_key
+from warehouse.backup import BackupError, back_up, copy_key, refuse_taken
 from warehouse.connection import WarehouseBusyError, open_file
 from warehouse.ingest import Writer
 
@@ -80,15 +80,14 @@ def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
     """Write a backup with its key, by the worker where one runs, else by ourselves. Blocks.
 
     Raises:
-        BackupError: it could not be written, or no worker answered within ``patience`` seconds.
+        BackupError: it could not be written, its name is taken, or no worker answered within ``patience`` seconds.
         WarehouseDamagedError: no worker runs and the file cannot be read.
     """
     refuse_lake(settings)
     target = target.resolve()
     if not settings.warehouse.exists():
         raise BackupError(f"There is no warehouse {settings.warehouse}. Which one is meant? Set ONNURI_WAREHOUSE.")
-    if target.exists():
-        raise BackupError(f"{target} exists already. Name a new file.")
+    refuse_taken(settings.warehouse, target)
     try:
         with open_file(settings.warehouse) as connection:
             back_up(connection, target)

@@ -196,6 +196,56 @@ def test_without_a_worker_the_command_copies_by_itself_the_key_too(settings: Set
     assert copied.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_backup_of_the_warehouse_s_own_stem_in_its_folder_leaves_the_key_alone(settings: Settings) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    write(writer, 0, 10)
+    writer.close()
+    key = settings.hmac_key()
+    before = settings.warehouse.with_suffix(".key").stat()
+    ask_for_backup(settings, settings.warehouse.with_name("w.bak"), 1)
+    assert settings.hmac_key() == key
+    assert settings.warehouse.with_suffix(".key").stat().st_ino == before.st_ino
+    assert state(settings.warehouse.with_name("w.bak")) == (10, 10, 10)
+    # By another name of the folder, too.
+    settings.warehouse.parent.with_name("also").symlink_to(settings.warehouse.parent)
+    assert copy_key(settings.warehouse, settings.warehouse.parent.with_name("also") / "w.bak2")
+    assert settings.hmac_key() == key
+
+
+@pytest.mark.parametrize("name", ["monday.duckdb", "new.key"])
+def test_a_backup_does_not_take_the_place_of_another_key_and_its_own_does_not_take_that_of_the_backup(settings: Settings, tmp_path: Path, name: str) -> None:
+    Writer(settings.warehouse, NOON).close()
+    settings.hmac_key()
+    (tmp_path / "monday.key").write_bytes(b"of another warehouse")
+    with pytest.raises(BackupError, match="Name another file"):
+        ask_for_backup(settings, tmp_path / name, 1)
+    assert (tmp_path / "monday.key").read_bytes() == b"of another warehouse"
+    assert not (tmp_path / name).exists()
+
+
+def test_a_copied_key_is_for_its_owner_only_whoever_could_read_one_before_it(settings: Settings, tmp_path: Path) -> None:
+    Writer(settings.warehouse, NOON).close()
+    key = settings.hmac_key()
+    copied = tmp_path / "monday.key"
+    copied.write_bytes(key)
+    copied.chmod(0o644)
+    assert copy_key(settings.warehouse, tmp_path / "monday.duckdb")
+    assert copied.read_bytes() == key
+    assert copied.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["line", "monday.key"]
+
+
+def test_a_copy_of_the_warehouse_s_own_stem_is_restored_with_the_key_that_is_there(settings: Settings) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    write(writer, 0, 10)
+    writer.close()
+    key = settings.hmac_key()
+    shutil.copy(settings.warehouse, settings.warehouse.with_name("w.old"))
+    aside = restore(settings.warehouse.with_name("w.old"), settings.warehouse, NOON)
+    assert [path.name.split(".before-")[0] for path in aside] == ["w.duckdb"]
+    assert settings.hmac_key() == key
+
+
 def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(settings: Settings, tmp_path: Path) -> None:
     writer = Writer(settings.warehouse, NOON)
     write(writer, 0, 10)

@@ -56,14 +56,46 @@ def key_of(warehouse: Path) -> Path:
     return warehouse.with_suffix(".key")
 
 
+def refuse_taken(warehouse: Path, target: Path) -> None:
+    """Refuse a name for a backup where something is lost by it: a file of that name, or the key that lies beside it.
+
+    Raises:
+        BackupError: with what is there already.
+    """
+    own, beside = key_of(warehouse), key_of(target)
+    if target.exists():
+        raise BackupError(f"{target} exists already. Name a new file.")
+    if target == beside:
+        raise BackupError(f"{target} is the name that a key has. Name another file, such as {target.with_suffix('.duckdb')}")
+    if own.exists() and beside.exists() and own.read_bytes() != beside.read_bytes():
+        raise BackupError(f"{beside} is there already and holds another key, which the copy of this warehouse's would replace. Name another file.")
+
+
 def copy_key(warehouse: Path, target: Path) -> bool:
     """Copy the key beside the copy, for its owner only; false where the warehouse has none."""
-    if not key_of(warehouse).exists():
+    own, beside = key_of(warehouse), key_of(target)
+    if not own.exists():
         return False
-    descriptor = os.open(key_of(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key_of(warehouse).read_bytes())
+    # A copy of the warehouse's own stem in its folder has the same key.
+    if _same(own, beside):
+        return True
+    # A file that is written anew and not over one that is there: that would keep the mode which it has.
+    part = beside.with_name(beside.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(own.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(beside)
+    finally:
+        part.unlink(missing_ok=True)
     return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are the same file, by whatever names."""
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
@@ -88,8 +120,9 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
             # What is damaged may be replaced; what a worker holds may not.
             with suppress(WarehouseDamagedError):
                 open_file(warehouse).close()
+        own, brought = key_of(warehouse), key_of(backup)
         # The log of the old file must not meet the new one.
-        replaced = [warehouse, _log_of(warehouse)] + [key_of(warehouse)] * key_of(backup).exists()
+        replaced = [warehouse, _log_of(warehouse)] + [own] * (brought.exists() and not _same(own, brought))
         aside = [old.rename(old.with_name(f"{old.name}.before-{now:%Y%m%dT%H%M%S}")) for old in replaced if old.exists()]
         copy_key(backup, warehouse)
         part.replace(warehouse)
