@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("expected http:// or https:// and a host. Example: ONNURI_ALERT_URL=https://ops.example.org/onnuri")
+        # Asked for because it raises: a port that is none is found only then.
+        _ = parts.port
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError:
+            raise ValueError(f"{parts.hostname!r} is no host: each part between its dots needs 1 to 63 characters") from None
         return value
 
     @field_validator("alert_secret")

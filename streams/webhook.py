@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
@@ -32,6 +33,20 @@ def signature(secret: str, alert_id: str, timestamp: int, body: bytes) -> str:
     key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
     signed = f"{alert_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def asked_pause(retry_after: str, now: datetime) -> timedelta:
+    """How long a receiver asks to be left alone: seconds or a date (RFC 9110, section 10.2.3), an hour at most; nothing where it says neither. ``now`` is aware."""
+    try:
+        if retry_after.isdecimal():
+            # No int: Python refuses a number of thousands of digits.
+            seconds = float(retry_after)
+        else:
+            until = parsedate_to_datetime(retry_after)
+            seconds = ((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds()
+    except (ValueError, OverflowError):
+        return timedelta(0)
+    return timedelta(seconds=min(max(seconds, 0), LONGEST_RETRY_AFTER))
 
 
 class Webhook:
@@ -88,8 +103,8 @@ class Webhook:
                 aiohttp.ClientSession(timeout=self.timeout) as session,
                 session.post(self.url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                asked = answer.headers.get("retry-after", "")
-                after = timedelta(seconds=min(int(asked), LONGEST_RETRY_AFTER)) if asked.isdecimal() else timedelta(0)
+                after = asked_pause(answer.headers.get("retry-after", ""), self.now())
                 return (None, after) if 200 <= answer.status < 300 else (f"status {answer.status}", after)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # A name that is none in DNS is a ValueError.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}", timedelta(0)

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import SecretStr
 from streams.letters import Letters
 from streams.line import Line
 from streams.settings import SettingError, Settings
-from streams.webhook import Webhook
+from streams.webhook import Webhook, asked_pause
 from tests.events_data import NOON, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, send_events
 from warehouse import alerts
@@ -190,6 +191,45 @@ def test_a_receiver_may_say_how_long_it_wants_to_be_left_alone(started, receiver
     assert once(webhook)
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("600", 600),
+        ("9" * 4_400, 3_600),
+        (format_datetime(NOON + timedelta(minutes=10), usegmt=True), 600),
+        (f"{NOON + timedelta(minutes=10):%a %b %d %H:%M:%S %Y}", 600),
+        (format_datetime(NOON + timedelta(days=10), usegmt=True), 3_600),
+        (format_datetime(NOON - timedelta(days=10), usegmt=True), 0),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 0),
+        ("soon", 0),
+        ("-5", 0),
+        ("", 0),
+    ],
+)
+def test_seconds_and_dates_are_heeded_up_to_an_hour_and_what_is_neither_is_not(said: str, seconds: int) -> None:
+    assert asked_pause(said, NOON.astimezone(UTC)) == timedelta(seconds=seconds)
+
+
+def test_whatever_a_receiver_answers_is_no_reason_to_end(started, receiver: Receiver) -> None:
+    webhook, clock = started()
+    happen(webhook.writer, "opened")
+    receiver.status, receiver.answer = 503, {"Retry-After": "9" * 4_400}
+    assert once(webhook)
+    clock.now += timedelta(minutes=59)
+    assert not once(webhook)
+    clock.now += timedelta(minutes=2)
+    assert once(webhook)
+
+
+def test_an_address_that_cannot_be_asked_for_is_an_alert_not_accepted(started) -> None:
+    webhook, _ = started()
+    happen(webhook.writer, "opened")
+    webhook.url = "https://ops..example.org/x"
+    assert once(webhook)
+    ((failure, tries),) = webhook.writer.connection.sql("SELECT failure, tries FROM alert").fetchall()
+    assert (tries, "label" in failure) == (1, True)
+
+
 def test_alerts_survive_a_crash_before_and_after_they_were_tried(started, receiver: Receiver) -> None:
     webhook, _ = started()
     happen(webhook.writer, "opened")
@@ -270,6 +310,9 @@ def test_a_receiver_that_never_answers_is_given_up_for_this_time(started, receiv
     ("given", "said"),
     [
         ({"alert_url": "ops.example.org", "alert_secret": SECRET}, "ONNURI_ALERT_URL is 'ops.example.org'"),
+        ({"alert_url": "https://ops..example.org/x", "alert_secret": SECRET}, "ONNURI_ALERT_URL is 'https://ops..example.org/x'"),
+        ({"alert_url": f"https://{'a' * 64}.example.org/", "alert_secret": SECRET}, "each part"),
+        ({"alert_url": "http://ops.example.org:99999/", "alert_secret": SECRET}, "Port"),
         ({"alert_url": "http://ops.example.org"}, "ONNURI_ALERT_SECRET is not"),
         ({"alert_url": "http://ops.example.org", "alert_secret": "short"}, "16 characters"),
         ({"alert_url": "http://ops.example.org", "alert_secret": "whsec_***"}, "base64"),
