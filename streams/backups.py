@@ -53,8 +53,10 @@ class Backups:
 
     def close(self) -> None:
         """Break off what is being copied, which is answered as failed."""
-        if self.cursor is not None and self.running is not None:
-            self.cursor.interrupt()
+        if self.cursor is not None and self.running is not None and not self.running.done():
+            # It may be closed already, and only its answer still be written.
+            with suppress(duckdb.Error):
+                self.cursor.interrupt()
         self.thread.shutdown(wait=True)
 
     def _on_thread(self) -> None:
@@ -111,8 +113,7 @@ def refuse_lake(settings: Settings) -> None:
 
 def _by_the_worker(warehouse: Path, target: Path, patience: float) -> None:
     request, answer = request_of(warehouse), answer_of(warehouse)
-    answer.unlink(missing_ok=True)
-    # Who asked before may have given up while the worker is still copying: the id tells whose answer comes.
+    # Who asked before may be waiting for its answer still, or have given up while the worker is copying: the id tells whose answer it is.
     name = secrets.token_hex(8)
     asked = json.dumps({"id": name, "to": str(target)}).encode()
     part = request.with_name(f"{request.name}.{name}")

@@ -117,6 +117,38 @@ def test_a_worker_answers_requests_and_says_why_it_cannot(settings: Settings, wr
     assert state(tmp_path / "copy") == (10, 10, 10)
 
 
+def test_a_worker_that_ends_right_after_a_backup_closes_as_ever(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    backups = Backups(settings, writer)
+    request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
+    backups.once()
+    while request_of(settings.warehouse).exists():
+        time.sleep(0.01)
+    # Nobody has asked since whether it is done.
+    backups.close()
+    assert state(tmp_path / "copy") == (10, 10, 10)
+
+
+def test_a_worker_that_ends_amid_a_backup_breaks_it_off_also_where_its_cursor_has_just_gone(
+    settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def late_answer(*_: object) -> Path:
+        begun.set()
+        assert ended.wait(30)
+        return answer_of(settings.warehouse).with_name("answer")
+
+    backups = Backups(settings, writer)
+    request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
+    monkeypatch.setattr(streams.backups, "answer_of", late_answer)
+    backups.once()
+    assert begun.wait(30)
+    threading.Timer(0.2, ended.set).start()
+    backups.close()
+    assert json.loads(settings.warehouse.with_name("answer").read_bytes()) == {"id": "mine", "error": None}
+
+
 def busy(path: Path) -> None:
     """As the file of a worker in another process is found."""
     raise WarehouseBusyError(f"{path} is held by another process")
@@ -165,6 +197,25 @@ def test_a_request_is_not_taken_for_done_by_the_answer_to_one_that_was_given_up(
     assert told == [""]
     assert state(tmp_path / "second.duckdb") == (10, 10, 10)
     assert [path.name for path in settings.warehouse.parent.glob("*backup*")] == []
+
+
+def test_a_second_command_does_not_take_the_first_one_s_answer_away(
+    settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams.backups, "open_file", busy)
+    request, answer = request_of(settings.warehouse), answer_of(settings.warehouse)
+    told: list[str] = []
+    first = threading.Thread(target=lambda: told.append(asked(settings, tmp_path / "first.duckdb", 30)))
+    first.start()
+    while not request.exists():
+        time.sleep(0.01)
+    # The worker writes its answer first; before it takes the request back, somebody else asks.
+    (tmp_path / "first.duckdb").touch()
+    answer.write_text(json.dumps({"id": json.loads(request.read_bytes())["id"], "error": None}))
+    assert "asked for already" in asked(settings, tmp_path / "second.duckdb", 30)
+    request.unlink()
+    first.join()
+    assert told == [""]
 
 
 def test_a_backup_that_is_not_where_it_was_asked_for_is_not_called_done(
