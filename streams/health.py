@@ -48,7 +48,7 @@ class _Families(Collector):
 
 def _families(state: str, manifest: Mapping[str, Any] | None, rows_waiting: int, wall: datetime) -> Iterator[Metric]:
     yield _family(Gauge, "onnuri_build_info", "1; the versions are in the labels", ("version", "duckdb"), {(version("onnuri"), version("duckdb")): 1})
-    yield _family(Gauge, "onnuri_up", "1 while batches are being committed", (), {(): state == "running"})
+    yield _family(Gauge, "onnuri_up", "1 while it runs and waits for nothing", (), {(): state == "running"})
     yield _family(Gauge, "onnuri_rows_waiting", "Records read but not yet committed", (), {(): rows_waiting})
     if manifest:
         yield from _sources(manifest)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,21 +13,18 @@ from typing import Any
 import duckdb
 from faust.types import TP
 
-from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.looking_after import LookingAfter
 from streams.settings import Settings
 from streams.sharing import Partition, Sharing, Standing, manifest_in
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
-from warehouse import alerts
 from warehouse.closing import Closing
 from warehouse.connection import lacks_memory, passes
 from warehouse.ingest import Writer
 from warehouse.lake_errors import NotLeadingError
 from warehouse.lake_writer import LakeWriter
 from warehouse.publishing import Publisher
-from warehouse.telling import tell
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +36,11 @@ LONGEST_CLOSE_PAUSE = 2.0
 class Tending:
     """Closes and publishes what ``line`` commits. One to an app; all methods but those named ``_on_…`` are called on the event loop."""
 
-    def __init__(self, settings: Settings, writer: Writer, line: Line, letters: Letters) -> None:
+    def __init__(self, settings: Settings, writer: Writer, line: Line) -> None:
         self.line = line
         self.writer = writer
-        self.letters = letters
         self.lateness = timedelta(seconds=settings.lateness_seconds)
         self.publish_seconds = settings.publish_seconds
-        self.alerted, self.subscribers = settings.alert_url is not None, settings.subscribers
         self.raw_days, self.folder = settings.raw_days, settings.published_folder
         self.sharing = Sharing(settings, writer, line) if isinstance(writer, LakeWriter) else None
         self.looking_after = LookingAfter(writer.lake, writer.worker, settings.lake_days) if isinstance(writer, LakeWriter) else None
@@ -96,7 +91,8 @@ class Tending:
     @property
     def leads(self) -> bool:
         """Whether this worker closes and publishes: the only one on a file does, and one of those on a lake."""
-        return self.sharing is None or self.sharing.leads
+        # After a rebalance not before it has begun to lead anew.
+        return self.sharing is None or (self.sharing.leads and self.sharing.led_in == self.line.epoch)
 
     async def _reaches(self, consumer: ChunkConsumer) -> Mapping[TP, Reach]:
         """Where each partition stands; nothing is known while no broker answers, and that is published too."""
@@ -131,13 +127,6 @@ class Tending:
             longest = LONGEST_CLOSE_PAUSE if self.sharing is None else math.inf
             self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), longest)
             self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
-        try:
-            tell(self.writer.connection, self.letters.send_incidents, self._alert if self.alerted else None, self.writer.leading)
-        except BROKER_ERRORS as error:
-            log.warning("The topic of incidents is told later: %r", error)
-
-    def _alert(self, changes: Sequence[Mapping[str, Any]]) -> None:
-        alerts.queue(self.writer.connection, changes, datetime.now(UTC), self.subscribers)
 
     def _begin_to_lead(self) -> None:
         """Lead from now on. What another leader has closed and published since is looked at anew."""

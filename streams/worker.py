@@ -22,6 +22,7 @@ from streams.idle import PATIENCE_SECONDS, Idle
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings
+from streams.telling import TOPIC, Telling
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkTransport, PatientTables, Start
 from streams.webhook import Webhook
@@ -43,6 +44,7 @@ class Worker:
     app: faust.App
     line: Line
     tending: Tending
+    telling: Telling
     backups: Backups | None
 
     def run(self, log_level: str, logging_config: dict[str, Any] | None = None) -> int:
@@ -56,6 +58,7 @@ class Worker:
             if self.backups:
                 self.backups.close()
             self.tending.close()
+            self.telling.close()
             self.line.close()
         return 0
 
@@ -68,9 +71,8 @@ def group_of(writer: Writer) -> str:
 def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  # noqa: C901  # what is counted are the agents and tasks nested in it
     """A worker on ``writer``'s warehouse, known to the brokers as ``client_id``."""
     app = _configured(settings, group_of(writer), client_id)
-    letters = Letters(settings)
-    line = Line(settings, writer, letters)
-    tending = Tending(settings, writer, line, letters)
+    line = Line(settings, writer, Letters(settings))
+    tending, telling = Tending(settings, writer, line), Telling(settings, writer, line)
     backups = None if settings.lake else Backups(settings, writer)
     known_ids: dict[str, str] = {}
 
@@ -134,10 +136,11 @@ def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  #
                 await consumer().perform_seek()
 
     _see_that_it_reads(app, line)
+    _add_telling(app, telling, tending)
     if settings.alert_url is not None:
         _add_alerts(app, Webhook(settings, writer, line), tending)
     _add_pages(app, line, tending)
-    return Worker(app, line, tending, backups)
+    return Worker(app, line, tending, telling, backups)
 
 
 def _see_that_it_reads(app: faust.App, line: Line) -> None:
@@ -149,9 +152,17 @@ def _see_that_it_reads(app: faust.App, line: Line) -> None:
             await asyncio.sleep(WATCH_SECONDS)
             consumer = cast("ChunkConsumer", app.consumer)
             line.waiting.pop("reading", None)
-            begun = not consumer.assignment() or bool(line.waiting) or consumer.sought == app.consumer_generation_id
+            begun = not consumer.assignment() or bool(line.waiting.keys() - {TOPIC}) or consumer.sought == app.consumer_generation_id
             if idle.look(time.monotonic(), begun=begun):
                 line.waiting["reading"] = "waiting: partitions were dealt and are not read"
+
+
+def _add_telling(app: faust.App, telling: Telling, tending: Tending) -> None:
+    @app.task
+    async def tell_incidents() -> None:
+        while not app.should_stop:
+            pause = await telling.once() if tending.leads else telling.stand_by()
+            await asyncio.sleep(pause)
 
 
 def _add_alerts(app: faust.App, webhook: Webhook, tending: Tending) -> None:

@@ -15,7 +15,7 @@ from warehouse.closing import Closing
 from warehouse.commands import PayloadError, parse, record
 from warehouse.connection import frame
 from warehouse.ingest import Writer
-from warehouse.telling import tell
+from warehouse.telling import noted
 
 MARK, MINUTE = NOON.replace(tzinfo=None), timedelta(minutes=1)
 
@@ -130,9 +130,7 @@ def test_a_merged_incident_is_part_of_the_other_which_lasts_as_long_as_both(writ
     assert ops.say("incident_merged", incident_id=second, into=first) == "applied"
     assert ops.incident(second)["merged_into"] == first
     assert (ops.incident(first)["onset_at"], ops.incident(first)["ended_at"]) == (datetime(2025, 3, 1, 1), datetime(2025, 3, 1, 4))
-    told: list[Any] = []
-    tell(writer.connection, told.extend)
-    assert [change["action"] for change in told] == ["declared", "declared", "merged", "corrected"]
+    assert [change["action"] for change in noted(writer.connection)[1]] == ["declared", "declared", "merged", "corrected"]
 
 
 def test_incidents_cannot_vanish_into_each_other(writer: Writer) -> None:

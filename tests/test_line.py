@@ -356,7 +356,7 @@ def test_a_batch_that_needs_more_memory_gets_it(tmp_path: Path, monkeypatch: pyt
 
 
 def test_publishing_that_needs_more_memory_gets_it(line: Line) -> None:
-    tending = Tending(line.settings, line.writer, line, line.letters)
+    tending = Tending(line.settings, line.writer, line)
     usual = line.writer.memory_mb
 
     def lacking(*_: object) -> dict[str, Any]:

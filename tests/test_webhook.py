@@ -12,7 +12,6 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -25,7 +24,7 @@ from tests.events_data import NOON, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, send_events
 from warehouse import alerts
 from warehouse.ingest import Writer
-from warehouse.telling import note, tell
+from warehouse.telling import forget, note, noted
 
 SECRET = "a secret of enough length"
 
@@ -113,7 +112,8 @@ def happen(writer: Writer, action: str, number: int = 1, ended: datetime | None 
         [f"i{number}", onset, NOON.replace(tzinfo=None), ended],
     )
     note(writer.connection, f"i{number}", action)
-    tell(writer.connection, lambda _: None, lambda changes: alerts.queue(writer.connection, changes, NOON, 50_000))
+    through, changes = noted(writer.connection)
+    forget(writer.connection, through, lambda: alerts.queue(writer.connection, changes, NOON, 50_000))
 
 
 def waiting(webhook: Webhook) -> int:
@@ -246,7 +246,7 @@ def test_an_alert_is_queued_once_although_kafka_took_its_message_twice(started) 
     webhook, _ = started()
     connection = webhook.writer.connection
 
-    def power_cut(_: Any) -> None:
+    def power_cut() -> None:
         raise KeyboardInterrupt
 
     connection.execute(
@@ -254,9 +254,10 @@ def test_an_alert_is_queued_once_although_kafka_took_its_message_twice(started) 
     )
     note(connection, "i1", "opened")
     with pytest.raises(KeyboardInterrupt):
-        tell(connection, lambda _: None, power_cut)
+        forget(connection, noted(connection)[0], power_cut)
     assert waiting(webhook) == 0
-    tell(connection, lambda _: None, lambda changes: alerts.queue(connection, changes, NOON, 1))
+    through, changes = noted(connection)
+    forget(connection, through, lambda: alerts.queue(connection, changes, NOON, 1))
     assert waiting(webhook) == 1
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import json
 import random
 import signal
 import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from streams.broker import EmbeddedBroker, create_topics
 from streams.letters import CUT_BYTES
 from streams.ports import check_port, free_port
+from streams.saying import say_commands
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
@@ -299,6 +302,30 @@ def test_a_topic_made_anew_is_noticed_and_read_from_its_beginning(line: Settings
         assert [r["cause"] for r in worker.manifest()["lost_ranges"] if r["partition"] == 0] == ["topic made anew"]
         with worker.snapshot() as snapshot:
             assert snapshot.query("grand_totals")["approved"].item() == 30
+
+
+@pytest.mark.slow
+def test_without_the_topic_of_incidents_batches_go_on_at_their_pace_and_what_is_to_be_told_waits(line: Settings) -> None:
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
+        worker.wait_until_read(1)
+        admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+        admin.delete_topics([line.topic("incidents")])
+        admin.close()
+        say_commands(line, "ops", [("incident_declared", {"scope": "nation", "onset_at": "2025-03-01T10:00+09:00"})])
+        worker.wait(lambda: worker.health().get("status") == "waiting: topic incidents", 60)
+        commits, until = {}, time.monotonic() + 15
+        with producer(line) as made:
+            while time.monotonic() < until:
+                made.send(line.topic("payments"), encoded(payment(1, occurred_at=ms(just_now()))))
+                commits.setdefault(worker.health()["committed_at"], time.monotonic())
+                time.sleep(0.1)
+        assert max(later - earlier for earlier, later in pairwise(commits.values())) < 5
+        ensure_topics(line)
+        worker.wait(lambda: worker.health().get("status") == "ok", 60)
+        ((_, told, _),) = records_of(line.kafka, line.topic("incidents"))
+        assert json.loads(told)["action"] == "declared"
+        assert worker.kill(signal.SIGTERM) == 0
 
 
 def test_without_a_broker_a_worker_waits_and_begins_when_there_is_one(tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 A message may go out twice after a crash, never not at all; ``incident_id`` and ``version`` tell a repetition.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
 
 from warehouse.connection import frame
 from warehouse.transaction import Transaction
-
-Send = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 def note(connection: duckdb.DuckDBPyConnection, incident_id: str, action: str) -> None:
@@ -23,14 +21,17 @@ def note(connection: duckdb.DuckDBPyConnection, incident_id: str, action: str) -
     )
 
 
-def tell(connection: duckdb.DuckDBPyConnection, send: Send, and_then: Send | None = None, within: Callable[[], Transaction] | None = None) -> None:
-    """Send what was noted, in order, with times naive UTC; ``and_then`` is told the same in the transaction that forgets it, which is one of ``within``."""
-    noted = frame(connection, "SELECT * FROM incident_message ORDER BY number")
-    if noted.is_empty():
-        return
-    changes = noted.drop("number").to_dicts()
-    send(changes)
+def noted(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[dict[str, Any]]]:
+    """What is to be sent, in order, with times naive UTC; and up to what it is to be forgotten then."""
+    found = frame(connection, "SELECT * FROM incident_message ORDER BY number")
+    return (0, []) if found.is_empty() else (found["number"].to_list()[-1], found.drop("number").to_dicts())
+
+
+def forget(
+    connection: duckdb.DuckDBPyConnection, through: int, and_then: Callable[[], None] | None = None, within: Callable[[], Transaction] | None = None
+) -> None:
+    """Forget what was sent, in a transaction, which is one of ``within``; ``and_then`` is done in the same."""
     with within() if within else Transaction(connection):
         if and_then:
-            and_then(changes)
-        connection.execute("DELETE FROM incident_message WHERE number <= ?", [noted["number"].max()])
+            and_then()
+        connection.execute("DELETE FROM incident_message WHERE number <= ?", [through])
