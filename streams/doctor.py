@@ -15,12 +15,12 @@ from kafka.errors import KafkaError
 
 from streams.admission import refusal
 from streams.broker_watch import newest_times, partition_counts, topic_ids
-from streams.events import CONTRACT
 from streams.lake_check import Finding, look_at_lake
 from streams.settings import SettingError, Settings
-from streams.topics import refuse_unequal
+from streams.topics import partitions_of, refuse_unequal
 from warehouse.access import AccessError
 from warehouse.connection import shut
+from warehouse.lake import PREFIX
 from warehouse.lake_writer import TOGETHER
 from warehouse.reading import Manifest, ManifestError, NothingPublishedError
 
@@ -63,7 +63,7 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
 def _broker(settings: Settings) -> Finding:
     if not settings.kafka:
         return Finding("broker", ok=True, finding="ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
-    wanted = {settings.topic(name) for name in CONTRACT if name != "clock"}
+    wanted = {settings.topic(name) for name in partitions_of(settings)}
     try:
         # Asked first, since the clients would try for seconds and then say only that nobody answers.
         refused = refusal(settings.kafka, settings.access)
@@ -171,15 +171,21 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
     lost = manifest.totals["lost"]
     return [
         Finding("published", age <= STALE_SECONDS, f"The published state is {age:,.0f} s old" + (". Is the worker running?" if age > STALE_SECONDS else ".")),
-        Finding(
-            "lag",
-            manifest.lag is not None,
-            f"{manifest.lag:,} records behind." if manifest.lag is not None else "The lag is not known: the brokers do not tell the logs' ends.",
-        ),
+        _lag(settings, manifest.lag),
         Finding("refused", ok=True, finding=_refused(manifest)),
         Finding("names", ok=True, finding=_unknown(manifest)),
         Finding("lost", not lost and not manifest.lost_ranges, _lost(lost, manifest.lost_ranges)),
     ]
+
+
+def _lag(settings: Settings, lag: int | None) -> Finding:
+    if lag is not None:
+        return Finding("lag", ok=True, finding=f"{lag:,} records behind.")
+    if str(settings.published or "").startswith(PREFIX):
+        return Finding(
+            "lag", ok=True, finding="Who reads the lake itself does not know how much is still to be read: /health and the published files of the workers tell."
+        )
+    return Finding("lag", ok=False, finding="The lag is not known: the brokers do not tell the logs' ends.")
 
 
 def _refused(manifest: Manifest) -> str:

@@ -7,23 +7,27 @@ from streams.letters import LARGEST_BYTES
 from streams.settings import SettingError, Settings
 
 
+def partitions_of(settings: Settings) -> dict[str, int]:
+    """The line's topics by their names in the contract, each with the partitions that it is created with. Only a replay has a clock."""
+    many, one = settings.partitions, 1
+    names = {"payments": many, "errors": many, "service_load": one, "commands": one, "incidents": one, "dead-letters": one}
+    return names | ({"clock": one} if settings.clock == "replay" else {})
+
+
 def ensure_topics(settings: Settings) -> None:
     """Create what is missing; existing topics stay as they are. Blocks.
 
     Raises:
         KafkaError: no broker answered.
     """
-    many, one = settings.partitions, 1
-    names = {"payments": many, "errors": many, "service_load": one, "commands": one, "incidents": one}
-    if settings.clock == "replay":
-        names["clock"] = one
+    names = {settings.topic(name): count for name, count in partitions_of(settings).items()}
+    commands, letters = ({name: names.pop(name)} for name in (settings.topic("commands"), settings.topic("dead-letters")))
     kept = {"retention.ms": "-1"}
-    plain = {settings.topic(name): count for name, count in names.items() if name != "commands"}
     # Replayed records carry old times; a broker's retention would delete them before they are read.
-    create_topics(settings.kafka, plain, kept if settings.clock == "replay" else {}, settings.access)
+    create_topics(settings.kafka, names, kept if settings.clock == "replay" else {}, settings.access)
     # The audit log begins here.
-    create_topics(settings.kafka, {settings.topic("commands"): one}, kept, settings.access)
-    create_topics(settings.kafka, {settings.topic("dead-letters"): one}, {"max.message.bytes": str(LARGEST_BYTES)}, settings.access)
+    create_topics(settings.kafka, commands, kept, settings.access)
+    create_topics(settings.kafka, letters, {"max.message.bytes": str(LARGEST_BYTES)}, settings.access)
 
 
 def refuse_unequal(partitions: Mapping[str, int]) -> None:

@@ -1,7 +1,9 @@
 """What ``onnuri doctor`` finds on the machine itself."""
 
 import errno
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
@@ -11,6 +13,7 @@ from streams.settings import Settings
 from tests.events_data import NOON, chunk, payment
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
+from warehouse.reading import Manifest
 
 
 @pytest.fixture
@@ -33,6 +36,30 @@ def test_a_clock_that_is_behind_what_was_published_is_found(settings):
     assert finding(settings, "clock", NOON + timedelta(days=1)).ok
     behind = finding(settings, "clock", NOON - timedelta(minutes=2))
     assert not behind.ok and "The newest published state is 120 s ahead" in behind.finding
+
+
+@pytest.mark.parametrize("missing", ["payments", "incidents", "dead-letters", "clock"])
+def test_every_topic_that_a_worker_reads_or_writes_is_looked_for(settings, monkeypatch, missing):
+    line = settings.model_copy(update={"kafka": "127.0.0.1:9", "topic_prefix": "x.", "clock": "replay"})
+    there = {"payments", "errors", "service_load", "commands", "clock", "incidents", "dead-letters"}
+    monkeypatch.setattr(doctor, "refusal", lambda *_: None)
+    monkeypatch.setattr(doctor, "newest_times", lambda *_: {})
+    monkeypatch.setattr(doctor, "topic_ids", lambda _kafka, topics, _access: {name: "id" for name in topics if name.removeprefix("x.") in there})
+    assert finding(line, "broker").ok
+    there.remove(missing)
+    found = finding(line, "broker")
+    assert not found.ok and f"missing: x.{missing}." in found.finding
+    # Only a replay has a clock.
+    assert finding(line.model_copy(update={"clock": "wall"}), "broker").ok == (missing == "clock")
+
+
+def test_that_a_reader_of_a_lake_does_not_know_the_lag_is_no_fault(settings, monkeypatch):
+    unknown = replace(Manifest.read(settings.published_folder), lag=None)
+    monkeypatch.setattr(Manifest, "read", lambda _: unknown)
+    assert not finding(settings, "lag").ok
+    reader = settings.model_copy(update={"published": Path("ducklake:postgres:host=db")})
+    assert finding(reader, "lag").ok
+    assert "lake" in finding(reader, "lag").finding
 
 
 def test_korean_time_is_told_and_its_absence_found(settings, monkeypatch):
