@@ -1,7 +1,7 @@
 """The ``onnuri`` command. Each command is a thin shell: it reads settings, calls, and prints."""
 
 import json
-import subprocess
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -167,10 +167,8 @@ def dashboard() -> None:
     """Open the pages on what is published. Example: onnuri dashboard"""
     settings = Settings.read()
     console.print(f"http://{settings.dashboard_host}:{settings.dashboard_port}")
-    try:
-        raise SystemExit(subprocess.call([sys.executable, "-m", "dashboard", "--host", settings.dashboard_host, "--port", str(settings.dashboard_port)]))
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
+    # It becomes the process that serves, so that a signal to this one ends that one.
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "--host", settings.dashboard_host, "--port", str(settings.dashboard_port)])  # noqa: S606 - no shell; the arguments are our own
 
 
 @app.command()

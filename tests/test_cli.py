@@ -5,10 +5,15 @@ import errno
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -361,3 +366,31 @@ def test_a_table_that_goes_into_a_pipe_is_not_cut(capsys):
     show(pl.DataFrame(wide), Format.table)
     printed = capsys.readouterr().out
     assert all(text in printed for (text,) in wide.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_dashboard_s_command_ends_the_dashboard(tmp_path, how):
+    port = free_port()
+    environment = {**os.environ, "ONNURI_DASHBOARD_PORT": str(port), "ONNURI_PUBLISHED": str(tmp_path / "published")}
+    command = [sys.executable, "-m", "streams.cli", "dashboard"]
+    with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], start_new_session=True) as started:
+        try:
+            assert answers_in_time(port)
+            started.send_signal(how)
+            started.wait(20)
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection(("127.0.0.1", port), 2)
+        finally:
+            # Whatever of it lives on is in its session.
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+
+
+def answers_in_time(port):
+    """Whether the dashboard on this port answers within a minute."""
+    for _ in range(600):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+            return answer.status == 200
+        time.sleep(0.1)
+    return False

@@ -267,6 +267,8 @@ def test_every_service_says_how_it_is_looked_after():
         assert service["restart"] == ("no" if once else "unless-stopped"), name
         assert ("test" in service["healthcheck"]) is not once, name
         assert service["user"] not in ("", "root", "0"), name
+        # Else a signal would not end what has not begun to handle it: the first process of a container ignores it.
+        assert service.get("init", False) is (name in OURS), name
     users = re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)
     assert users == [service["user"] for service in OURS.values()][:1]
 
