@@ -6,8 +6,9 @@ The request is a file and no address of the worker, so that whoever may ask is w
 import json
 import logging
 import secrets
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from warehouse.ingest import Writer
 log = logging.getLogger(__name__)
 
 ASKING_SECONDS = 0.2
+"""Between two looks for a request, or for its answer."""
 
 
 def request_of(warehouse: Path) -> Path:
@@ -34,32 +36,42 @@ def answer_of(warehouse: Path) -> Path:
 
 
 class Backups:
-    """Answers requests on a thread of its own. One to a worker; ``once`` is called often."""
+    """Looks for requests and answers them on a thread of its own, from its making on: whatever the worker does or waits for. One to a worker."""
 
     def __init__(self, settings: Settings, writer: Writer) -> None:
         self.warehouse = settings.warehouse
         self.writer = writer
-        self.thread = ThreadPoolExecutor(1, "backup")
-        self.running: Future[None] | None = None
         self.cursor: duckdb.DuckDBPyConnection | None = None
+        self.ending = threading.Event()
+        self.thread = ThreadPoolExecutor(1, "backup")
+        self.running: Future[None] = self.thread.submit(self._on_thread)
 
     def once(self) -> None:
-        """Begin what is asked for, one at a time."""
-        if self.running is not None and self.running.done():
-            self.running.result()  # a bug in there stops the worker here
-            self.running = None
-        if self.running is None and request_of(self.warehouse).exists():
-            self.running = self.thread.submit(self._on_thread)
+        """See that it goes on; called often.
+
+        Raises:
+            Exception: a bug ended it, which is to stop the worker.
+        """
+        if self.running.done():
+            self.running.result()
 
     def close(self) -> None:
         """Break off what is being copied, which is answered as failed."""
-        if self.cursor is not None and self.running is not None and not self.running.done():
-            # It may be closed already, and only its answer still be written.
-            with suppress(duckdb.Error):
-                self.cursor.interrupt()
+        self.ending.set()
+        # More than once: a copy that is about to begin is no statement yet, and a cursor may be closed while its answer is still written.
+        while not self.running.done():
+            if (cursor := self.cursor) is not None:
+                with suppress(duckdb.Error):
+                    cursor.interrupt()
+            wait([self.running], ASKING_SECONDS)
         self.thread.shutdown(wait=True)
 
     def _on_thread(self) -> None:
+        while not self.ending.wait(ASKING_SECONDS):
+            if request_of(self.warehouse).exists():
+                self._answer()
+
+    def _answer(self) -> None:
         request = request_of(self.warehouse)
         asked, error = b"", None
         try:

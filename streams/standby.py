@@ -5,9 +5,11 @@ import hashlib
 import logging
 import logging.config
 import platform
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -15,6 +17,7 @@ import duckdb
 from kafka.errors import AuthorizationError, KafkaError
 
 from streams.admission import refusal
+from streams.backups import Backups
 from streams.broker_watch import clients_of, committed_and_starts, partition_counts
 from streams.logs import json_lines
 from streams.ports import check_port
@@ -53,23 +56,47 @@ def run_worker(settings: Settings) -> int:
     else:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     refuse_unshared(settings)
+    end_on_sigterm()
     try:
         writer = wait_for_warehouse(settings)
-        group = group_of(writer)
-        until_answered(settings, lambda: ensure_topics(settings))
-        if settings.lake:
-            until_answered(settings, lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)))
-        else:
-            wait_for_group(settings, group)
-        if not settings.accept_loss:
-            refuse_outdated(writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic)
-        refuse_taken(settings)
-        worker = create_app(settings, writer, client_id(settings))
+        with beside_waiting(settings, writer) as backups:
+            group = group_of(writer)
+            until_answered(settings, lambda: ensure_topics(settings))
+            if settings.lake:
+                until_answered(settings, lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)))
+            else:
+                wait_for_group(settings, group)
+            if not settings.accept_loss:
+                refuse_outdated(
+                    writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic
+                )
+            refuse_taken(settings)
+            worker = create_app(settings, writer, client_id(settings), backups)
     except duckdb.Error as error:
         if damaged(error):
             raise WarehouseDamagedError(f"{settings.warehouse} is damaged: {error}. {WHAT_TO_DO}") from error
         raise
     return worker.run(settings.log_level, lines)
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end what waits, with exit code 0, until Faust handles it. The first process of a container ignores a signal that it does not handle."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+@contextmanager
+def beside_waiting(settings: Settings, writer: Writer) -> Iterator[Backups | None]:
+    """Answer requests for backups from now on: nobody else can open the file, however long brokers are waited for. Ends it only where no worker comes of it."""
+    backups = None if settings.lake else Backups(settings, writer)
+    try:
+        yield backups
+    except BaseException as error:
+        if backups:
+            backups.close()
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            # Else its threads go on for as long as they have work.
+            writer.close()
+        raise
 
 
 SWITCH_SECONDS = 0.0002

@@ -68,12 +68,13 @@ def group_of(writer: Writer) -> str:
     return f"onnuri-{writer.line().warehouse_id}"
 
 
-def create_app(settings: Settings, writer: Writer, client_id: str) -> Worker:  # noqa: C901  # what is counted are the agents and tasks nested in it
+def create_app(  # noqa: C901  # what is counted are the agents and tasks nested in it
+    settings: Settings, writer: Writer, client_id: str, backups: Backups | None
+) -> Worker:
     """A worker on ``writer``'s warehouse, known to the brokers as ``client_id``."""
     app = _configured(settings, group_of(writer), client_id)
     line = Line(settings, writer, Letters(settings))
     tending, telling = Tending(settings, writer, line), Telling(settings, writer, line)
-    backups = None if settings.lake else Backups(settings, writer)
     known_ids: dict[str, str] = {}
 
     async def start_offsets(assignment: set[TP]) -> Start:

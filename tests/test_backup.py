@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 
 import duckdb
@@ -106,7 +107,6 @@ def test_a_worker_answers_requests_and_says_why_it_cannot(settings: Settings, wr
     (tmp_path / "a file").touch()
     for to, said in ((tmp_path / "copy", None), (tmp_path / "copy", "exists already"), (tmp_path / "a file" / "copy", "File exists"), (None, "to")):
         request.write_text(json.dumps({"id": "mine", "to": str(to)} if to else {"id": "mine"}))
-        backups.once()
         while request.exists():
             time.sleep(0.01)
         answered = json.loads(answer.read_bytes())
@@ -121,10 +121,8 @@ def test_a_worker_that_ends_right_after_a_backup_closes_as_ever(settings: Settin
     write(writer, 0, 10)
     backups = Backups(settings, writer)
     request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
-    backups.once()
     while request_of(settings.warehouse).exists():
         time.sleep(0.01)
-    # Nobody has asked since whether it is done.
     backups.close()
     assert state(tmp_path / "copy") == (10, 10, 10)
 
@@ -142,11 +140,37 @@ def test_a_worker_that_ends_amid_a_backup_breaks_it_off_also_where_its_cursor_ha
     backups = Backups(settings, writer)
     request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
     monkeypatch.setattr(streams.backups, "answer_of", late_answer)
-    backups.once()
     assert begun.wait(30)
     threading.Timer(0.2, ended.set).start()
     backups.close()
     assert json.loads(settings.warehouse.with_name("answer").read_bytes()) == {"id": "mine", "error": None}
+
+
+def test_what_is_being_copied_when_a_worker_ends_is_broken_off_and_answered(
+    settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def endless(connection: duckdb.DuckDBPyConnection, _: Path) -> None:
+        begun.set()
+        connection.execute("SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b").fetchall()
+
+    monkeypatch.setattr(streams.backups, "back_up", endless)
+    backups = Backups(settings, writer)
+    request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
+    assert begun.wait(30)
+    backups.close()
+    assert "nterrupt" in json.loads(answer_of(settings.warehouse).read_bytes())["error"]
+
+
+def test_a_bug_in_answering_stops_the_worker(settings: Settings, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams.backups, "back_up", lambda *_: 1 / 0)
+    backups = Backups(settings, writer)
+    request_of(settings.warehouse).write_text(json.dumps({"id": "mine", "to": str(tmp_path / "copy")}))
+    wait([backups.running], 30)
+    with pytest.raises(ZeroDivisionError):
+        backups.once()
+    backups.close()
 
 
 def busy(path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, TopicPartition
 
+from streams.backups import ask_for_backup
 from streams.broker import EmbeddedBroker, create_topics
 from streams.letters import CUT_BYTES
 from streams.ports import check_port, free_port
@@ -26,6 +27,7 @@ from streams.simulator.sending import send
 from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, producer, published_cells, records_of, recount, recount_topics, send_events
+from warehouse.connection import open_file
 
 
 def test_events_of_two_topics_reach_the_published_files_exactly(line: Settings) -> None:
@@ -337,6 +339,24 @@ def test_without_a_broker_a_worker_waits_and_begins_when_there_is_one(tmp_path: 
             worker.wait(lambda: worker.health().get("status") == "ok")
             send_events(settings, "payments", [payment(n, occurred_at=ms(just_now())) for n in range(1, 11)])
             worker.wait_until_read(10)
+
+
+@pytest.mark.slow
+def test_a_worker_that_waits_for_its_broker_backs_up_what_is_asked_for_and_ends_on_a_signal(tmp_path: Path) -> None:
+    settings = Settings(kafka=f"127.0.0.1:{free_port()}", warehouse=tmp_path / "w.duckdb", web_port=free_port())
+    standby = WorkerProcess(settings, web_port=free_port())
+    with WorkerProcess(settings) as worker:
+        worker.wait(lambda: "No broker at" in worker.log.read_text(), 60)
+        ask_for_backup(settings, tmp_path / "copies" / "monday.duckdb", 30)
+        with standby:
+            standby.wait(lambda: "Standby" in standby.log.read_text())
+            # As the first process of a container, which no signal ends that it does not handle.
+            assert standby.kill(signal.SIGTERM) == 0
+        assert worker.kill(signal.SIGTERM) == 0
+        for log in (worker.log, standby.log):
+            assert "Traceback" not in log.read_text()
+    with open_file(tmp_path / "copies" / "monday.duckdb") as copied:
+        assert copied.execute("SELECT count(*) FROM line").fetchall() == [(1,)]
 
 
 @pytest.mark.faults
