@@ -227,6 +227,39 @@ def test_a_region_s_incident_takes_the_examples_of_its_own_markets_and_of_no_oth
     assert spans.filter(label=LAUNCH)["market_id"].to_list() == [None]
 
 
+def test_markets_in_no_list_are_a_region_that_is_asked_about_like_any_other(tmp_path: Path) -> None:
+    """Taken off the list, the markets of one region are the region ``unknown``: whatever is asked has the same answer under that name."""
+    start, end = datetime(2025, 2, 12, 13, tzinfo=SEOUL), datetime(2025, 2, 12, 15, tzinfo=SEOUL)
+    queries = {
+        "sales_by_step": {"start": start, "end": end, "minutes": 60},
+        "sales_by_market_and_step": {"start": start, "end": end, "minutes": 10, "fine_hours": [4]},
+        "failed_attempts_in_span": {"start": start, "end": end},
+        "outcomes_by_place": {"start": start, "end": end},
+        "failed_purchases_in_span": {"start": ONSET, "end": END},
+        "failed_purchases_with_buyers": {"start": ONSET, "end": END},
+        "failed_purchases_with_id": {"start": ONSET, "end": END},
+        "people_in_span": {"start": ONSET, "end": END},
+        "merchants_by_failed_amount": {"first": ONSET.date(), "last": END.date(), "rows": 9},
+    }
+
+    def answers(region: str) -> dict[str, list[dict[str, object]]]:
+        within = {"scope": "region", "scope_name": region}
+        with open_snapshot(tmp_path) as snapshot:
+            found = {name: snapshot.query(name, **asked, **within).drop("region", "market", strict=False) for name, asked in queries.items()}
+            loss = loss_between(snapshot, start, end, **within).by_market.select("market_id", pl.col("expected", "observed").round())
+            spans = exclusions(snapshot).filter(label=EARLIER)
+        return {name: frame.sort(frame.columns).to_dicts() for name, frame in (found | {"loss": loss, "spans": spans}).items()}
+
+    publish_launch_day(tmp_path, ended_at=END)
+    listed = answers("부산광역시")
+    with open_snapshot(tmp_path) as snapshot:
+        markets, incidents = snapshot.sql("FROM market"), snapshot.sql("FROM incident")
+    replace_table(tmp_path, "market", markets.filter(pl.col("region") != "부산광역시"))
+    replace_table(tmp_path, "incident", incidents.with_columns(pl.col("scope_name").replace("부산광역시", "unknown")))
+    assert answers("unknown") == listed
+    assert {len(rows) > 0 for rows in listed.values()} == {True}
+
+
 def test_a_market_that_sells_on_its_market_days_alone_has_a_loss_when_one_of_them_fails(tmp_path: Path) -> None:
     publish_launch_day(tmp_path)
     day = (pl.col("minute_at") + pl.duration(hours=9)).dt.day()

@@ -24,9 +24,15 @@ from warehouse.states import HOURLY
 
 IN_SCOPE = """
 CREATE TEMP MACRO in_scope(scope, wanted, region, market_id, channel) AS
-    CASE scope WHEN 'region' THEN region = wanted WHEN 'market' THEN market_id = wanted WHEN 'channel' THEN channel = wanted ELSE true END
+    CASE scope
+        WHEN 'region' THEN region = wanted OR (wanted = 'unknown' AND region IS NULL)
+        WHEN 'market' THEN market_id = wanted
+        WHEN 'channel' THEN channel = wanted
+        ELSE true
+    END
 """
-"""For the named queries: whether a row belongs to an incident's scope. Sales are not counted by issuer or service: there every row does."""
+"""For the named queries: whether a row belongs to an incident's scope; ``region`` is that of the market list, null for a market that it does not hold, and these are the
+region 'unknown'. Sales are not counted by issuer or service: there every row belongs."""
 
 
 LAKE_TABLES = ("nation_minute", *(table for table in HOURLY if table != "nation_minute"), "merchant_day", *SMALL_TABLES)

@@ -9,7 +9,7 @@ SELECT
     sum(failed_amount)::BIGINT AS failed_amount
 FROM merchant_day LEFT JOIN market USING (market_id)
 WHERE day BETWEEN $first AND $last AND merchant_id <> 'unknown'
-    AND CASE $scope WHEN 'region' THEN region = $scope_name WHEN 'market' THEN market_id = $scope_name ELSE true END
+    AND CASE $scope WHEN 'region' THEN coalesce(region, 'unknown') = $scope_name WHEN 'market' THEN market_id = $scope_name ELSE true END
 GROUP BY merchant_id, market_id
 HAVING sum(failed) > 0
 ORDER BY failed_amount DESC, merchant_id

@@ -7,6 +7,6 @@ SELECT
     sum(failed)::BIGINT AS failed
 FROM market_minute LEFT JOIN market USING (market_id)
 WHERE minute_at >= $start AND minute_at < $end
-    AND in_scope($scope, $scope_name, coalesce(region, 'unknown'), market_minute.market_id, channel)
+    AND in_scope($scope, $scope_name, region, market_minute.market_id, channel)
 GROUP BY ALL
 ORDER BY region, channel
