@@ -1,5 +1,7 @@
 """SQL of a person: it reads the published tables, and there is nothing else that it can reach."""
 
+import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -30,6 +32,31 @@ def test_an_answer_without_rows_has_its_columns(published: Path) -> None:
 def test_what_is_not_published_is_not_taken_for_empty(table: str, published: Path) -> None:
     with pytest.raises(QuestionError, match=f"Table with name {table} does not exist"):
         answered(published, f"SELECT count(*) FROM {table}")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "first"),
+    [
+        ("SELECT ended_at - onset_at AS lasted FROM incident ORDER BY onset_at", ["lasted"], ("00:41:00",)),
+        ("SELECT [INTERVAL 1 HOUR] AS spans, '101'::BIT AS bits", ["spans", "bits"], ("['01:00:00']", "101")),
+        ("SELECT a.region, b.region FROM market a JOIN market b USING (market_id) ORDER BY ALL", ["region", "region_1"], ("경기도", "경기도")),
+        ("SELECT 1 AS n, 2 AS N, 3 AS n_1, 4 AS n; -- '값';", ["n", "N_1", "n_1_1", "n_2"], (1, 2, 3, 4)),
+        ('SELECT 1 AS "say ""it""", 2 AS "say ""it"""', ['say "it"', 'say "it"_1'], (1, 2)),
+        ("DESCRIBE SELECT 1 AS one", ["column_name", "column_type", "null", "key", "default", "extra"], ("one", "INTEGER", "YES", None, None, None)),
+    ],
+)
+def test_spans_of_time_and_names_that_come_twice_are_answered_too(text: str, columns: list[str], first: tuple[object, ...], published: Path) -> None:
+    frame = answered(published, text).frame
+    assert (frame.columns, frame.row(0)) == (columns, first)
+    with zipfile.ZipFile(io.BytesIO(written(frame, "xlsx"))) as book:
+        assert book.read("xl/worksheets/sheet1.xml").decode().count("<row ") == 1 + len(frame)
+
+
+def test_a_column_that_no_frame_holds_is_refused_with_what_to_do(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.questions.AS_TEXT", re.compile("nothing"))
+    for text in ("SELECT INTERVAL 1 HOUR AS span", "SELECT [INTERVAL 1 HOUR] AS spans"):
+        with pytest.raises(QuestionError, match="::VARCHAR"):
+            answered(published, text)
 
 
 def test_a_long_answer_is_cut_and_says_so(published: Path) -> None:

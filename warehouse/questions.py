@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from warehouse.reading import LAKE_TABLES, Manifest, make_way, open_snapshot
 
 _ONE_AT_A_TIME = threading.Lock()
 
+AS_TEXT = re.compile(r"\b(?:INTERVAL|UNION|BIT|BIGNUM|VARIANT|GEOMETRY|TIME WITH TIME ZONE)\b")
+"""Types that a frame has no like of, or only bytes: DuckDB writes them as text."""
+
 
 class QuestionError(Exception):
     """The statement was refused or failed; the message says why, for the person who wrote it."""
@@ -22,7 +26,7 @@ class QuestionError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """The first rows of an answer; ``cut`` where there were more."""
+    """The first rows of an answer; ``cut`` where there were more. Its columns have names that differ, also where case is ignored; spans of time are texts."""
 
     frame: pl.DataFrame
     cut: bool
@@ -63,11 +67,13 @@ def _answer(connection: duckdb.DuckDBPyConnection, published: Path, text: str, r
             raise QuestionError(f"Expected a statement that reads (SELECT, FROM, DESCRIBE), got {statements[0].type.name}. Published tables cannot be changed.")
         _fill(connection, published, statements[0].query)
         _close(connection)
-        return _first(connection.sql(statements[0].query), rows)
+        return _first(connection.sql(_alone(statements[0].query)), rows)
     except duckdb.Error as error:
         if late.is_set():
             raise QuestionError(f"Stopped after {seconds:g} seconds. Ask for fewer days, or sum up more.") from None
         raise QuestionError(str(error)) from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise QuestionError(f"A column is of a type that cannot be shown: {error}. Make it text with ::VARCHAR.") from None
     finally:
         timer.cancel()
 
@@ -112,8 +118,17 @@ def _close(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"SET {setting}")
 
 
+def _alone(statement: str) -> str:
+    """The statement without its semicolon and what stands behind, so that it can stand in another one."""
+    written = statement.encode()
+    ends = (at for at, _ in duckdb.tokenize(statement) if written[at : at + 1] == b";")
+    return written[: next(ends, None)].decode()
+
+
 def _first(asked: duckdb.DuckDBPyRelation, rows: int) -> Answer:
-    reader = asked.to_arrow_reader(min(rows + 1, 100_000))
+    named = zip(_distinct(asked.columns), asked.types, strict=True)
+    columns = [_column(place, name, str(kind)) for place, (name, kind) in enumerate(named, 1)]
+    reader = asked.project(", ".join(columns)).to_arrow_reader(min(rows + 1, 100_000))
     parts, found = [], 0
     for batch in reader:
         parts.append(pl.DataFrame(pl.from_arrow(batch)))
@@ -122,3 +137,20 @@ def _first(asked: duckdb.DuckDBPyRelation, rows: int) -> Answer:
             break
     frame = pl.concat(parts) if parts else pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
     return Answer(frame.head(rows), found > rows)
+
+
+def _column(place: int, name: str, kind: str) -> str:
+    quoted = name.replace('"', '""')
+    return f'#{place}{"::VARCHAR" if AS_TEXT.search(kind) else ""} AS "{quoted}"'
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names with a number behind those that came before, in whatever case: a frame has no two of one name, and a sheet none that differ by case alone."""
+    found: dict[str, str] = {}
+    for name in names:
+        new, number = name, 0
+        while new.casefold() in found:
+            number += 1
+            new = f"{name}_{number}"
+        found[new.casefold()] = new
+    return list(found.values())
