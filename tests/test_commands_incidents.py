@@ -18,6 +18,7 @@ from warehouse.ingest import Writer
 from warehouse.telling import forget, noted
 
 MARK, MINUTE = NOON.replace(tzinfo=None), timedelta(minutes=1)
+SAID = NOON + 60 * MINUTE
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ class Ops:
     def say(self, kind: str, **payload: Any) -> str:
         number = self.said
         self.said += 1
-        said = {"command_id": f"c{number}", "occurred_at": ms(NOON) + number, "actor": "ops", "kind": kind, "payload": payload}
-        self.writer.apply([chunk("commands", [said], first_offset=number)], NOON, lambda _: None)
+        said = {"command_id": f"c{number}", "occurred_at": ms(SAID) + number, "actor": "ops", "kind": kind, "payload": payload}
+        self.writer.apply([chunk("commands", [said], first_offset=number, now=SAID)], SAID, lambda _: None)
         return str(self.writer.connection.sql("SELECT outcome FROM command ORDER BY occurred_at").fetchall()[-1][0])
 
     def declare(self, onset: str, ended: str | None = None, **more: Any) -> str:
@@ -77,12 +78,27 @@ def test_a_declared_incident_keeps_who_said_it_its_scope_and_note(writer: Writer
         ("incident_declared", {"scope": "region", "onset_at": "2025-03-01T10:00+09:00"}, "scope_name is ''"),
         ("incident_declared", {"scope": "nation", "scope_name": "x", "onset_at": "2025-03-01T10:00+09:00"}, "scope_name is 'x'"),
         ("incident_corrected", {"incident_id": "i", "scope": "issuer"}, "scope_name is ''"),
+        ("incident_corrected", {"incident_id": "i"}, "changes nothing"),
         ("incident_merged", {"incident_id": "i"}, "into"),
     ],
 )
-def test_a_scope_that_cannot_be_is_refused_with_a_reason(kind: str, payload: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_is_refused_with_a_reason(kind: str, payload: dict[str, Any], said: str) -> None:
     with pytest.raises(PayloadError, match=said):
-        parse(kind, json.dumps(payload))
+        parse(kind, json.dumps(payload), NOON)
+
+
+@pytest.mark.parametrize(("kind", "more"), [("incident_declared", {"scope": "nation"}), ("incident_corrected", {"incident_id": "i"})])
+def test_an_incident_that_has_not_begun_is_refused_wherever_it_is_said(writer: Writer, kind: str, more: dict[str, Any]) -> None:
+    ahead = {**more, "onset_at": (SAID + 2 * MINUTE).isoformat()}
+    with pytest.raises(PayloadError, match="expected an incident that has begun"):
+        record(kind, ahead, "ops", SAID)
+    letters: list[Any] = []
+    said = {"command_id": "c", "occurred_at": ms(SAID), "actor": "ops", "kind": kind, "payload": ahead}
+    writer.apply([chunk("commands", [said], now=SAID)], SAID, letters.extend)
+    assert [(refused.reason, "has begun" in refused.detail) for _, _, refused in letters] == [("bad_payload", True)]
+    assert writer.connection.sql("FROM incident").fetchall() == []
+    # to the minute, and rounded
+    record(kind, {**more, "onset_at": (SAID + MINUTE).isoformat()}, "ops", SAID)
 
 
 def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> None:
@@ -98,7 +114,7 @@ def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> N
 def test_a_claim_is_about_an_incident_that_is_known(writer: Writer) -> None:
     ops = Ops(writer)
     with pytest.raises(PayloadError, match=r"incident_id is missing.*onnuri incidents"):
-        parse("claim_entered", json.dumps({"source": "press", "amount": 10**10}))
+        parse("claim_entered", json.dumps({"source": "press", "amount": 10**10}), NOON)
     assert ops.say("claim_entered", source="press", amount=10**10, incident_id="nothing") == "no such incident"
     name = ops.declare("2025-03-01T10:00+09:00")
     assert ops.say("claim_entered", source="press", amount=10**10, incident_id=name) == "applied"

@@ -51,7 +51,7 @@ def test_what_is_said_is_a_command_with_who_and_when(line: DashboardSettings) ->
     (found,) = said_in(line.kafka, line.topic_prefix)
     assert (found.command_id, found.actor, found.kind, found.payload) == (command_id, "분석 담당", "claim_entered", CLAIM)
     assert before.timestamp() * 1000 - 1 <= found.occurred_at <= datetime.now(UTC).timestamp() * 1000
-    parse(found.kind, json.dumps(found.payload))
+    parse(found.kind, json.dumps(found.payload), datetime.now(UTC))
 
 
 def test_what_would_be_refused_is_not_sent(line: DashboardSettings) -> None:
@@ -153,6 +153,26 @@ def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_
     app.button[0].click().run()
     assert "받아들일 수 없습니다" in words(app)
     assert len(said_in(line.kafka, line.topic_prefix)) == 1
+
+
+def correcting() -> None:
+    from datetime import UTC, datetime  # noqa: PLC0415 - Streamlit runs this function's text as a script
+
+    import streamlit as st  # noqa: PLC0415
+
+    from dashboard.figures.incidents import Incident  # noqa: PLC0415
+    from dashboard.texts import texts_in  # noqa: PLC0415
+    from dashboard.views.saying import _corrected  # noqa: PLC0415
+
+    found = Incident("i", "failure_rate", "nation", "", datetime(2025, 3, 1, 1, 4, 30, tzinfo=UTC), None, None, datetime(2025, 3, 1, 10, tzinfo=UTC), 0.8, None)
+    st.json(_corrected(texts_in("ko"), [], found))
+
+
+def test_a_correction_says_only_the_times_that_were_changed() -> None:
+    app = AppTest.from_function(correcting).run()
+    assert json.loads(app.json[0].value) == {"incident_id": "i", "onset_at": None, "ended_at": None}
+    app.datetime_input(key="corrected_ended_i").set_value(datetime(2025, 3, 1, 18, 30)).run()
+    assert json.loads(app.json[0].value) == {"incident_id": "i", "onset_at": None, "ended_at": "2025-03-01T18:30:00+09:00"}
 
 
 def test_who_ran_the_platform_is_said_on_the_page_that_compares(line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_the_real_lists_become_commands_that_a_worker_takes(name, bearers_of_one
     assert names.most_common(1)[0][1] >= bearers_of_one_name
     commands = list(market_commands(found.markets))
     assert len(commands) == -(-len(found.markets) // MARKETS_A_COMMAND)
-    parsed = [parse(kind, json.dumps(payload)) for kind, payload in commands]
+    parsed = [parse(kind, json.dumps(payload), datetime.now(UTC)) for kind, payload in commands]
     assert all(isinstance(payload, MarketsImported) for payload in parsed)
     assert [market for payload in parsed for market in payload.markets] == found.markets
 

@@ -5,7 +5,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -401,7 +401,7 @@ def test_an_unknown_incident_is_told_with_those_that_are_known(published):
 
 def test_what_was_issued_can_be_said_and_applied(written):
     found = Written(Report(**{**written["ko"].report.__dict__, "stage": "first"}), "ko", written["ko"].files)
-    payload = parse("report_issued", json.dumps(issued(found, "첫 보고")))
+    payload = parse("report_issued", json.dumps(issued(found, "첫 보고")), datetime.now(UTC))
     launch = found.report.figures.launch
     assert (payload.lost, payload.low, payload.high) == (None, round(launch.low), round(launch.high))
     assert (payload.inputs, payload.note) == (found.report.provenance.inputs, "첫 보고")

@@ -5,7 +5,7 @@ A payload is parsed at the door, where a bad one is refused with a reason, and a
 
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import duckdb
@@ -172,8 +172,12 @@ LONGEST_ACTOR = 64
 """Characters of the name of who says something, as the wire contract has it (``streams.events``)."""
 
 
-def parse(kind: str, payload: str) -> Payload:
-    """The payload, JSON text of an object, as the struct of its kind. What is returned can be applied.
+ROUNDED = timedelta(minutes=1)
+"""Times are given to the minute: one that has begun may be given by its end."""
+
+
+def parse(kind: str, payload: str, said_at: datetime) -> Payload:
+    """The payload, JSON text of an object, as the struct of its kind; ``said_at`` (aware) is when it was said. What is returned can be applied.
 
     Raises:
         PayloadError: unknown kind, or fields that are not what the kind needs.
@@ -190,8 +194,8 @@ def parse(kind: str, payload: str) -> Payload:
     starts, ends = (said.get("starts_at", said.get("onset_at")), said.get("ends_at", said.get("ended_at")))
     if starts is not None and ends is not None and ends <= starts:
         raise PayloadError(f"{kind}: it ends at {ends.isoformat()}, which is not after its start at {starts.isoformat()}")
-    if isinstance(parsed, IncidentDeclared | IncidentCorrected) and parsed.scope is not None and (parsed.scope == "nation") == bool(parsed.scope_name):
-        raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
+    if isinstance(parsed, IncidentDeclared | IncidentCorrected):
+        _check_incident(kind, parsed, said_at)
     if isinstance(parsed, ClaimEntered) and parsed.incident_id is None:
         raise PayloadError(f"{kind}: incident_id is missing: a claim is held against the loss of one incident. Their ids: onnuri incidents")
     if isinstance(parsed, SurveyEntered) and not parsed.low <= parsed.substitution <= parsed.high:
@@ -201,13 +205,25 @@ def parse(kind: str, payload: str) -> Payload:
     return parsed
 
 
+def _check_incident(kind: str, parsed: IncidentDeclared | IncidentCorrected, said_at: datetime) -> None:
+    if parsed.scope is not None and (parsed.scope == "nation") == bool(parsed.scope_name):
+        raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
+    if parsed.onset_at is not None and parsed.onset_at > said_at + ROUNDED:
+        raise PayloadError(
+            f"{kind}: onset_at is {parsed.onset_at.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: "
+            "expected an incident that has begun. What is planned: maintenance_announced"
+        )
+    if isinstance(parsed, IncidentCorrected) and parsed == IncidentCorrected(parsed.incident_id):
+        raise PayloadError(f"{kind}: it changes nothing: expected onset_at, ended_at, scope or note")
+
+
 def record(kind: str, payload: dict[str, Any], actor: str, now: datetime) -> tuple[str, dict[str, Any]]:
     """One command as it goes into the topic ``commands``: its new id, which is the key, and its fields. ``now`` is aware.
 
     Raises:
         PayloadError: unknown kind, fields that are not what the kind needs, or a name that the worker would refuse.
     """
-    parse(kind, json.dumps(payload))
+    parse(kind, json.dumps(payload), now)
     if not 1 <= len(actor) <= LONGEST_ACTOR:
         raise PayloadError(f"{kind}: actor has {len(actor)} characters: expected 1 to {LONGEST_ACTOR}, since it is kept who said it")
     if "\x00" in actor or not _is_text(actor):

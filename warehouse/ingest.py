@@ -354,7 +354,7 @@ class Writer:
                 continue
             said_at = _moment(row["occurred_at"])
             try:
-                payload = commands.parse(row["kind"], row["payload"])
+                payload = commands.parse(row["kind"], row["payload"], said_at.replace(tzinfo=UTC))
             except commands.PayloadError as error:
                 refused.append(Refused(row["offset_at"], "bad_payload", str(error), None, row["record"]))
                 continue

@@ -76,9 +76,10 @@ def _send(settings: DashboardSettings, texts: Texts, actor: str, kind: str, payl
 
 
 def _time(label: str, value: datetime | None, key: str) -> str | None:
-    """A time as Seoul's clock shows it; to the minute."""
-    given = st.datetime_input(label, value=value.astimezone(SEOUL).replace(tzinfo=None) if value else None, key=key, step=60)
-    return given.replace(tzinfo=SEOUL).isoformat() if given else None
+    """A time as Seoul's clock shows it, to the minute. None where it is left as it stood: a measured time that nobody touched was not given by anybody."""
+    stood = value.astimezone(SEOUL).replace(second=0, microsecond=0, tzinfo=None) if value else None
+    given = st.datetime_input(label, value=stood, key=key, step=60)
+    return given.replace(tzinfo=SEOUL).isoformat() if given and given != stood else None
 
 
 def _text(label: str, key: str, *, limit: int = 200) -> str | None:
