@@ -210,6 +210,7 @@ def test_cycles_may_be_whole_numbers() -> None:
         ({"level": "0.9"}, "share between 0 and 1"),
         ({"level": 1}, "share between 0 and 1"),
         ({"level": float("nan")}, "share between 0 and 1"),
+        ({"level": 0.9991}, "at most 0.999"),
         ({"promotions": pl.DataFrame({"start": [START], "end": [END], "factor": [float("inf")]})}, "above 0"),
         ({"promotions": pl.DataFrame({"start": [START], "end": [END], "factor": ["two"]})}, "numbers in 'factor'"),
         ({"calendar": pl.DataFrame({"date": ["2025-02-26"], "day_type": ["any"]})}, "str.to_date"),

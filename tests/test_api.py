@@ -189,6 +189,7 @@ def test_the_description_names_every_path_parameter_and_column(get):
         ("sales", {**SPAN, "scope": "planet"}, "scope", "nation, region"),
         ("loss", {"incident": LAUNCH, **SPAN}, "incident", "not both"),
         ("loss", {"incident": LAUNCH, "level": "2"}, "level", "between 0 and 1"),
+        ("loss", {"incident": LAUNCH, "level": "0.9999999999999999"}, "level", "at most 0.999"),
         ("markets", [("region", "a"), ("region", "b")], "region", "more than once"),
     ],
 )

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from dashboard.formatting import SEOUL
+from warehouse.analysis.asked import HIGHEST_LEVEL, level_of
+from warehouse.analysis.errors import AnalysisError
 
 MOST = 10_000
 """Rows of one answer at the most."""
@@ -44,18 +46,16 @@ def whole(name: str, about: str, low: int, high: int, default: int) -> Parameter
 
 
 def share(name: str, about: str, default: float) -> Parameter:
-    """A share between 0 and 1."""
+    """A share between 0 and 1 that an interval may have."""
 
     def read(text: str) -> float:
         try:
-            found = float(text)
-        except ValueError:
-            found = 0.0
-        if not 0 < found < 1:
-            raise BadParameterError(name, f"{name}: expected a share between 0 and 1, got {text!r}. Example: {name}={default}")
-        return found
+            return level_of(float(text))
+        except (ValueError, AnalysisError):
+            said = f"{name}: expected a share between 0 and 1, at most {HIGHEST_LEVEL}, got {text!r}. Example: {name}={default}"
+            raise BadParameterError(name, said) from None
 
-    return Parameter(name, about, read, {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": default}, default)
+    return Parameter(name, about, read, {"type": "number", "exclusiveMinimum": 0, "maximum": HIGHEST_LEVEL, "default": default}, default)
 
 
 def one_of(name: str, about: str, choices: Sequence[str], default: str | None = None) -> Parameter:

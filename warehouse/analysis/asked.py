@@ -14,14 +14,20 @@ DENSE = 4
 """Rows are counted in a table if it has at most so many cells a row, else they are sorted."""
 
 
+HIGHEST_LEVEL = 0.999
+"""The highest probability that an interval is given for: further out it would be the tail of a formula, of which some weeks of history know nothing."""
+
+
 def level_of(level: float) -> float:
     """The probability that an interval shall have.
 
     Raises:
-        AnalysisError: it is no share between 0 and 1.
+        AnalysisError: it is no share between 0 and 1, or higher than any history can tell.
     """
     if not isinstance(level, int | float) or not 0 < level < 1:
         raise AnalysisError(f"level: expected a share between 0 and 1, got {level!r}. For 90 % give 0.9.")
+    if level > HIGHEST_LEVEL:
+        raise AnalysisError(f"level: expected at most {HIGHEST_LEVEL}, got {level!r}: history knows nothing of what comes once in a thousand times.")
     return level
 
 

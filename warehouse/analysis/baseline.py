@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from warehouse.analysis.asked import level_of
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.errors import AnalysisError
 from warehouse.analysis.intervals import student
@@ -39,8 +40,9 @@ def expected_sales(
 
     Raises:
         FrameError: a column is missing or holds what it may not.
-        AnalysisError: the window, the step or the calendar cannot be used.
+        AnalysisError: the window, the step, the calendar or the level cannot be used.
     """
+    level = level_of(level)
     groups = tuple(column for column in ("region", "channel", "market_id") if isinstance(history, pl.DataFrame) and column in history.columns)
     minutes = int(step.total_seconds() // 60)
     if minutes < 1 or DAY % minutes or step != timedelta(minutes=minutes):

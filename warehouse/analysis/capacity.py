@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.errors import AnalysisError, need_columns
+from warehouse.analysis.asked import level_of
+from warehouse.analysis.errors import need_columns
 from warehouse.analysis.panel import Array, Mask
 
 FAILING, FEWEST = 0.05, 5
@@ -71,8 +72,7 @@ def capacity_of(load: pl.DataFrame, service: str = "payment", *, level: float = 
         FrameError: a column is missing.
         AnalysisError: the level cannot be used.
     """
-    if not 0 < level < 1:
-        raise AnalysisError(f"level: expected a share between 0 and 1, got {level}.")
+    level = level_of(level)
     need_columns(load, "load", ("minute_at", "attempts", "failed"))
     mine = load.filter(pl.col("service") == service) if "service" in load.columns else load
     if mine.is_empty():

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import polars as pl
 
+from warehouse.analysis.asked import level_of
 from warehouse.analysis.errors import AnalysisError
 
 TENTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -27,16 +28,14 @@ def made_up_share(failed: int, failed_back: int, others: int, others_back: int, 
     repeat visits are in both rates, so that the difference leaves them out. Interval: Newcombe's (1998) hybrid of Wilson scores; clipped to 0..1.
 
     Raises:
-        AnalysisError: a count is impossible, or one of the groups is empty.
+        AnalysisError: a count is impossible, one of the groups is empty, or the level cannot be used.
     """
     for name, of, back in (("failed", failed, failed_back), ("others", others, others_back)):
         if of < 1 or not 0 <= back <= of:
             raise AnalysisError(
                 f"{name}: expected at least one buyer, and of them those who came back, got {back} of {of}. Give both counts, or a range instead."
             )
-    if not 0 < level < 1:
-        raise AnalysisError(f"level: expected a share between 0 and 1, got {level}. For 90 % give 0.9.")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = NormalDist().inv_cdf((1 + level_of(level)) / 2)
     one, other = failed_back / failed, others_back / others
     (one_low, one_high), (other_low, other_high) = _wilson(failed_back, failed, z), _wilson(others_back, others, z)
     found = one - other
