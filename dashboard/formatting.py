@@ -64,6 +64,11 @@ def clock(time: datetime | None) -> str:
     return MISSING if time is None else f"{seoul(time):%H:%M}"
 
 
+def clock_until(time: datetime, day_end: datetime) -> str:
+    """``clock`` of a time up to which something goes, within the day that ends at ``day_end``: that midnight is its own ``24:00`` and no other day's ``00:00``."""
+    return "24:00" if time == day_end else clock(time)
+
+
 def moment(time: datetime | None, language: str) -> str:
     """Day and time in Seoul: ``3월 1일 10:04``, ``1 Mar 10:04``."""
     if time is None:

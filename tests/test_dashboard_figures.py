@@ -1,7 +1,8 @@
 """What pages show equals what SQL says about the same snapshot."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import altair as alt
@@ -236,6 +237,17 @@ def test_a_market_s_days_with_an_incident_are_those_that_reached_it(snapshot: Sn
     elsewhere = markets.filter(pl.col("region") != earlier.scope_name).row(0, named=True)
     assert hit(within) == (True, [EARLIER])
     assert hit(elsewhere) == (False, [])
+
+
+def test_days_that_a_backlog_has_not_reached_are_left_out_of_a_market_s_days(snapshot: Snapshot) -> None:
+    market = snapshot.query("market_list").row(5, named=True)
+    day = datetime(2025, 2, 12, tzinfo=SEOUL)
+    manifest = replace(snapshot.manifest, watermark=datetime(2025, 2, 10, 3, 10, tzinfo=UTC))
+    behind = market_figures(replace(snapshot, manifest=manifest), market, day)
+    assert (behind.closed, len(behind.steps), behind.expected) == (day, 0, None)
+    assert behind.days["day"].max() == date(2025, 2, 10)
+    whole = market_figures(snapshot, market, day)
+    assert (whole.closed, len(whole.steps), whole.days["day"].max()) == (whole.day_end, 48, day.date())
 
 
 def test_a_market_s_band_adds_up_to_what_the_estimate_of_all_markets_gives_it(snapshot: Snapshot) -> None:

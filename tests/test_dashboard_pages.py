@@ -65,6 +65,17 @@ def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("scope", "name", "said"), [("channel", "card", "결제 수단 카드 ·"), ("service", "login", "서비스 로그인 ·"), ("region", "unknown", "지역 미상 ·")]
+)
+def test_the_live_page_names_what_an_incident_hit_as_the_incident_page_does(
+    scope: str, name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(publish_incident(tmp_path, datetime(2025, 3, 1, 15, tzinfo=SEOUL), None, scope=scope, scope_name=name), monkeypatch)
+    assert said in shown("live", "ko")[1]
+    assert said in shown("incidents", "ko")[1]
+
+
+@pytest.mark.parametrize(
     ("language", "expected"),
     [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))],
 )
@@ -405,10 +416,23 @@ def test_a_search_that_finds_nothing_says_so() -> None:
     assert "조건에 맞는 시장이 없습니다" in shown("markets", "ko", q="없는시장")[1]
 
 
+def test_a_day_of_the_past_that_a_backlog_has_not_reached_is_not_counted_as_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_launch_day(tmp_path), monkeypatch)
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"watermark": "2025-02-10T03:10:00+00:00"}), encoding="utf-8")
+    _, text = shown("markets", "ko", market="M005", day="2025-02-11")
+    assert "0원이 결제" not in text
+    assert text.count("집계가 끝난 30분 구간이 아직 없습니다") == 2
+    assert "과거 자료 부족" not in text
+    _, text = shown("markets", "ko", market="M005", day="2025-02-10")
+    assert "2025년 2월 10일 (월) 12:00까지" in text
+
+
 @pytest.mark.usefixtures("published")
 def test_a_day_of_the_past_is_shown_whole() -> None:
     app, text = shown("markets", "ko", market="M003", day="2025-02-12")
-    assert "2025년 2월 12일 (수) 00:00까지" in text
+    assert "2025년 2월 12일 (수) 24:00까지" in text
+    assert "00:00까지" not in text
     assert app.query_params["day"] in ("2025-02-12", ["2025-02-12"])
 
 

@@ -9,6 +9,10 @@ from warehouse.reading import Manifest
 
 STALE_AFTER = timedelta(seconds=30)
 
+BEHIND_AFTER = timedelta(minutes=15)
+"""How far the newest complete minute may lie behind the line's clock while what it shows is still told as the present. Live it is a minute or two; a replay
+runs on a clock of its own, at sixty times the wall's in the demo, and what a worker needs to read, close and publish is then some minutes of it."""
+
 
 @dataclass(frozen=True)
 class Freshness:
@@ -26,6 +30,11 @@ class Freshness:
     def stale(self) -> bool:
         """The state is old: the worker is down, or cannot publish."""
         return self.age > STALE_AFTER
+
+    @property
+    def present_known(self) -> bool:
+        """Whether the state tells of the present: it is published anew, and complete nearly up to the line's clock, which it is not while a backlog is read."""
+        return not self.stale and self.watermark is not None and self.now - self.watermark <= BEHIND_AFTER
 
     @property
     def cut_off(self) -> timedelta | None:

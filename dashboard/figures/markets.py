@@ -10,8 +10,9 @@ import polars as pl
 from dashboard.figures.asking import ask
 from dashboard.figures.expected import day_level, expected_between, known_until, levelled, rest_of_day
 from dashboard.figures.incidents import Incident, IncidentFigures
-from dashboard.figures.live import closed_until, day_start_of, every_step, incidents_of_the_day
+from dashboard.figures.live import every_step, incidents_of_the_day
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
+from dashboard.formatting import SEOUL
 from warehouse.analysis import LossEstimate
 from warehouse.reading import Snapshot
 
@@ -29,8 +30,8 @@ class MarketFigures:
     """One market on one day (aware, Asia/Seoul). Money is KRW.
 
     ``steps``: at, sales, attempts, failure_rate, decline_rate every half-hour that has closed. ``band``: at, expected, low, high of the whole day.
-    ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day. ``merchants``: merchant_id, approved, sales,
-    failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
+    ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day, as far as they are counted.
+    ``merchants``: merchant_id, approved, sales, failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
     """
 
     day_start: datetime
@@ -103,9 +104,10 @@ def next_market_day(cycle: str | None, after: date) -> date | None:
 
 def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: datetime, level: Level = day_level) -> MarketFigures:
     """One market, a row of ``market_list``, on the day that begins at ``day_start``. ``level`` gives what all markets would sell, as ``day_level`` does."""
-    today = day_start_of(snapshot.manifest)
     end = day_start + timedelta(days=1)
-    closed = day_start + (closed_until(snapshot.manifest) - day_start) // COARSE * COARSE if day_start >= today else end
+    # In a backlog the watermark may not have reached a day of the past.
+    known = min(snapshot.manifest.watermark or day_start, end)
+    closed = day_start + max(known - day_start, timedelta(0)) // COARSE * COARSE
     name = market["market_id"]
     within = {"scope": "market", "scope_name": name}
     counted = ask(snapshot, "sales_by_step", start=day_start, end=closed, minutes=COARSE // timedelta(minutes=1), **within)
@@ -120,7 +122,9 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     so_far = band.filter(pl.col("at") < closed)
     digits = digits_of(market["cycle"])
     days = ask(snapshot, "days_of_market", market_id=name, start=end - timedelta(days=DAYS), end=end)
-    every = pl.DataFrame({"day": pl.date_range((end - timedelta(days=DAYS)).date(), day_start.date(), eager=True)})
+    # a day that begins where the watermark stands has nothing that is counted
+    last = min(day_start, (known - timedelta(microseconds=1)).astimezone(SEOUL)).date()
+    every = pl.DataFrame({"day": pl.date_range((end - timedelta(days=DAYS)).date(), last, eager=True)})
     days = every.join(days, on="day", how="left", maintain_order="left").with_columns(pl.exclude("day").fill_null(0))
     week = day_start.date() - timedelta(days=MERCHANT_DAYS - 1)
     past = reaching(ask(snapshot, "incidents_newest_first"), market)

@@ -27,8 +27,8 @@ class Texts:
         return self.entries[key].format(**values)
 
     def named(self, group: str, name: str) -> str:
-        """The text for a name that comes from data, such as the kind of an incident; an unknown name stands for itself."""
-        return self.entries.get(f"{group}.{name}", name)
+        """The text for a name that comes from data, such as the kind of an incident; an unknown name stands for itself, and ``unknown`` for what nobody told."""
+        return self.entries.get(f"{group}.{name}", self.entries["app.unknown"] if name == "unknown" else name)
 
 
 @cache

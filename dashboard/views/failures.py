@@ -103,8 +103,7 @@ def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
 
 def _named(frame: pl.DataFrame, group: str, texts: Texts) -> pl.DataFrame:
     """Names as people read them: what the platform left out is called so."""
-    names = [texts.named(group, name) if name != "unknown" else texts("app.unknown") for name in frame["name"]]
-    return frame.with_columns(pl.Series("name", names, pl.String))
+    return frame.with_columns(pl.Series("name", [texts.named(group, name) for name in frame["name"]], pl.String))
 
 
 def _funnel(found: Failures, texts: Texts) -> None:

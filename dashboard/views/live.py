@@ -8,9 +8,10 @@ import streamlit as st
 from dashboard import cards, charts, maps
 from dashboard.cards import Figure, Tone
 from dashboard.charts import Drawing
+from dashboard.figures.freshness import Freshness
 from dashboard.figures.live import Live, Load
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates
-from dashboard.formatting import clock, count, day_name, duration, exact_won, moment, percent, seoul, won
+from dashboard.formatting import clock, clock_until, count, day_name, duration, exact_won, moment, percent, seoul, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import switch
 from dashboard.settings import DashboardSettings
@@ -33,7 +34,6 @@ class Drawn:
     """One state of the page, ready to be sent: the same for all who read one language."""
 
     title: str
-    badge: str
     open_incidents: list[str]
     figures: str
     sales: tuple[Drawing, str]
@@ -48,7 +48,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
     with with_states(texts, settings):
         state = live_page(settings.published, texts.language, lambda live: drawn(live, texts))
         shown = state.drawn
-        st.html(cards.heading(shown.title, texts("live.note", time=clock(state.freshness.now)), shown.badge))
+        st.html(cards.heading(shown.title, texts("live.note", time=clock(state.freshness.now)), _badge(shown, state.freshness, texts)))
         freshness_line(state.freshness, texts)
         banners(state.freshness, texts)
         with st.container(key="open_incidents", gap="small"):
@@ -65,7 +65,6 @@ def drawn(live: Live, texts: Texts) -> Drawn:
     ranked = live.markets.select("market", "sales", "rhythm", "failure_percent", "attempts", "region")
     return Drawn(
         title=day_name(seoul(live.day_start).date(), texts.language),
-        badge=_badge(live, texts),
         open_incidents=_open_incidents(live, texts),
         figures=cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]),
         sales=(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), _sales_sentence(live, texts)),
@@ -78,14 +77,16 @@ def drawn(live: Live, texts: Texts) -> Drawn:
     )
 
 
-def _badge(live: Live, texts: Texts) -> str:
-    return cards.badge("danger", texts("incident.open")) if len(live.open_incidents) else cards.badge("good", texts("live.calm"))
+def _badge(shown: Drawn, freshness: Freshness, texts: Texts) -> str:
+    if shown.open_incidents:
+        return cards.badge("danger", texts("incident.open"))
+    return cards.badge("good", texts("live.calm")) if freshness.present_known else cards.badge("warning", texts("live.unknown"))
 
 
 def _open_incidents(live: Live, texts: Texts) -> list[str]:
     found = []
     for row in live.open_incidents.iter_rows(named=True):
-        scope = texts.named("scope", row["scope"]) + (f" {row['scope_name']}" if row["scope_name"] else "")
+        scope = f"{texts.named('scope', row['scope'])} {texts.named(row['scope'], row['scope_name'] or '')}".strip()
         since = duration(row["until"] - row["onset_at"], texts.language)
         detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since)
         found.append(cards.banner("danger", texts("live.incident"), detail))
@@ -98,7 +99,7 @@ def _sales(live: Live, texts: Texts) -> Figure:
     if against is None:
         compared = texts("live.no_expected")
     else:
-        compared = texts("live.against", time=clock(live.closed_until), share=percent(against, 0), expected=won(live.expected, language))
+        compared = texts("live.against", time=clock_until(live.closed_until, live.day_end), share=percent(against, 0), expected=won(live.expected, language))
     tone: Tone = "danger" if against is not None and len(live.open_incidents) else "plain"
     return Figure(texts("live.sales"), won(live.sales, language), (exact_won(live.sales, language), compared), tone, "sales")
 
@@ -161,7 +162,7 @@ def _charts(shown: Drawn, texts: Texts) -> None:
 
 
 def _sales_sentence(live: Live, texts: Texts) -> str:
-    closed = {"time": clock(live.closed_until), "sales": won(live.closed_sales, texts.language)}
+    closed = {"time": clock_until(live.closed_until, live.day_end), "sales": won(live.closed_sales, texts.language)}
     if live.against_expected is None:
         return texts("live.sales_sentence_alone", **closed)
     return texts("live.sales_sentence", **closed, expected=won(live.expected, texts.language), share=percent(live.against_expected, 0))

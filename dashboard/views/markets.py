@@ -10,7 +10,7 @@ from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
 from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, digits_of, losses_of, matching, next_market_day
 from dashboard.figures.rates import MIN_ATTEMPTS
-from dashboard.formatting import MISSING, SEOUL, clock, count, day_name, moment, percent, unbroken, won
+from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice, day, words
 from dashboard.settings import DashboardSettings
@@ -86,17 +86,21 @@ def _place(market: dict[str, object], texts: Texts) -> str:
 
 def _figures(shown: MarketFigures, market: dict[str, object], chosen: date, texts: Texts) -> list[Figure]:
     language, rates = texts.language, shown.rates
-    if shown.against_expected is None:
+    if shown.steps.is_empty():
+        compared = texts("markets.too_early")
+    elif shown.against_expected is None:
         compared = texts("live.no_expected")
     else:
-        compared = texts("live.against", time=clock(shown.closed), share=percent(shown.against_expected, 0), expected=won(shown.expected, language))
+        compared = texts(
+            "live.against", time=clock_until(shown.closed, shown.day_end), share=percent(shown.against_expected, 0), expected=won(shown.expected, language)
+        )
     enough = rates.attempts >= MIN_ATTEMPTS
     failed = texts("live.of_attempts", number=count(rates.failed), attempts=count(rates.attempts))
     cycle = str(market["cycle"] or "") or None
     coming = next_market_day(cycle, chosen)
     digits = texts("markets.cycle", digits="·".join(str(digit) for digit in digits_of(cycle))) if coming else texts("markets.no_cycle")
     return [
-        Figure(texts("markets.sales"), won(shown.sales, language), (compared,), "plain", "market_sales"),
+        Figure(texts("markets.sales"), MISSING if shown.steps.is_empty() else won(shown.sales, language), (compared,), "plain", "market_sales"),
         Figure(
             texts("chart.failure_rate"),
             percent(rates.failure) if enough else MISSING,
@@ -115,7 +119,8 @@ def _day(shown: MarketFigures, chosen: date, texts: Texts) -> None:
             st.html(cards.state(texts("markets.too_early"), [texts("markets.too_early_next")]))
             return
         drawing = charts.sales_chart(shown.steps, shown.band, shown.incidents, shown.day_start, shown.day_end, texts)
-        sentence = texts("markets.day_sentence", day=day_name(chosen, texts.language), time=clock(shown.closed), sales=won(shown.sales, texts.language))
+        until = clock_until(shown.closed, shown.day_end)
+        sentence = texts("markets.day_sentence", day=day_name(chosen, texts.language), time=until, sales=won(shown.sales, texts.language))
         chart(drawing, "market_chart", texts("markets.day_chart"), sentence)
 
 

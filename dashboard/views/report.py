@@ -17,6 +17,7 @@ from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, kafka_is_there
 from dashboard.texts import Texts
+from dashboard.views.incidents import scope_of
 from warehouse.commands import PayloadError
 
 MIMES = {"pdf": "application/pdf", "html": "text/html", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -56,8 +57,7 @@ def _chosen(listed: IncidentList, texts: Texts) -> tuple[Incident, str]:
 
 
 def _label(incident: Incident, texts: Texts) -> str:
-    place = f"{texts.named('scope', incident.scope)} {incident.scope_name}".strip()
-    return f"{moment(incident.onset_at, texts.language)} · {place} · {texts.named('kind', incident.kind)}"
+    return f"{moment(incident.onset_at, texts.language)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)}"
 
 
 def _author(settings: DashboardSettings, texts: Texts) -> AuthorFiles:
