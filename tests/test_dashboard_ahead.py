@@ -1,5 +1,6 @@
 """The pages on what is ahead: in the test harness, and in a real browser at a desk and on a phone."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.figures.ahead import ahead_figures
+from dashboard.formatting import moment
 from dashboard.texts import texts_in
 from tests.dashboard_browser import PATIENCE, body, browser, charts, fits, missing_browser, served, severe, text_of, wait_for
-from tests.dashboard_data import SEOUL, publish_launch_day, replace_table
+from tests.dashboard_data import SEOUL, publish_incident, publish_launch_day, replace_table
 from tests.test_dashboard_access import PROVIDER
 from tests.test_dashboard_pages import shown, words
+from warehouse.ahead import public_feed
 from warehouse.reading import open_snapshot
 
 BEFORE_LAUNCH = datetime(2025, 2, 20, 12, tzinfo=SEOUL)
@@ -114,6 +117,55 @@ def test_a_state_that_is_not_renewed_is_not_called_working(tmp_path, monkeypatch
     _, text = shown("status", "ko")
     assert "지금 상태를 알 수 없습니다" in text
     assert "정상입니다" not in text
+
+
+def test_while_a_backlog_is_read_nothing_is_called_working(tmp_path, monkeypatch):
+    """Published just now, but complete only up to noon of some days ago; a replay's own clock, years behind the wall's, is no backlog."""
+    ended = datetime(2025, 3, 1, 19, tzinfo=SEOUL)
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path, ended_at=ended)))
+    for language, working, calm in (("ko", "정상입니다", "정상 운영"), ("en", "Everything works", "Normal operation")):
+        assert working in shown("status", language)[1]
+        assert calm in shown("live", language)[1]
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    behind = {"watermark": "2025-02-27T03:00:00+00:00", "published_at": datetime.now(UTC).isoformat(), "sequence": 2}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | behind), encoding="utf-8")
+    replace_table(tmp_path, "incident", pl.DataFrame(schema={"incident_id": pl.String}))
+    st.cache_data.clear()
+    for language, working, calm in (("ko", "정상입니다", "정상 운영"), ("en", "Everything works", "Normal operation")):
+        texts = texts_in(language)
+        _, text = shown("status", language)
+        assert texts("status.stale") in text
+        assert texts("status.stale_detail", time=moment(datetime(2025, 2, 27, 3, tzinfo=UTC), language)) in text
+        assert working not in text
+        assert texts("status.no_now") not in text
+        _, text = shown("live", language)
+        assert texts("live.unknown") in text
+        assert calm not in text
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "where", "never"),
+    [
+        ("issuer", "가람카드", ("일부 카드", "Some cards"), "가람카드"),
+        ("market", "M003", ("라온1시장", "라온1시장"), "M003"),
+        ("region", "unknown", ("미상", "Unknown"), "unknown"),
+        ("channel", "card", ("카드", "Card"), "전국"),
+    ],
+)
+def test_the_public_reads_where_it_is_in_words_and_of_no_issuer(scope, name, where, never, tmp_path, monkeypatch):
+    published = publish_incident(tmp_path, datetime(2025, 3, 1, 15, tzinfo=SEOUL), None, scope=scope, scope_name=name, peak_failure_rate=0.9)
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+    (published / "manifest.json").write_text(json.dumps(manifest | {"published_at": datetime.now(UTC).isoformat()}), encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    for language, told in zip(("ko", "en"), where, strict=True):
+        _, text = shown("status", language)
+        row = text.partition(texts_in(language)("downtime.ongoing"))[2].partition("15:00")[0]
+        assert told in row
+        assert never not in row
+    with open_snapshot(published) as snapshot:
+        feed = public_feed(snapshot).row(0, named=True)
+    assert (feed["scope"], feed["market"]) == (scope, "라온1시장" if scope == "market" else None)
+    assert "가람카드" not in map(str, feed.values())
 
 
 @pytest.fixture(scope="module")

@@ -145,11 +145,12 @@ def notices_today(snapshot: Snapshot, proven: float, service: str = "payment") -
 
 
 def public_feed(snapshot: Snapshot) -> pl.DataFrame:
-    """Downtimes for everybody, as of the state's own time; times aware, in Seoul."""
+    """Downtimes for everybody as ``downtimes`` has them, with the market's name (``market``, null where it is in no list), as of the state's own time; times aware, in Seoul."""
     now = snapshot.manifest.watermark or snapshot.manifest.now
     span = {"start": now - timedelta(days=40), "end": now + timedelta(days=365)}
     found = downtimes(snapshot.query("incidents_in_span", **span), snapshot.query("maintenance_in_span", **span), now)
-    return found.with_columns(pl.col("begin", "end").dt.replace_time_zone("Asia/Seoul"))
+    names = snapshot.query("market_list").select("market_id", "market")
+    return found.join(names, on="market_id", how="left", maintain_order="left").with_columns(pl.col("begin", "end").dt.replace_time_zone("Asia/Seoul"))
 
 
 def _multiplied(snapshot: Snapshot, now: datetime, days: int) -> pl.DataFrame | None:

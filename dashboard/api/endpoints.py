@@ -192,10 +192,12 @@ ENDPOINTS = (
         (one_of("state", "Only those of one state.", ORDER),),
         {
             "id": "string",
+            "scope": "string",
             "service": "string",
             "channel": "string",
             "region": "string",
             "market_id": "string",
+            "market": "string",
             "begin": "date-time",
             "end": "date-time",
             "status": "string",

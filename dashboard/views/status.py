@@ -29,26 +29,29 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
     with with_states(texts, settings):
         shown = status_page(settings.published)
         state = overall(shown.feed)
-        if shown.freshness.stale:
-            st.html(cards.banner("warning", texts("status.stale"), texts("status.stale_detail", time=moment(shown.freshness.watermark, texts.language))))
-        else:
+        known = shown.freshness.present_known
+        if known:
             st.html(cards.banner(_TONES[state], texts(f"status.{state}"), texts("status.as_of", time=moment(shown.freshness.watermark, texts.language))))
+        else:
+            last = shown.freshness.watermark
+            detail = texts("status.stale_detail", time=moment(last, texts.language)) if last else texts("status.no_time")
+            st.html(cards.banner("warning", texts("status.stale"), detail))
         if state in {"down", "disturbed"}:
             with st.container(border=True, key="status_instead_card"):
                 st.html(cards.section(texts("status.instead")))
                 st.html(cards.paragraphs([texts("status.instead_paper"), texts("status.instead_card"), texts("status.instead_again")]))
         now = shown.feed.filter(pl.col("status").is_in(["ongoing", "in_progress"]))
-        _listed(now, "now", texts)
-        _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", texts)
-        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", texts)
+        _listed(now, "now", texts, texts("status.no_now" if known else "status.stale"))
+        _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", texts, texts("status.no_planned"))
+        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", texts, texts("status.no_past"))
         st.html(cards.caption(texts("status.feed", path="/api/v1/status")))
 
 
-def _listed(rows: pl.DataFrame, part: str, texts: Texts) -> None:
+def _listed(rows: pl.DataFrame, part: str, texts: Texts, none: str) -> None:
     with st.container(border=True, key=f"status_{part}_card"):
         st.html(cards.section(texts(f"status.{part}")))
         if rows.is_empty():
-            st.html(cards.caption(texts(f"status.no_{part}")))
+            st.html(cards.caption(none))
             return
         heads = [texts(f"status.head_{name}") for name in ("what", "state", "where", "begin", "end", "severity")]
         st.html(cards.table(heads, [_row(row, texts) for row in rows.iter_rows(named=True)], numbers=set()))
@@ -56,15 +59,23 @@ def _listed(rows: pl.DataFrame, part: str, texts: Texts) -> None:
 
 def _row(row: dict[str, Any], texts: Texts) -> list[str]:
     service = texts("status.every_service") if row["service"] == "all" else texts.named("service", row["service"])
-    where = row["region"] or row["market_id"] or (texts.named("channel", row["channel"]) if row["channel"] else texts("status.everywhere"))
     return [
         f"{service} · {texts('status.work')}" if row["scheduled"] else service,
         texts(f"downtime.{row['status']}"),
-        where,
+        _where(row, texts),
         _moment(row["begin"], texts),
         _moment(row["end"], texts) if row["end"] else MISSING,
         texts(f"severity.{row['severity']}"),
     ]
+
+
+def _where(row: dict[str, Any], texts: Texts) -> str:
+    if row["scope"] == "issuer":
+        return texts("status.some_cards")
+    if row["scope"] == "market":
+        return texts.named("market", row["market"] or row["market_id"])
+    told = row[row["scope"]] if row["scope"] in {"region", "channel"} else None
+    return texts.named(row["scope"], told) if told else texts("status.everywhere")
 
 
 def _moment(at: datetime, texts: Texts) -> str:

@@ -16,7 +16,7 @@ CRITICAL = 0.3
 """A failure rate of the whole nation from which on an incident is critical."""
 
 COLUMNS: dict[str, Any] = {
-    "id": pl.String, "service": pl.String, "channel": pl.String, "region": pl.String, "market_id": pl.String, "begin": pl.Datetime("us"), "end": pl.Datetime("us"),
+    "id": pl.String, "scope": pl.String, "service": pl.String, "channel": pl.String, "region": pl.String, "market_id": pl.String, "begin": pl.Datetime("us"), "end": pl.Datetime("us"),
     "status": pl.String, "scheduled": pl.Boolean, "severity": pl.String,
 }  # fmt: skip
 ORDER = ("ongoing", "in_progress", "scheduled", "resolved", "completed")
@@ -26,8 +26,8 @@ def downtimes(incidents: pl.DataFrame, maintenance: pl.DataFrame, now: datetime)
     """Every downtime that goes on, is planned, or ended within a month before ``now``; what goes on first, then the newest.
 
     ``incidents``: ``incident_id``, ``scope``, ``scope_name``, ``onset_at``, ``ended_at``, ``peak_failure_rate``; ``maintenance``: ``label``, ``service``, ``starts_at``, ``ends_at``, ``announced_at``; times in UTC,
-    naive or aware. What was not announced before its start is no planned maintenance. Returns ``COLUMNS``, times naive in Seoul: ``service`` is ``payment`` where the incident's scope is
-    no service; ``status`` one of ``ORDER``; ``severity`` critical, major or minor.
+    naive or aware. What was not announced before its start is no planned maintenance. Returns ``COLUMNS``, times naive in Seoul: ``scope`` is the incident's, of which an issuer's name is
+    not told, and ``service`` or ``nation`` of planned work; ``service`` is ``payment`` where the incident's scope is no service; ``status`` one of ``ORDER``; ``severity`` critical, major or minor.
 
     Raises:
         FrameError: a column is missing.
@@ -56,6 +56,7 @@ def _incident(row: dict[str, Any]) -> dict[str, Any]:
     nation = scope == "nation"
     return {
         "id": row["incident_id"],
+        "scope": scope,
         "service": name if scope == "service" else "payment",
         "channel": name if scope == "channel" else None,
         "region": name if scope == "region" else None,
@@ -78,7 +79,7 @@ def _planned(row: dict[str, Any], here: datetime) -> dict[str, Any]:
     status = "scheduled" if begin > here else "in_progress" if end is None or end > here else "completed"
     # of the label nothing is told but that there is one: it is what an operator wrote for himself
     return {
-        "id": f"planned-{begin:%Y%m%dT%H%M}-{row['service'] or 'all'}", "service": row["service"] or "all", "channel": None, "region": None, "market_id": None,
+        "id": f"planned-{begin:%Y%m%dT%H%M}-{row['service'] or 'all'}", "scope": "nation" if row["service"] in {None, "all"} else "service", "service": row["service"] or "all", "channel": None, "region": None, "market_id": None,
         "begin": begin, "end": end, "status": status, "scheduled": True, "severity": "major" if row["service"] in {None, "payment", *EVERY_SERVICE} else "minor",
     }  # fmt: skip
 
