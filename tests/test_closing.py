@@ -284,3 +284,23 @@ def test_what_a_record_may_say_is_judged_by_when_it_was_sent_however_late_it_is_
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(0, "in_future")]
     assert "when it was sent" in decoded.refused[0].detail
     assert decoded.frame["offset_at"].to_list() == [1, 2, 3, 4]
+
+
+def weeks_of_sales(writer: Writer, until: datetime) -> None:
+    """Four weeks of three payments a minute, all day, in one market."""
+    made = "SELECT unnest(generate_series($until - INTERVAL 28 DAY, $until - INTERVAL 1 MINUTE, INTERVAL 1 MINUTE)) AS minute_at"
+    writer.connection.execute(
+        "INSERT INTO market_minute (minute_at, market_id, channel, approved, approved_amount, declined, reversed, reversed_amount, failed, failed_amount) "
+        f"SELECT minute_at, 'm1', 'card', 3, 3000, 0, 0, 0, 0, 0 FROM ({made})",
+        {"until": until},
+    )
+
+
+@pytest.mark.parametrize(("service", "blind"), [("refund", False), ("registration", False), ("payment", True), ("all", True), (None, True)])
+def test_sales_are_no_example_while_payments_were_switched_off_and_are_one_while_another_service_was(again: Open, service: str | None, *, blind: bool) -> None:
+    writer, made = again()
+    midnight = MARK + 12 * HOUR
+    weeks_of_sales(writer, midnight)
+    span = [midnight - 30 * DAY, midnight + 7 * DAY, midnight - 40 * DAY]
+    writer.connection.execute("INSERT INTO maintenance (label, service, starts_at, ends_at, announced_at) VALUES ('off', ?, ?, ?, ?)", [service, *span])
+    assert (made._usual((midnight + 9 * HOUR).date()).expected["expected"].sum() == pytest.approx(3 * 1440, rel=0.05)) is not blind

@@ -121,7 +121,8 @@ class Closing:
             connection = self.writer.connection
             start = datetime.combine(day, datetime.min.time()) - SEOUL
             past: dict[str, object] = {"low": start - HISTORY, "high": start}
-            spans = frame(connection, "SELECT starts_at, ends_at FROM maintenance UNION ALL SELECT starts_at, ends_at FROM exclusion WHERE market_id IS NULL")
+            known = query_text("spans_without_normal_sales")
+            spans = frame(connection, f"SELECT starts_at, ends_at FROM ({known}\n) WHERE reason <> 'incident' AND market_id IS NULL", {"now": start})
             incidents = frame(
                 connection,
                 "SELECT onset_at AS starts_at, greatest(onset_at, coalesce(ended_at, last_seen_at)) AS ends_at FROM incident "
