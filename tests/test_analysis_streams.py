@@ -1,6 +1,8 @@
 """Every stream is looked at: issuers, services, single markets; small drops; one incident for one cause; nothing from the future."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -96,6 +98,28 @@ def run(country: Country, cuts: tuple[int, ...] = (0, 1440)) -> dict[str, dict[s
         known = pl.DataFrame(still, schema=nothing_open().schema, orient="row") if still else nothing_open()
         since, until = MIDNIGHT + timedelta(minutes=low), MIDNIGHT + timedelta(minutes=high)
         for row in detect(minutes, USUAL, known, since=since, until=until, issuers=issuers, services=services).iter_rows(named=True):
+            kept[row["incident_id"]] = {name: value for name, value in row.items() if name != "action"}
+    return kept
+
+
+def two_days(first: Country, second: Country, cuts: Sequence[int], *, of_two: bool = False) -> dict[str, dict[str, Any]]:
+    """The same over two days, each call with the rows of its day up to its end; ``of_two``: there are only the issuers 'a' and 'c'."""
+    known_issuers = USUAL.issuers
+    assert known_issuers is not None
+
+    def named(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.col("issuer").replace({"b": "a", "d": "c"})) if of_two else rows
+
+    measured = replace(USUAL, expected=expectation(2), issuers=named(known_issuers))
+    days = [first.frames(), [rows.with_columns(pl.col("minute_at") + timedelta(days=1)) for rows in second.frames()]]
+    kept: dict[str, dict[str, Any]] = {}
+    for low, high in pairwise(cuts):
+        since, until = MIDNIGHT + timedelta(minutes=low), MIDNIGHT + timedelta(minutes=high)
+        today = pl.col("minute_at").is_between(MIDNIGHT + timedelta(days=low // 1440), until, closed="left")
+        minutes, issuers, services = (pl.concat(parts).filter(today) for parts in zip(*days, strict=True))
+        still = [row for row in kept.values() if row["ended_at"] is None]
+        known = pl.DataFrame(still, schema=nothing_open().schema, orient="row") if still else nothing_open()
+        for row in detect(minutes, measured, known, since=since, until=until, issuers=named(issuers), services=services).iter_rows(named=True):
             kept[row["incident_id"]] = {name: value for name, value in row.items() if name != "action"}
     return kept
 
@@ -206,6 +230,37 @@ def test_it_does_not_matter_how_the_time_is_cut_for_any_stream() -> None:
     country.silence(500, 900, (country.region == 2) & (country.market == 1))
     country.login_errors[300:330] += country.logins[300:330] // 2
     assert run(country, (0, 302, 600, 601, 731, 1440)) == run(country)
+
+
+@pytest.mark.parametrize(("scope", "name", "of_two"), [("issuer", "c", False), ("issuer", "c", True), ("market", "r00-0", False)])
+def test_what_is_silent_over_midnight_is_one_incident_until_it_sells_again_however_the_time_is_cut(scope: str, name: str, *, of_two: bool) -> None:
+    def hit(country: Country) -> np.ndarray:
+        if scope == "market":
+            return np.asarray((country.region == 0) & (country.market == 0))
+        return np.asarray((country.issuer == 2) | of_two & (country.issuer == 3))
+
+    first, second = Country(3), Country(4)
+    first.silence(960, 1440, hit(first))
+    second.silence(0, 840, hit(second))
+    whole = two_days(first, second, (0, 1440, 2880), of_two=of_two)
+    found = only(whole)
+    assert (found["scope"], found["scope_name"]) == (scope, name)
+    assert abs(minute(found["onset_at"]) - 960) <= 10
+    assert 1440 + 830 <= minute(found["ended_at"]) <= 1440 + 870
+    assert two_days(first, second, range(0, 2881, 120), of_two=of_two) == whole
+
+
+def test_an_incident_of_what_nothing_at_all_is_known_of_goes_on_for_half_a_day() -> None:
+    country = Country(3)
+    hit = country.issuer == ISSUERS.index("c")
+    minutes, issuers, _ = country.fail(600, 1440, hit).frames()
+    until = MIDNIGHT + timedelta(days=1)
+    opened = detect(minutes, USUAL, nothing_open(), since=MIDNIGHT, until=until, issuers=issuers)
+    known = opened.filter(pl.col("action") == "opened").drop("action").with_columns(last_seen_at=until - timedelta(minutes=1))
+    none = minutes.clear()
+    for hours, over in ((11, False), (13, True)):
+        changed = detect(none, Usual(expectation().clear(), DRIFT), known, since=until, until=until + timedelta(hours=hours))
+        assert ("closed" in changed["action"].to_list()) is over
 
 
 def test_the_budget_is_one_false_alarm_a_week_over_all_streams_together() -> None:

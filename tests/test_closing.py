@@ -304,3 +304,15 @@ def test_sales_are_no_example_while_payments_were_switched_off_and_are_one_while
     span = [midnight - 30 * DAY, midnight + 7 * DAY, midnight - 40 * DAY]
     writer.connection.execute("INSERT INTO maintenance (label, service, starts_at, ends_at, announced_at) VALUES ('off', ?, ?, ?, ?)", [service, *span])
     assert (made._usual((midnight + 9 * HOUR).date()).expected["expected"].sum() == pytest.approx(3 * 1440, rel=0.05)) is not blind
+
+
+@pytest.mark.parametrize(("scope", "name"), [("issuer", "i1"), ("region", "서울특별시"), ("service", "refund")])
+def test_a_part_that_is_away_for_good_does_not_leave_the_nation_without_an_example(again: Open, scope: str, name: str) -> None:
+    writer, made = again()
+    midnight = MARK + 12 * HOUR
+    weeks_of_sales(writer, midnight)
+    incident = ["i", "missing_sales", scope, name, midnight - 29 * DAY, midnight - 29 * DAY, midnight - MINUTE]
+    writer.connection.execute(
+        "INSERT INTO incident (incident_id, kind, scope, scope_name, onset_at, detected_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)", incident
+    )
+    assert made._usual((midnight + 9 * HOUR).date()).expected["expected"].sum() == pytest.approx(3 * 1440, rel=0.05)

@@ -335,6 +335,14 @@ def test_an_incident_takes_no_examples_but_of_what_it_touched_and_is_no_opening_
         assert opened_before(snapshot, datetime(2025, 2, 12, tzinfo=SEOUL)) is None
 
 
+@pytest.mark.parametrize(("scope", "name", "days"), [("issuer", "나래은행", 2), ("nation", "", 3)])
+def test_an_issuer_that_is_away_for_good_leaves_examples_of_ordinary_sales(published: Path, scope: str, name: str, days: int) -> None:
+    replace_table(published, "incident", long_incident(scope, name))
+    with open_snapshot(published) as snapshot:
+        span = exclusions(snapshot).row(by_predicate=pl.col("label") == "old", named=True)
+    assert (span["ends_at"] - span["starts_at"]).days == days
+
+
 @pytest.mark.parametrize(("service", "counts"), [("refund", False), ("payment", True), ("all", True), (None, True)])
 def test_only_maintenance_that_takes_payments_away_is_a_time_without_ordinary_sales(published: Path, service: str | None, counts: bool) -> None:  # noqa: FBT001
     ends = datetime(2025, 2, 8)

@@ -20,6 +20,9 @@ from warehouse.wholes import OVER, settle
 
 HISTORY = timedelta(days=28)
 STEP = timedelta(days=1)
+OF_A_PART = timedelta(days=2)
+"""So much of a part's incident is no example of ordinary sales: an issuer that is away for good would leave none, and nothing would be expected of the nation."""
+
 AT_ONCE = timedelta(hours=6)
 """So much is closed in a round where other workers' batches, and one's own, wait for it: on a lake a backlog would take minutes at once."""
 
@@ -125,8 +128,9 @@ class Closing:
             spans = frame(connection, f"SELECT starts_at, ends_at FROM ({known}\n) WHERE reason <> 'incident' AND market_id IS NULL", {"now": start})
             incidents = frame(
                 connection,
-                "SELECT onset_at AS starts_at, greatest(onset_at, coalesce(ended_at, last_seen_at)) AS ends_at FROM incident "
-                "WHERE merged_into IS NULL AND scope <> 'market'",
+                "SELECT onset_at AS starts_at, least(greatest(onset_at, coalesce(ended_at, last_seen_at)), "
+                "CASE WHEN scope <> 'nation' THEN onset_at + $most END) AS ends_at FROM incident WHERE merged_into IS NULL AND scope <> 'market'",
+                {"most": OF_A_PART},
             )
             usual = usual_day(frame(connection, query_text("minutes_by_region"), past), day, exclusions=spans, incidents=incidents)
             issuers, markets = (frame(connection, query_text(what), past) for what in ("issuer_shares", "market_hours"))

@@ -1,6 +1,6 @@
 """Counts of attempts as coded rows, and what is expected of a day: what detection is calculated on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -50,8 +50,12 @@ class Cells:
         return np.bincount(self.at[free], self.figures[figure][free], length).astype(np.float64, copy=False)[None]
 
 
-def cells_of(frames: dict[str, pl.DataFrame], axes: tuple[str, ...], first: int, last: int, step: int = 1) -> tuple[dict[str, list[str]], dict[str, Cells]]:
+def cells_of(
+    frames: dict[str, pl.DataFrame], axes: tuple[str, ...], first: int, last: int, step: int = 1, *, silent: Mapping[str, Iterable[str]] | None = None
+) -> tuple[dict[str, list[str]], dict[str, Cells]]:
     """The rows of each frame in the minutes [first, last) with common names on ``axes``; a frame has ``minute_at``, axes and figures, null names read as 'unknown'.
+
+    ``silent``: names that an axis has also where no row has them.
 
     Raises:
         FrameError: a frame lacks a column.
@@ -64,7 +68,7 @@ def cells_of(frames: dict[str, pl.DataFrame], axes: tuple[str, ...], first: int,
     names: dict[str, list[str]] = {}
     for axis in axes:
         found = [frame[axis].cast(pl.String).fill_null("unknown").unique() for frame, _ in inside.values() if axis in frame.columns]
-        names[axis] = sorted(set(pl.concat(found).to_list())) if found else []
+        names[axis] = sorted({*(silent or {}).get(axis, ()), *(pl.concat(found).to_list() if found else ())})
     laid = {}
     for what, (frame, at) in inside.items():
         own = [axis for axis in axes if axis in frame.columns]

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.budget import Drift
-from warehouse.analysis.changes import CHANGES, minute_of_utc, read_open
+from warehouse.analysis.changes import CHANGES, Open, minute_of_utc, read_open
 from warehouse.analysis.counts import EXPECTED, Usual, cells_of
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.markets import Markets, shares_of
@@ -67,7 +67,7 @@ def detect(
     midnights = range((first + _SEOUL) // DAY * DAY + DAY - _SEOUL, last, DAY)
     for low, high in pairwise([first, *midnights, last]):
         start = (low + _SEOUL) // DAY * DAY - _SEOUL
-        watch = _watch(minutes, usual, maintenance, issuers, services, start, high)
+        watch = _watch(minutes, usual, known, maintenance, issuers, services, start, high)
         changed, known = watch.run(known, low - start, high - start)
         rows += changed
     given |= {row["incident_id"]: one for row in rows if row["action"] == "opened" for one in known if one.incident_id == row["incident_id"]}
@@ -82,6 +82,7 @@ def detect(
 def _watch(
     minutes: pl.DataFrame,
     usual: Usual,
+    known: list[Open],
     maintenance: pl.DataFrame | None,
     issuers: pl.DataFrame | None,
     services: pl.DataFrame | None,
@@ -93,19 +94,33 @@ def _watch(
     grid = Grid(first, 1, np.zeros(length, dtype=np.int64), planned_minutes(maintenance, first, last))
     expected = usual.expected if len(usual.expected) else pl.DataFrame(schema=EXPECTED)
     frames = {"minutes": _attempts(minutes), "expected": expected}
-    if issuers is not None and len(issuers) and issuers["issuer"].n_unique() > 1:
+    if issuers is not None:
         need_columns(issuers, "issuers", ("minute_at", "region", "channel", "issuer", *COUNTED))
         frames["issuers"] = _attempts(issuers)
-    names, cells = cells_of(frames, ("region", "channel", "issuer", "market_id"), first, last)
+    silent = _silent(usual, known)
+    names, cells = cells_of(frames, ("region", "channel", "issuer", "market_id"), first, last, silent=silent)
+    if len(names["issuer"]) < 2:
+        # the only one there is lacks what the nation lacks
+        cells.pop("issuers", None)
     shares = _issuer_shares(usual.issuers, names["channel"], names["issuer"]) if "issuers" in cells else None
-    of_services = _services(services, maintenance, first, last) if services is not None else None
+    of_services = _services(services, silent["service"], maintenance, first, last) if services is not None else None
     scopes = Scopes(grid, names, cells["minutes"], cells["expected"], cells.get("issuers"), shares, of_services)
     markets = None
-    if usual.markets is not None and "market_id" in minutes.columns:
+    if usual.markets is not None and "market_id" in minutes.columns and names["region"]:
         region, share = shares_of(usual.markets, names["market_id"], names["region"])
         hour = (first + np.arange(length) + _SEOUL) % DAY // 60
         markets = Markets(names["market_id"], region, share, cells["minutes"], hour)
     return Watch(scopes, usual.drift, markets)
+
+
+def _silent(usual: Usual, known: list[Open]) -> dict[str, set[str]]:
+    """Names on each axis that are looked at also on a day that has no row of them: those of the history and of open incidents."""
+    named = {axis: {one.scope_name for one in known if one.scope == axis} for axis in ("region", "channel", "issuer", "market", "service")}
+    named["market_id"] = named.pop("market")
+    for axis, history in (("issuer", usual.issuers), ("market_id", usual.markets)):
+        if history is not None:
+            named[axis] |= set(history[axis].unique().to_list())
+    return named
 
 
 def _attempts(counts: pl.DataFrame) -> pl.DataFrame:
@@ -124,10 +139,10 @@ def _issuer_shares(known: pl.DataFrame | None, channels: list[str], issuers: lis
     return shares
 
 
-def _services(services: pl.DataFrame, maintenance: pl.DataFrame | None, first: int, last: int) -> dict[str, tuple[Array, Array]]:
+def _services(services: pl.DataFrame, silent: set[str], maintenance: pl.DataFrame | None, first: int, last: int) -> dict[str, tuple[Array, Array]]:
     """Attempts and errors [minute] of each service but payments, whose failures are attempts of their own; planned minutes taken out."""
     need_columns(services, "services", ("minute_at", "service", "errors", "attempts"))
-    names, cells = cells_of({"services": services.filter(pl.col("service") != "payment")}, ("service",), first, last)
+    names, cells = cells_of({"services": services.filter(pl.col("service") != "payment")}, ("service",), first, last, silent={"service": silent})
     every = np.ones(len(cells["services"].at), dtype=bool)
     figures = {name: cells["services"].within("service", len(names["service"]), last - first, name, every) for name in ("attempts", "errors")}
     free = {name: ~planned_minutes(maintenance, first, last, name) for name in names["service"]}

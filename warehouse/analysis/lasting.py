@@ -41,7 +41,7 @@ def closing(grid: Grid, own: Counts | None, drift: Drift, incident: Open, low: i
     bad = np.zeros(high - low, dtype=bool) if own is None else _bad(grid, own, drift, incident, low, high)
     last = np.maximum.accumulate(np.where(bad, minute, incident.last_seen))
     planned = grid.planned[low:high]
-    works = np.ones(high - low, dtype=bool) if own is None else _ordinary(grid, own, incident, low, high)
+    works = np.zeros(high - low, dtype=bool) if own is None else _ordinary(grid, own, incident, low, high)
     quiet = max(QUIET_MINUTES, 2 * grid.step)
     over = ((minute - last >= quiet) & works) | (minute - last >= max(FORGOTTEN_MINUTES, 12 * grid.step)) | planned
     if not over.any():
