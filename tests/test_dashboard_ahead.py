@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
 from dashboard.figures.ahead import ahead_figures
-from dashboard.formatting import moment
+from dashboard.formatting import moment, won
 from dashboard.texts import texts_in
 from tests.dashboard_browser import PATIENCE, body, browser, charts, fits, missing_browser, served, severe, text_of, wait_for
 from tests.dashboard_data import SEOUL, publish_incident, publish_launch_day, replace_table
@@ -126,10 +126,13 @@ def test_while_a_backlog_is_read_nothing_is_called_working(tmp_path, monkeypatch
     for language, working, calm in (("ko", "정상입니다", "정상 운영"), ("en", "Everything works", "Normal operation")):
         assert working in shown("status", language)[1]
         assert calm in shown("live", language)[1]
+    with open_snapshot(tmp_path) as snapshot:
+        market_minutes = snapshot.sql("FROM market_minute")
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     behind = {"watermark": "2025-02-27T03:00:00+00:00", "published_at": datetime.now(UTC).isoformat(), "sequence": 2}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | behind), encoding="utf-8")
     replace_table(tmp_path, "incident", pl.DataFrame(schema={"incident_id": pl.String}))
+    replace_table(tmp_path, "market_minute", market_minutes.filter(pl.col("minute_at") < datetime(2025, 2, 27, 3)))
     st.cache_data.clear()
     for language, working, calm in (("ko", "정상입니다", "정상 운영"), ("en", "Everything works", "Normal operation")):
         texts = texts_in(language)
@@ -141,6 +144,9 @@ def test_while_a_backlog_is_read_nothing_is_called_working(tmp_path, monkeypatch
         _, text = shown("live", language)
         assert texts("live.unknown") in text
         assert calm not in text
+        assert text.count(texts("live.none_closed")) == 2
+        assert texts("live.no_expected") not in text
+        assert won(0, language) not in text.partition(texts("live.sales"))[2].partition(texts("live.failure_rate"))[0]
 
 
 @pytest.mark.parametrize(

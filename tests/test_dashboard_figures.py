@@ -246,6 +246,8 @@ def test_days_that_a_backlog_has_not_reached_are_left_out_of_a_market_s_days(sna
     behind = market_figures(replace(snapshot, manifest=manifest), market, day)
     assert (behind.closed, len(behind.steps), behind.expected) == (day, 0, None)
     assert behind.days["day"].max() == date(2025, 2, 10)
+    whole_days = behind.days.filter(pl.col("day") < date(2025, 2, 10), pl.col("sales") > 0, ~pl.col("market_day"))
+    assert behind.ordinary_day_sales == pytest.approx(whole_days["sales"].mean())
     whole = market_figures(snapshot, market, day)
     assert (whole.closed, len(whole.steps), whole.days["day"].max()) == (whole.day_end, 48, day.date())
 

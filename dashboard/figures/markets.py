@@ -60,7 +60,7 @@ class MarketFigures:
 
     @property
     def market_day_sales(self) -> float | None:
-        """What the market sold on a market day on average, over the days before this one that sold anything."""
+        """What the market sold on a market day on average, over the days before the last counted one that sold anything."""
         return self._mean(held=True)
 
     @property
@@ -69,7 +69,7 @@ class MarketFigures:
         return self._mean(held=False)
 
     def _mean(self, *, held: bool) -> float | None:
-        days = self.days.filter((pl.col("market_day") == held) & (pl.col("sales") > 0) & (pl.col("day") < self.day_start.date()))
+        days = self.days.filter((pl.col("market_day") == held) & (pl.col("sales") > 0) & (pl.col("day") < pl.col("day").max()))
         return float(days["sales"].sum()) / len(days) if len(days) else None
 
     @property

@@ -96,12 +96,16 @@ def _open_incidents(live: Live, texts: Texts) -> list[str]:
 def _sales(live: Live, texts: Texts) -> Figure:
     language = texts.language
     against = live.against_expected
-    if against is None:
+    if live.steps.is_empty():
+        compared = texts("live.none_closed")
+    elif against is None:
         compared = texts("live.no_expected")
     else:
         compared = texts("live.against", time=clock_until(live.closed_until, live.day_end), share=percent(against, 0), expected=won(live.expected, language))
     tone: Tone = "danger" if against is not None and len(live.open_incidents) else "plain"
-    return Figure(texts("live.sales"), won(live.sales, language), (exact_won(live.sales, language), compared), tone, "sales")
+    # While a backlog is read nothing may have come of today: that is not known to be nothing.
+    sold = live.sales if live.sales or len(live.steps) else None
+    return Figure(texts("live.sales"), won(sold, language), (exact_won(sold, language), compared), tone, "sales")
 
 
 def _failures(live: Live, texts: Texts) -> Figure:
@@ -163,6 +167,8 @@ def _charts(shown: Drawn, texts: Texts) -> None:
 
 def _sales_sentence(live: Live, texts: Texts) -> str:
     closed = {"time": clock_until(live.closed_until, live.day_end), "sales": won(live.closed_sales, texts.language)}
+    if live.steps.is_empty():
+        return texts("live.none_closed")
     if live.against_expected is None:
         return texts("live.sales_sentence_alone", **closed)
     return texts("live.sales_sentence", **closed, expected=won(live.expected, texts.language), share=percent(live.against_expected, 0))
