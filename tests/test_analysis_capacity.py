@@ -103,6 +103,8 @@ def test_what_is_no_load_test_is_told():
         capacity_by_test(pl.DataFrame({"users": [1.0]}))
     with pytest.raises(AnalysisError, match="level"):
         capacity_of(loads([300.0]), level=2)
+    with pytest.raises(AnalysisError, match="level"):
+        capacity_by_test(pl.DataFrame({"offered": [100.0, 200], "failed_share": [0.0, 0.5]}), level=0.9999)
 
 
 @pytest.fixture(scope="module")

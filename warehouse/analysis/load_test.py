@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from warehouse.analysis.asked import level_of
 from warehouse.analysis.capacity import FAILING, Capacity
 from warehouse.analysis.errors import FrameError, need_columns
 from warehouse.analysis.intervals import student
@@ -16,8 +17,9 @@ def capacity_by_test(test: pl.DataFrame, service: str = "payment", *, level: flo
 
     Raises:
         FrameError: columns are missing or hold what they may not.
-        AnalysisError: too few steps, or no peak within reach of them.
+        AnalysisError: too few steps, no peak within reach of them, or the level cannot be used.
     """
+    level = level_of(level)
     if isinstance(test, pl.DataFrame) and "offered" in test.columns:
         need_columns(test, "load test", ("offered", "failed_share"))
         steps = test.select(pl.col("offered", "failed_share").cast(pl.Float64)).drop_nulls().sort("offered")
