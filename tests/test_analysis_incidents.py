@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.analysis import AnalysisError, FrameError, detect, expected_counts, usual_day
+from warehouse.analysis import AnalysisError, FrameError, Usual, detect, expected_counts, usual_day
+from warehouse.analysis.budget import Drift
 from warehouse.analysis.changes import CHANGES
 
 REGIONS, CHANNELS = [f"r{i:02d}" for i in range(17)], ["card", "mobile"]
@@ -82,7 +83,7 @@ def nothing_open() -> pl.DataFrame:
 
 
 def run(
-    found: Counts, cuts: list[int], *, expected: pl.DataFrame | None = None, maintenance: pl.DataFrame | None = None, first: datetime = MIDNIGHT
+    found: Counts, cuts: list[int], *, expected: Usual | pl.DataFrame | None = None, maintenance: pl.DataFrame | None = None, first: datetime = MIDNIGHT
 ) -> dict[str, dict[str, Any]]:
     """Call ``detect`` on every piece between ``cuts`` (minutes) and keep the rows as the warehouse does."""
     minutes = minutes_of(found, first)
@@ -137,6 +138,19 @@ def test_total_silence_opens_an_incident_within_three_minutes() -> None:
 def test_a_night_with_next_to_nothing_expected_stays_quiet() -> None:
     small = hurt(counts(a_day=15_000), 120, 240, 1.0, failing=False)
     assert run(small, [0, 1440], expected=expectation(a_day=15_000)) == {}
+
+
+@pytest.mark.parametrize(("gone", "where", "scope"), [(0.9, {}, "nation"), (0.5, {}, "nation"), (1.0, {"region": 0}, "region"), (1.0, {"region": 9}, "region")])
+@pytest.mark.parametrize("start", [0, 120])
+def test_what_is_gone_at_night_is_found_by_the_time_the_day_begins(gone: float, where: dict[str, int], scope: str, start: int) -> None:
+    usual = Usual(expectation(), Drift(nation=8e-5, part=1.7e-4, day=0.0144))
+    found = only(run(hurt(DAY, start, 1440, gone, failing=False, **where), [0, 480], expected=usual))
+    assert (found["kind"], found["scope"], found["ended_at"]) == ("missing_sales", scope, None)
+
+
+def test_a_day_that_sells_a_quarter_less_from_midnight_on_is_no_incident() -> None:
+    usual = Usual(expectation(), Drift(nation=8e-5, part=1.7e-4, day=0.0144))
+    assert run(hurt(DAY, 0, 1440, 0.25, failing=False), [0, 1440], expected=usual) == {}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +247,15 @@ def test_the_drift_of_ordinary_days_is_learnt_from_them(drift: float) -> None:
     # a level that forgets itself in an hour moves by this much in a minute, at first
     assert learnt.nation == pytest.approx(2 * drift**2 / 60, rel=0.6)
     assert learnt.dispersion == pytest.approx(1, abs=0.15)
+
+
+def test_how_far_whole_days_stray_is_learnt_from_them() -> None:
+    calm = counts(days=28, seed=8)
+    level = np.exp(np.random.default_rng(2).normal(0, 0.2, 28)).repeat(1440)
+    wild = np.random.default_rng(3).poisson(calm[0] * level)
+    learnt = [usual_day(minutes_of((approved, *calm[1:])), date(2025, 3, 3)).drift.day for approved in (calm[0], wild)]
+    assert learnt[0] == pytest.approx(0.12**2)
+    assert 0.15**2 <= learnt[1] <= 0.25**2
 
 
 def test_days_that_stray_at_times_raise_the_alarm_and_ordinary_days_do_not() -> None:

@@ -28,7 +28,9 @@ def reaching(widths: tuple[int, ...], step: int) -> tuple[int, ...]:
 class Drift:
     """How ordinary sales stray: relative variance of the level's change in a step, of the nation and of its parts, and variance over mean of sales in a step.
 
-    ``nation_tail`` and ``part_tail`` say by how much alarms are raised because ordinary days stray further than that at times.
+    ``day`` is the relative variance of a whole day's level of the nation around its expectation. ``nation_tail`` and ``part_tail`` say by
+    how much alarms are raised because ordinary days stray further than that at times, ``day_tail`` the same of the nation where it is held
+    against the level of a whole day.
     """
 
     nation: float = 8e-4
@@ -36,6 +38,8 @@ class Drift:
     dispersion: float = 1.0
     nation_tail: float = 0.0
     part_tail: float = 0.0
+    day: float = 0.0625
+    day_tail: float = 0.0
 
 
 def alarm_at(scope: str, streams: int, step: int = 1) -> float:

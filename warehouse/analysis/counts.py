@@ -148,7 +148,8 @@ def usual_day(
     )
     drift = drift_of_days(learner, panel, known["region"].to_list(), _smoothed) or Drift()
     if count - 1 - int(np.flatnonzero(learner.usable)[-1]) > NEWS_DAYS or is_feast(day):
-        drift = replace(drift, nation_tail=drift.nation_tail + OLD_HISTORY, part_tail=drift.part_tail + OLD_HISTORY)
+        raised = {name: getattr(drift, name) + OLD_HISTORY for name in ("nation_tail", "part_tail", "day_tail")}
+        drift = replace(drift, **raised)
     return Usual(expected, drift)
 
 

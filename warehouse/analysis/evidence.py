@@ -116,9 +116,14 @@ def evidence(counts: Counts, drift: Drift, known: Ordinary, low: int, high: int)
     # the nation sells enough for every onset and size of drop to be weighed
     nation = drops(counts.approved[:1, :high], counts.expected[:1, :high], drift, counts.step, low)
     missing[:1], missing_window[:1], level[:1] = nation.strength, nation.window, nation.level
+    all_day, width = missing_all_day(counts, drift, low, high)
     alarm = counts.alarm[:, None]
-    tail = np.where(counts.part, drift.part_tail, drift.nation_tail)[:, None]
-    return Evidence(low, failure / alarm, failure_window, missing / (alarm + tail), missing_window, level, rate)
+    tail, day_tail = (np.where(counts.part, drift.part_tail, of_nation)[:, None] for of_nation in (drift.nation_tail, drift.day_tail))
+    missing, all_day = missing / (alarm + tail), all_day / (alarm + day_tail)
+    # only where it alarms: else the level that is followed tells more of now
+    longer = (all_day >= 1) & (all_day > missing)
+    missing, missing_window, level = np.where(longer, all_day, missing), np.where(longer, width, missing_window), np.where(longer, 1.0, level)
+    return Evidence(low, failure / alarm, failure_window, missing, missing_window, level, rate)
 
 
 def trailing(figure: Array, width: int, begin: Codes, low: int, high: int) -> Array:
@@ -189,25 +194,57 @@ def missing_in_parts(counts: Counts, drift: Drift, known: tuple[Array, Array], l
     ``known`` are the level of sales and its precision, as ``ordinary_level`` follows them.
     """
     levels, precision = known
-    beyond = np.broadcast_to(counts.beyond, (len(counts.approved), high - low))
     best = np.zeros((len(counts.approved), high - low))
     window, level = np.full(best.shape, MISSING_WINDOWS[-1]), np.ones(best.shape)
-    sold, expected = (Trailing(figure, counts.begin, low, high) for figure in (counts.approved, counts.expected))
+    sums = _Sales.of(counts, drift, low, high)
     for width in reaching(MISSING_WINDOWS, counts.step):
-        observed = sold.over(width)
         before = np.maximum(np.arange(low, high) + 1 - width, counts.begin[low:high])
         then = levels[:, before]
-        mean = expected.over(width) * then
-        # what the rest of the nation lacks as well is no fault of a part
-        few = 40 * drift.dispersion
-        mean *= np.clip((observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few), 0.0, 1.0)
-        # what has recovered opens nothing: the window's end must lack as much
-        end = -(-width // 6)
-        lacks = (observed < PART_SHARE_LEFT * mean) & (sold.over(end) <= PART_SHARE_LEFT * expected.over(end) * then)
-        doubt = 1 / precision[:, before][lacks] + strayed(drift.part, width)
-        seen, wanted = observed[lacks] / drift.dispersion, mean[lacks] / drift.dispersion
-        found = np.zeros(best.shape)
-        found[lacks] = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > beyond[lacks], shortfall_exponent(seen, wanted, doubt), 0.0)
+        found = sums.lacking(width, then, 1 / precision[:, before])
         better = found > best
         window, level, best = np.where(better, width, window), np.where(better, then, level), np.where(better, found, best)
     return best, window, level
+
+
+def missing_all_day(counts: Counts, drift: Drift, low: int, high: int) -> tuple[Array, int]:
+    """The same over the longest window against the level that a day has before its first sales, and that window in steps.
+
+    What is gone when hardly anything is due, at night, is learnt as the level before it is beyond chance: held against that, it would never be missed.
+    """
+    width = reaching(MISSING_WINDOWS, counts.step)[-1]
+    of_day = np.where(counts.part, LEVEL_SPREAD**2, drift.day)[:, None]
+    shape = (len(counts.part), high - low)
+    return _Sales.of(counts, drift, low, high).lacking(width, np.ones(shape), np.broadcast_to(of_day, shape)), width
+
+
+@dataclass(frozen=True)
+class _Sales:
+    """Sums of what each stream sold and of what was expected over windows that end with each step, and how both stray; stream 0 is the nation."""
+
+    sold: Trailing
+    expected: Trailing
+    dispersion: float
+    drift: Array
+    beyond: Array
+
+    @classmethod
+    def of(cls, counts: Counts, drift: Drift, low: int, high: int) -> "_Sales":
+        sold, expected = (Trailing(figure, counts.begin, low, high) for figure in (counts.approved, counts.expected))
+        straying = np.where(counts.part, drift.part, drift.nation)[:, None]
+        return cls(sold, expected, drift.dispersion, straying, np.broadcast_to(counts.beyond, (len(counts.approved), high - low)))
+
+    def lacking(self, width: int, level: Array, variance: Array) -> Array:
+        """How far beyond chance the last ``width`` steps lack sales, of a level that is known up to a relative variance [stream, step]."""
+        observed = self.sold.over(width)
+        mean = self.expected.over(width) * level
+        # what the rest of the nation lacks as well is no fault of a part
+        few = 40 * self.dispersion
+        mean *= np.clip((observed[:1] - observed + few) / (np.maximum(mean[:1] - mean, 0) + few), 0.0, 1.0)
+        # what has recovered opens nothing: the window's end must lack as much
+        end = -(-width // 6)
+        lacks = (observed < PART_SHARE_LEFT * mean) & (self.sold.over(end) <= PART_SHARE_LEFT * self.expected.over(end) * level)
+        doubt = (variance + strayed(self.drift, width))[lacks]
+        seen, wanted = observed[lacks] / self.dispersion, mean[lacks] / self.dispersion
+        found = np.zeros(observed.shape)
+        found[lacks] = np.where(shortfall_exponent(seen, PART_SHARE_LEFT * wanted, doubt) > self.beyond[lacks], shortfall_exponent(seen, wanted, doubt), 0.0)
+        return found

@@ -12,6 +12,9 @@ LEAST_EXPECTED = 5.0
 SLOWEST, FASTEST = 2e-5, 2e-3
 """Bounds of the relative variance in a minute: a standard deviation of 3.5 % and of 35 % an hour."""
 
+DAY_SPREADS = (0.12**2, 0.25**2)
+"""Bounds of the relative variance of a day's level: with less, a day that weather or a holiday takes a third from would be an incident."""
+
 
 def followed(seen: Array, expected: Array, begin: Codes, drift: Array, start: tuple[Array, Array]) -> tuple[Array, Array]:
     """Level and precision [stream, 1 + step]: at k + 1 after step k, at k before it.
@@ -56,7 +59,14 @@ def drift_of(sold: Array, expected: Array, seen: Mask, step: int) -> Drift | Non
     part = nation if parts is None else _line(*parts)[1]
     bounds = (SLOWEST * step, FASTEST * step)
     nation = float(np.clip(nation, *bounds))
-    return Drift(nation, float(np.clip(part, nation, bounds[1])), dispersion)
+    return Drift(nation, float(np.clip(part, nation, bounds[1])), dispersion, day=_of_days(sold.sum(axis=0) * seen, expected.sum(axis=0) * seen))
+
+
+def _of_days(sold: Array, expected: Array) -> float:
+    """Relative variance of whole days [day, slot] around what was expected of them, the tenth that strayed most left out."""
+    due = expected.sum(axis=1)
+    squares = np.sort((sold.sum(axis=1)[due > 0] / due[due > 0] - 1) ** 2)
+    return float(np.clip(squares[: -(-9 * len(squares) // 10)].mean(), *DAY_SPREADS)) if len(squares) else DAY_SPREADS[1]
 
 
 def _line(noise: Array, half_squares: Array, lags: Array) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from warehouse.analysis.budget import INDEPENDENT, SHARES, WEEK, Drift
 from warehouse.analysis.drops import drops
-from warehouse.analysis.evidence import Counts, missing_in_parts, ordinary_level
+from warehouse.analysis.evidence import Counts, missing_all_day, missing_in_parts, ordinary_level
 from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.times import DAY
 
@@ -28,7 +28,7 @@ def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int
     """
     days, slots = expected.shape[1:]
     if days < FEWEST_DAYS:
-        return replace(drift, nation_tail=UNJUDGED, part_tail=UNJUDGED)
+        return replace(drift, nation_tail=UNJUDGED, part_tail=UNJUDGED, day_tail=UNJUDGED)
     of_nation = np.stack([figure.sum(axis=0) * seen for figure in (sold, expected)])
     if not apart:
         # each day after the one before it
@@ -41,13 +41,15 @@ def with_tails(drift: Drift, sold: Array, expected: Array, seen: Mask, step: int
     nothing = np.zeros(flat[0].shape)
     counts = Counts(nothing, nothing, flat[0], flat[1], begin, np.arange(count) > 0, np.ones(count), step)
     week = WEEK / DAY
-    nation = _excess(maxima, SHARES["nation"] / week, INDEPENDENT * DAY / step)
+    all_day = missing_all_day(counts, drift, 0, days * slots)[0].reshape(-1, days, slots).max(axis=2)
+    # the two tests of the nation have tails of their own: what whole days stray by must not make that for drops slower
+    nation, day = (_excess(largest, SHARES["nation"] / week, INDEPENDENT * DAY / step) for largest in (maxima, all_day[0]))
     # the parts' shares are told from all of them together
     if len(large) < 2:
-        return replace(drift, nation_tail=nation, part_tail=nation)
+        return replace(drift, nation_tail=nation, part_tail=nation, day_tail=day)
     found = missing_in_parts(counts, drift, ordinary_level(counts, drift), 0, days * slots)[0][1:].reshape(-1, days, slots).max(axis=2)
-    parts = _excess(found.ravel(), SHARES["region"] / week / len(large), INDEPENDENT * DAY / step)
-    return replace(drift, nation_tail=nation, part_tail=parts)
+    parts = _excess(np.maximum(found, all_day[1:]).ravel(), SHARES["region"] / week / len(large), INDEPENDENT * DAY / step)
+    return replace(drift, nation_tail=nation, part_tail=parts, day_tail=day)
 
 
 def _excess(maxima: Array, share: float, tests: float) -> float:
