@@ -172,7 +172,7 @@ def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
         (["worker"], {"kafka": NOWHERE, "published": "file/in"}),
         (["restore", "file"], {"warehouse": "file/w.duckdb"}),
     ],
-    ids=str,
+    ids=["a file for the folder", "within a file", "a worker within a file", "a worker publishing within a file", "a restore within a file"],
 )
 def test_a_file_that_the_system_does_not_give_is_one_message_that_names_it(onnuri, tmp_path, arguments, place):
     (tmp_path / "file").write_text("no folder")
