@@ -247,7 +247,7 @@ def test_markets_in_no_list_are_a_region_that_is_asked_about_like_any_other(tmp_
         with open_snapshot(tmp_path) as snapshot:
             found = {name: snapshot.query(name, **asked, **within).drop("region", "market", strict=False) for name, asked in queries.items()}
             loss = loss_between(snapshot, start, end, **within).by_market.select("market_id", pl.col("expected", "observed").round())
-            spans = exclusions(snapshot).filter(label=EARLIER)
+            spans = exclusions(snapshot).filter(label=EARLIER).drop("region")
         return {name: frame.sort(frame.columns).to_dicts() for name, frame in (found | {"loss": loss, "spans": spans}).items()}
 
     publish_launch_day(tmp_path, ended_at=END)
