@@ -77,7 +77,9 @@ def _sources(manifest: Mapping[str, Any]) -> Iterator[Metric]:
     known = {at: source["lag"] for at, source in by_source.items() if source["lag"] is not None}
     yield _family(Gauge, "onnuri_lag_records", "Log end minus the position of the reader", where, known)
     ranges = manifest["lost_ranges"]
-    yield _family(Gauge, "onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", (), {(): manifest["lost_range_count"]})
+    # A leader of an older version does not count them.
+    counted = manifest.get("lost_range_count", len(ranges))
+    yield _family(Gauge, "onnuri_lost_ranges", "Ranges of offsets that vanished before they were read", (), {(): counted})
     lost = {
         (r["topic"], r["partition"], r["from_offset"], r["to_offset"], r["cause"], r["found_at"]): max(r["to_offset"] - r["from_offset"], 0) for r in ranges
     }
