@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from warehouse.telling import forget, noted
 
 log = logging.getLogger(__name__)
 
-TELL_SECONDS = 0.25
-"""Between two looks at what is to be told."""
+TELL_SECONDS, SELDOM_SECONDS = 0.25, 5.0
+"""Between two looks at what is to be told; in between, four times as long as a look took: on a lake it asks the catalog, and behind batches it waits for them."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds: after a message that was not taken, doubled each time."""
@@ -40,22 +41,23 @@ class Telling:
 
     async def once(self) -> float:
         """Send what there is; returns the seconds until it is worth to look again."""
-        epoch = self.line.epoch
+        epoch, began = self.line.epoch, time.monotonic()
         through, changes = await self.line.retried(lambda: self.line.on_database(self._on_database))
+        pause = min(max(TELL_SECONDS, 4 * (time.monotonic() - began)), SELDOM_SECONDS)
         if changes:
             try:
                 await asyncio.get_running_loop().run_in_executor(self.thread, self.letters.send_incidents, changes)
             except (*BROKER_ERRORS, OSError) as error:
                 self.line.waiting[TOPIC] = f"waiting: topic {TOPIC}"
-                pause = min(FIRST_PAUSE * 2.0**self.failures, LONGEST_PAUSE)
+                pause = max(pause, min(FIRST_PAUSE * 2.0**self.failures, LONGEST_PAUSE))
                 self.failures = min(self.failures + 1, 10)
                 log.warning("The topic of incidents is told in %.0f s: %r", pause, error)
                 return pause
             await self._sent(through, changes, epoch)
-        return self.stand_by()
+        return max(pause, self.stand_by())
 
     def stand_by(self) -> float:
-        """Wait for nothing: it was sent, or another worker sends it. Returns the same as ``once``."""
+        """Wait for nothing: it was sent, or another worker sends it. Returns the seconds until it is worth to look again."""
         self.failures = 0
         self.line.waiting.pop(TOPIC, None)
         return TELL_SECONDS
