@@ -118,13 +118,13 @@ def test_a_load_test_below_the_forecast_peak_is_too_small_before_the_holiday(bef
     attempts, peaks = before_chuseok
     needed = peaks["q95"].max()
     small = headroom(peaks, attempts, Capacity("payment", None, None, None, needed / 2, "load_test", 1), amount=25_000.0)
-    row = small.short.filter(pl.col("name") == "추석").row(0, named=True)
+    row = small.table.filter(pl.col("factor") > 1, pl.col("name") == "추석").row(0, named=True)
     assert row["factor"] == pytest.approx(2.0, rel=0.01)
     assert row["before"] <= date(2025, 10, 4)
     assert row["probability"] > 0.95
     assert row["expected_loss"] > 0
     ample = headroom(peaks, attempts, Capacity("payment", None, None, None, needed * 2, "load_test", 1), amount=25_000.0)
-    assert len(ample.short) == 0
+    assert len(ample.table.filter(pl.col("factor") > 1)) == 0
     assert ample.table["probability"].max() < 0.01
 
 

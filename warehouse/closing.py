@@ -21,7 +21,7 @@ from warehouse.wholes import OVER, settle
 HISTORY = timedelta(days=28)
 STEP = timedelta(days=1)
 OF_A_PART = timedelta(days=2)
-"""So much of a part's incident is no example of ordinary sales: an issuer that is away for good would leave none, and nothing would be expected of the nation."""
+"""So much of a part's incident is no example of ordinary sales: an issuer that is away for good would leave none, and nothing would be expected of the nation. The losses' query (``spans_without_normal_sales``) has the same for issuers."""
 
 AT_ONCE = timedelta(hours=6)
 """So much is closed in a round where other workers' batches, and one's own, wait for it: on a lake a backlog would take minutes at once."""
@@ -110,12 +110,12 @@ class Closing:
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
         row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
-        whole, before, ended = settle(self.writer.connection, change["incident_id"])
-        itself = whole == change["incident_id"]
         # What others are merged into goes on with them, and ends with the last.
+        whole, before, ended = settle(self.writer.connection, change["incident_id"]) or (change["incident_id"], False, True)
+        itself = whole == change["incident_id"]
         note(self.writer.connection, change["incident_id"], "updated" if itself and change["action"] == "closed" and not ended else change["action"])
         if not itself and ended and not before:
-            self.writer.connection.execute("UPDATE incident SET version = version + 1 WHERE incident_id = ?", [whole])
+            run("UPDATE incident SET version = version + 1 WHERE incident_id = ?", [whole])
             note(self.writer.connection, whole, "closed")
 
     def _usual(self, day: date) -> Usual:

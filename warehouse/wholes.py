@@ -9,7 +9,11 @@ import duckdb
 OVER = "json_extract_string(evidence, '$.own_end') IS NOT NULL"
 """Of an incident's row: its own outage is over, whatever its parts."""
 
-_WHOLE_OF = "SELECT coalesce(merged_into, incident_id) FROM incident WHERE incident_id = ?"
+_WHOLE_OF = """
+SELECT incident_id, ended_at IS NOT NULL FROM incident whole
+WHERE incident_id = (SELECT coalesce(merged_into, incident_id) FROM incident WHERE incident_id = $incident_id)
+    AND EXISTS (FROM incident part WHERE part.merged_into = whole.incident_id)
+"""
 
 _SETTLE = f"""
 UPDATE incident SET
@@ -19,25 +23,25 @@ UPDATE incident SET
 FROM
     (SELECT bool_or(ended_at IS NULL) AS part_open, max(ended_at) AS part_end, max(last_seen_at) AS part_seen FROM incident WHERE merged_into = $whole),
     (SELECT CASE WHEN {OVER} THEN json_extract_string(evidence, '$.own_end')::TIMESTAMP ELSE ended_at END AS own_end FROM incident WHERE incident_id = $whole)
-WHERE incident_id = $whole AND part_open IS NOT NULL
+WHERE incident_id = $whole
 """
 
 
-def settle(connection: duckdb.DuckDBPyConnection, incident_id: str) -> tuple[str, bool, bool]:
+def settle(connection: duckdb.DuckDBPyConnection, incident_id: str) -> tuple[str, bool, bool] | None:
     """Bring the whole that an incident is or belongs to, to its own span and that of its parts.
 
-    Returns its id, whether it had an end before, and whether it has one now.
+    Returns its id, whether it had an end before, and whether it has one now; None where nothing is merged, as mostly.
     """
-    ((whole,),) = connection.execute(_WHOLE_OF, [incident_id]).fetchall()
-    before = _ended(connection, whole)
+    asked = {"incident_id": incident_id}
+    found = connection.execute(_WHOLE_OF, asked).fetchall()
+    if not found:
+        return None
+    ((whole, before),) = found
     connection.execute(_SETTLE, {"whole": whole})
-    return whole, before, _ended(connection, whole)
+    ((_, ended),) = connection.execute(_WHOLE_OF, asked).fetchall()
+    return whole, before, ended
 
 
 def apart(connection: duckdb.DuckDBPyConnection, incident_id: str) -> None:
     """What becomes a part has its own end again, whatever parts it had."""
     connection.execute(f"UPDATE incident SET ended_at = json_extract_string(evidence, '$.own_end')::TIMESTAMP WHERE incident_id = ? AND {OVER}", [incident_id])
-
-
-def _ended(connection: duckdb.DuckDBPyConnection, incident_id: str) -> bool:
-    return connection.execute("SELECT 1 FROM incident WHERE incident_id = ? AND ended_at IS NOT NULL", [incident_id]).fetchall() == [(1,)]

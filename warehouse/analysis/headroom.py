@@ -40,11 +40,6 @@ class Headroom:
     capacity: Capacity
 
     @property
-    def short(self) -> pl.DataFrame:
-        """The holidays for which capacity must grow."""
-        return self.table.filter(pl.col("factor") > 1)
-
-    @property
     def tightest(self) -> dict[str, Any]:
         """The row that needs most: a holiday's, or that of all days where an ordinary one needs more than any."""
         return max(self.table.iter_rows(named=True), key=lambda row: row["needed"] or 0.0)
