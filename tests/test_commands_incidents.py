@@ -185,9 +185,11 @@ def test_an_end_that_a_person_gave_stands_again_once_what_was_merged_is_over(wri
     mine = ops.declare((NOON + 20 * MINUTE).isoformat(), (NOON + 90 * MINUTE).isoformat())
     ops.say("incident_merged", incident_id=found, into=mine)
     assert ops.incident(mine)["ended_at"] is None
+    # The last that was said holds.
+    ops.say("incident_corrected", incident_id=mine, ended_at=(NOON + 95 * MINUTE).isoformat())
     closing.close(MARK + 99 * MINUTE)
     assert ops.incident(found)["ended_at"] < MARK + 70 * MINUTE
-    assert ops.incident(mine)["ended_at"] == MARK + 90 * MINUTE
+    assert ops.incident(mine)["ended_at"] == MARK + 95 * MINUTE
 
 
 def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_it(writer: Writer) -> None:
@@ -210,7 +212,10 @@ def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_
     closing.close(MARK + 299 * MINUTE)
     assert ops.incident(first)["onset_at"] < MARK + 40 * MINUTE
     assert ops.incident(first)["ended_at"] == ops.incident(second)["ended_at"] > MARK + 235 * MINUTE
-    assert [change["incident_id"] for change in noted(writer.connection)[1] if change["action"] == "closed"] == [second, first]
+    told = noted(writer.connection)[1]
+    assert [change["incident_id"] for change in told if change["action"] == "closed"] == [second, first]
+    # Meanwhile nothing was told of it again and again: its own outage is over.
+    assert [change["action"] for change in told if change["incident_id"] == first] == ["closed"]
     # And what becomes a part has its own end again.
     third = ops.declare((NOON + 20 * MINUTE).isoformat(), (NOON + 260 * MINUTE).isoformat())
     ops.say("incident_merged", incident_id=first, into=third)
