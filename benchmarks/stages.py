@@ -18,13 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
 
 from benchmarks.ingest import Record, TotalsError, payments
 from streams.decoding import EARLIEST_MS, Layout, Span, decode
 from streams.events import CONTRACT
 from streams.keying import hider, keyed
+from streams.records import Records
 from streams.standby import tune_interpreter
+from streams.unpacking import Batches, WholeBatches, install
 from warehouse.ingest import Chunk, Writer
 
 CHUNK, LZ4 = 12_500, 3
@@ -87,6 +91,11 @@ def _builder() -> DefaultRecordBatchBuilder:
     )
 
 
+def unpacked(fetched: bytes) -> WholeBatches:
+    """What aiokafka hands out of what was fetched from offset 0, as the worker has it unpacked."""
+    return WholeBatches(TopicPartition("payments", 0), Batches(fetched), [], 0, None, None, check_crcs=True, isolation_level=READ_COMMITTED)
+
+
 def measure(events: int, rows: int, duplicates: float = 0.0) -> tuple[dict[str, float], Counter[str]]:
     """Microseconds of processor time for each payment by stage, and of the writing by statement; batches of ``rows``.
 
@@ -114,9 +123,9 @@ def measure(events: int, rows: int, duplicates: float = 0.0) -> tuple[dict[str, 
 
         for count, data in batches(events, duplicates):
             began = time.process_time()
-            records = list(DefaultRecordBatch(data))
+            records = Records.together(unpacked(data))
             began = stage("unpacking", began)
-            decoded = decode([r.value for r in records], layout, Span(EARLIEST_MS, [r.timestamp for r in records]))
+            decoded = decode(records.values, layout, Span(EARLIEST_MS, records.times))
             frame = decoded.frame.with_columns((pl.col("row") + offset).alias("offset_at"))
             began = stage("decoding", began)
             chunks.append(Chunk("payments", 0, offset, offset + count, keyed(frame, hide), []))
@@ -139,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--rows", type=int, default=150_000, help="payments in a batch (default: %(default)s)")
     options.add_argument("--duplicates", type=float, default=0.0, help="share of the payments that come once more (default: none)")
     given = options.parse_args(arguments)
+    install()
     tune_interpreter()
     stages, statements = measure(given.events, given.rows, given.duplicates)
     for name, microseconds in stages.items():

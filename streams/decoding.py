@@ -87,28 +87,28 @@ class Decoded:
 class Span:
     """Event times that are plausible: from ``earliest_ms``, up to ``FUTURE_MS`` after ``now_ms``; each one for all records, or one for each."""
 
-    earliest_ms: int | Sequence[int]
-    now_ms: int | Sequence[int]
+    earliest_ms: int | NDArray[np.int64]
+    now_ms: int | NDArray[np.int64]
 
     def of(self, row: int) -> tuple[int, int]:
         """The first and the last plausible event time of the record at ``row``, in epoch milliseconds."""
         return _at(self.earliest_ms, row), _at(self.now_ms, row) + FUTURE_MS
 
-    def at(self, rows: Sequence[int]) -> "Span":
+    def at(self, rows: NDArray[np.int64]) -> "Span":
         """The same for these records alone."""
-        return Span(*(bound if isinstance(bound, int) else [bound[row] for row in rows] for bound in (self.earliest_ms, self.now_ms)))
+        return Span(*(bound if isinstance(bound, int) else bound[rows] for bound in (self.earliest_ms, self.now_ms)))
 
     def contains(self, column: pl.Expr) -> pl.Expr:
         """The same for a whole chunk."""
         return column.is_between(_every(self.earliest_ms), _every(self.now_ms) + FUTURE_MS)
 
 
-def _at(bound: int | Sequence[int], row: int) -> int:
-    return bound if isinstance(bound, int) else bound[row]
+def _at(bound: int | NDArray[np.int64], row: int) -> int:
+    return bound if isinstance(bound, int) else int(bound[row])
 
 
-def _every(bound: int | Sequence[int]) -> pl.Expr:
-    return pl.lit(bound) if isinstance(bound, int) else pl.lit(pl.Series(bound, dtype=pl.Int64)).gather(pl.col("row"))
+def _every(bound: int | NDArray[np.int64]) -> pl.Expr:
+    return pl.lit(bound) if isinstance(bound, int) else pl.lit(pl.Series(bound)).gather(pl.col("row"))
 
 
 class Layout:
@@ -182,7 +182,7 @@ def decode(values: Sequence[bytes | None], layout: Layout, span: Span) -> Decode
     rows = frame["row"].filter(doubted)
     if not len(rows):
         return Decoded(_composed(frame, wide), [])
-    again = _decode([values[row] for row in rows], layout, span.at(rows.to_list()))
+    again = _decode([values[row] for row in rows], layout, span.at(rows.to_numpy()))
     refusals = [replace(refusal, row=rows[refusal.row]) for refusal in again.refusals]
     parts = [_composed(frame.filter(~doubted), wide), again.frame.with_columns(rows.gather(again.frame["row"]))]
     return Decoded(pl.concat(parts).sort("row"), refusals)

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import duckdb
+import numpy as np
 from aiokafka.errors import KafkaError as AioKafkaError
 from faust.types import TP
 from kafka.errors import KafkaError
@@ -22,6 +23,7 @@ from streams.decoding import EARLIEST_MS, Layout, Span
 from streams.events import CONTRACT
 from streams.keying import hider
 from streams.letters import Letters
+from streams.records import Records
 from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
@@ -373,18 +375,16 @@ class Line:
         retained_from = self.retained_from
         return chunks.decoded(some, topic, self.layouts[topic], self.hide, lambda records: self._plausible(records, retained_from), retained_from)
 
-    def _plausible(self, records: Sequence[Any], retained_from: datetime | None) -> Span:
+    def _plausible(self, records: Records, retained_from: datetime | None) -> Span:
         """The event times that records may have: by when each was sent, so that a topic gives the same whenever it is read."""
-        sent = [record.timestamp or 0 for record in records]
+        sent = latest = records.times
         if self.settings.clock == "wall":
             # A producer's clock may be ahead of ours or never have been set, and some tell no time.
             now = int(datetime.now(UTC).timestamp() * 1000)
-            sent = [min(at, now) for at in sent]
-            latest = [at if at >= EARLIEST_MS else now for at in sent]
-        else:
-            latest = sent
+            sent = np.minimum(sent, now)
+            latest = np.where(sent >= EARLIEST_MS, sent, now)
         # What is retained bounds it once something is: what is older may be known and gone.
-        earliest = [max(EARLIEST_MS, at - self.raw_ms) for at in sent] if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
+        earliest = np.maximum(EARLIEST_MS, sent - self.raw_ms) if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         return Span(earliest, latest)
 
     def close(self) -> None:

@@ -6,9 +6,8 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Self, cast
 
 import aiokafka
@@ -21,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams import unpacking
+from streams.records import Records
 
 FETCH_BYTES = 65_536
 """So much is waited for, half a second at the longest."""
@@ -53,16 +53,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A chunk as aiokafka gave it."""
+    """A chunk before it is decoded."""
 
     place: Place
-    records: Sequence[Any]
+    records: Records
 
     @classmethod
-    def of(cls, tp: TP, epoch: int, sequence: int, records: Sequence[Any]) -> Self:
-        """The chunk of these records, at least one, in the order of their offsets."""
-        size = sum(map(len, filter(None, map(attrgetter("value"), records))))
-        return cls(Place(tp, epoch, sequence, int(records[0].offset), int(records[-1].offset) + 1, len(records), size), records)
+    def of(cls, tp: TP, epoch: int, sequence: int, records: Records) -> Self:
+        """The chunk of these records, at least one."""
+        size = sum(map(len, filter(None, records.values)))
+        return cls(Place(tp, epoch, sequence, int(records.offsets[0]), records.offset + 1, len(records), size), records)
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     ) -> dict[TP, list[Fetched]]:
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         chunks: dict[TP, list[Fetched]] = {}
-        for tp, records in (fetched or {}).items():
-            if records:
+        for tp, batches in (fetched or {}).items():
+            if batches:
                 self.sequences[tp] = self.sequences.get(tp, 0) + 1
-                chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
+                chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], Records.together(batches))]
         return chunks
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -200,13 +200,13 @@ class ChunkConsumer(driver.Consumer):
         return cast("ChunkThread", self._thread)
 
     def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
-        last = record.records[-1]
+        records = record.records
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            (last.timestamp or 0) / 1000,  # a record need not have one
-            last.timestamp_type,
+            records.offset,
+            int(records.times[-1]) / 1000,
+            0,  # whose clock that was is not asked for
             [],
             None,
             cast("Any", record),  # Faust says bytes and carries anything

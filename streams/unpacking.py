@@ -1,7 +1,7 @@
 """Records out of Kafka's batches, whatever a producer put into them: with bounded memory, and never an exception that ends the reading.
 
 aiokafka unpacks a whole batch at once, however much comes out of it, copies each record into a ConsumerRecord of eleven fields (half of its time,
-most of its memory), and ends at a header whose name is no UTF-8. Brokers check none of that.
+most of its memory), hands them out one by one, and ends at a header whose name is no UTF-8. Brokers check none of that.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from streams.decoding import Unreadable
 from streams.events import MAX_RECORD_BYTES
 from streams.letters import CUT_BYTES, LARGEST_BYTES
+from streams.records import Records
 
 MAX_UNPACKED = 64 * 1024 * 1024
 MAX_RATIO = 64
@@ -33,11 +34,12 @@ class TooMuchError(Exception):
     """A batch would take more memory than it may."""
 
 
-class PlainRecords(fetcher.PartitionRecords):
-    """What aiokafka decodes, as its decoder made it: offset, timestamp, key, value."""
+class WholeBatches(fetcher.PartitionRecords):
+    """A batch's records together, where aiokafka hands out one after the other: what it does for each of them would take longer than to decode them."""
 
-    def _consumer_record(self, _tp: object, record: Any) -> Any:  # noqa: ANN401
-        return record
+    def _consumer_record(self, _tp: object, batch: Records) -> Records:
+        # A fetch begins at the batch that holds the offset, which need not be its first.
+        return batch.since(self.next_fetch_offset)
 
 
 class Record(NamedTuple):
@@ -76,7 +78,7 @@ class Batches:
 
 
 class Batch:
-    """One batch of aiokafka's, from which every record comes, or one that stands for those that cannot."""
+    """One batch of aiokafka's, out of which all records come together, or one that stands for those that cannot."""
 
     def __init__(self, inner: Any, raw: memoryview, batches: Batches) -> None:  # noqa: ANN401
         self.inner = inner
@@ -86,19 +88,22 @@ class Batch:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self.inner, name)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Records]:
         before = UNPACKED.bytes
+        found: list[Any] = []
         try:
             records = iter(self.inner)  # unpacks
             self.batches.unpacked += max(UNPACKED.bytes - before, len(self.raw))
-            # Only a batch that is long enough can hold a record that is too long to be kept.
-            yield from records if UNPACKED.bytes - before < LARGEST_BYTES else map(cut, records)
+            # Only a batch that is long enough can hold a record that is too long to be kept. What comes before one that cannot be read stays.
+            found.extend(records if UNPACKED.bytes - before < LARGEST_BYTES else map(cut, records))
         except (TooMuchError, UnicodeDecodeError, CorruptRecordException, cramjam.DecompressionError) as error:
             self.batches.unpacked += len(self.raw)
-            yield from self._instead(error)
+            found.extend(self._instead(error))
+        if found:
+            yield Records.of(found)
 
     def _instead(self, error: Exception) -> Iterator[Record]:
-        """All records once more, of which the reader skips those that it has; or one for all."""
+        """All records once more, of which those that are there already do not count; or one for all."""
         if isinstance(error, UnicodeDecodeError) and self.raw[_MAGIC_AT] >= 2:
             yield from without_headers(self.raw)
             return
@@ -121,7 +126,7 @@ def cut(record: Any) -> Any:  # noqa: ANN401  # a record of aiokafka's
 
 def install() -> None:
     """Let aiokafka unpack by what stands here; it finds its parts by these names. Nothing else in a worker's process reads with aiokafka."""
-    fetcher.PartitionRecords = PlainRecords
+    fetcher.PartitionRecords = WholeBatches
     fetcher.MemoryRecords = Batches
     for module in (default_records, legacy_records):
         for name, decompress in DECOMPRESS.items():

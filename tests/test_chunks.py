@@ -3,8 +3,8 @@
 import random
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
 
+import numpy as np
 import pytest
 from faust.types import TP
 from polars.testing import assert_frame_equal
@@ -13,6 +13,7 @@ from streams.chunks import decoded
 from streams.decoding import EARLIEST_MS, Layout, Span
 from streams.events import Payment
 from streams.keying import hider
+from streams.records import Records
 from streams.transport import Fetched
 from tests.events_data import NOON, encoded, ms, payment
 from warehouse.ingest import Chunk
@@ -20,10 +21,9 @@ from warehouse.ingest import Chunk
 HIDE = hider(b"not secret")
 
 
-def plausible(records: Sequence[Any]) -> Span:
+def plausible(records: Records) -> Span:
     """Each record by the time it was sent at, as in a replay."""
-    sent = [record.timestamp or 0 for record in records]
-    return Span([max(EARLIEST_MS, at - 86_400_000) for at in sent], sent)
+    return Span(np.maximum(EARLIEST_MS, records.times - 86_400_000), records.times)
 
 
 def made(some: Sequence[Fetched], scanned_from: int) -> list[Chunk]:
@@ -38,7 +38,7 @@ def chunk(chance: random.Random, number: int) -> Fetched:
         value = chance.choice([value] * 6 + [b"no JSON", None, encoded(payment(number * 10 + n, occurred_at=ms(NOON) - 86_400_001))])
         records.append(SimpleNamespace(offset=offset, key=b"%d" % n, value=value, timestamp=chance.choice([ms(NOON)] * 9 + [None])))
         offset += chance.choice([1, 1, 1, 4])
-    return Fetched.of(TP("payments", number % 3), 1, number + 1, records)
+    return Fetched.of(TP("payments", number % 3), 1, number + 1, Records.of(records))
 
 
 @pytest.mark.parametrize("scanned_from", [1, 1_000])

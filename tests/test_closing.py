@@ -13,6 +13,7 @@ from faust.types import TP
 
 from streams.letters import Letters
 from streams.line import Line
+from streams.records import Records
 from streams.settings import Settings
 from streams.transport import Fetched
 from tests.events_data import NOON, chunk, encoded, failure, ms, payment
@@ -240,7 +241,7 @@ def test_an_event_older_than_what_is_kept_is_refused_because_it_may_be_a_duplica
     line = Line(settings, writer, Letters(settings))
     sent = [payment(1), payment(2, occurred_at=ms(NOON + DAY)), payment(3, occurred_at=ms(NOON + DAY) - 1)]
     records = [SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=ms(NOON + 36 * DAY)) for n, event in enumerate(sent, start=1)]
-    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, records)])
+    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, Records.of(records))])
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(1, "too_old"), (3, "too_old")]
     writer.apply([decoded], NOON + 36 * DAY, lambda _: None)
     assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount([payment(1), sent[1]], [])
@@ -256,7 +257,7 @@ def test_in_a_new_warehouse_events_are_judged_by_when_they_were_sent_and_odd_tim
     sent = [payment(n, occurred_at=ms(at)) for n, at in enumerate(occurred)] + [payment(8, occurred_at=ms(NOON) // 1000)]
     records = [SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=ms(NOON)) for n, event in enumerate(sent)]
     records.append(SimpleNamespace(offset=5, key=b"m", value=encoded(payment(9, occurred_at=ms(NOON + 36_500 * DAY))), timestamp=None))
-    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, records)])
+    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, Records.of(records))])
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(2, "too_old"), (3, "too_old"), (4, "implausible_time"), (5, "in_future")]
     writer.apply([decoded], NOON, lambda _: None)
     assert published_cells(Snapshot(manifest=None, connection=writer.connection)) == recount(sent[:2], [])
@@ -280,7 +281,7 @@ def test_what_a_record_may_say_is_judged_by_when_it_was_sent_however_late_it_is_
     records = [
         SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=at and ms(at)) for n, (at, event) in enumerate(zip(sent, events, strict=True))
     ]
-    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, records)])
+    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, Records.of(records))])
     assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(0, "in_future")]
     assert "when it was sent" in decoded.refused[0].detail
     assert decoded.frame["offset_at"].to_list() == [1, 2, 3, 4]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -126,7 +127,7 @@ def test_events_older_than_what_is_kept_are_refused_as_too_old() -> None:
 
 def test_before_anything_is_retained_each_record_has_its_own_earliest_time() -> None:
     values = [encoded(payment(1)), encoded(payment(2)), encoded(payment(3, occurred_at=ms(NOON) - 1))]
-    decoded = decoded_alike(values, Span([ms(NOON), ms(NOON) + 1, ms(NOON) - 1], ms(NOON)))
+    decoded = decoded_alike(values, Span(np.array([ms(NOON), ms(NOON) + 1, ms(NOON) - 1]), ms(NOON)))
     assert decoded.frame["row"].to_list() == [0, 2]
     assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "too_old")]
 
@@ -182,7 +183,7 @@ def test_whatever_a_payload_holds_the_command_is_accepted_or_refused(payload: st
 
 def test_in_a_replay_each_record_has_its_own_now() -> None:
     values = [encoded(payment(1)), encoded(payment(2))]
-    decoded = decoded_alike(values, Span(EARLIEST_MS, [ms(NOON), ms(NOON) - 3_600_000]))
+    decoded = decoded_alike(values, Span(EARLIEST_MS, np.array([ms(NOON), ms(NOON) - 3_600_000])))
     assert decoded.frame["row"].to_list() == [0]
     assert [(r.row, r.reason) for r in decoded.refusals] == [(1, "in_future")]
 

@@ -17,6 +17,7 @@ from faust.types import TP
 import streams.line
 from streams.letters import Letters
 from streams.line import Line
+from streams.records import Records
 from streams.settings import Settings
 from streams.sharing import Standing
 from streams.tending import Tending
@@ -58,9 +59,8 @@ def line(tmp_path: Path) -> Iterator[Line]:
 
 
 def fetched(epoch: int, sequence: int, first_offset: int, *events: dict[str, Any]) -> Fetched:
-    return Fetched.of(
-        TOPIC, epoch, sequence, [SimpleNamespace(offset=first_offset + n, timestamp=ms(NOON), key=None, value=encoded(event)) for n, event in enumerate(events)]
-    )
+    records = [SimpleNamespace(offset=first_offset + n, timestamp=ms(NOON), key=None, value=encoded(event)) for n, event in enumerate(events)]
+    return Fetched.of(TOPIC, epoch, sequence, Records.of(records))
 
 
 async def carried(line: Line, brokers: Brokers, chunk: Fetched) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from streams import unpacking
 from streams.decoding import Unreadable
 from streams.letters import CUT_BYTES
+from streams.records import Records
 from streams.settings import Settings
 from tests.events_data import encoded, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount
@@ -47,7 +48,11 @@ def spoiled(batch: bytes, old: bytes, new: bytes) -> bytes:
 
 def unpack(fetched: bytes, offset: int = 0):
     reader = fetcher.PartitionRecords(TopicPartition("t", 0), fetcher.MemoryRecords(fetched), [], offset, None, None, check_crcs=True, isolation_level=1)
-    return list(reader), reader.next_fetch_offset
+    return [one for batch in reader for one in each(batch)], reader.next_fetch_offset
+
+
+def each(records: Records):
+    return [unpacking.Record(*one[:2], 0, *one[2:]) for one in zip(records.offsets, records.times, records.keys, records.values, strict=True)]
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -56,6 +61,28 @@ def test_every_codec_is_unpacked(codec):
     records, reached = unpack(packed(values, codec))
     assert [r.value for r in records] == values
     assert reached == 500
+
+
+def test_a_fetch_that_begins_within_a_batch_brings_what_has_not_been_read():
+    records, reached = unpack(packed([b"0", b"1", b"2"]) + packed([b"3"], offset=3), 2)
+    assert [(r.offset, r.value) for r in records] == [(2, b"2"), (3, b"3")]
+    assert reached == 4
+
+
+def test_what_stands_before_a_record_that_cannot_be_read_is_read():
+    sound = packed([b"zero", b"one", b"two"], offset=7)
+    body = sound[21:-4]
+    batch = sound[:8] + struct.pack(">i", len(body) + 9) + sound[12:17] + struct.pack(">I", calc_crc32c(body)) + body
+    records, reached = unpack(batch + packed([b"after"], offset=10), 7)
+    assert [(r.offset, r.value) for r in records] == [(7, b"zero"), (8, b"one"), (9, batch), (10, b"after")]
+    assert reached == 11
+
+
+def test_an_offset_that_does_not_rise_is_passed_over():
+    made = Records.of([unpacking.Record(offset, 5, 0, None, b"%d" % number) for number, offset in enumerate([5, 7, 6, 7, 9])])
+    assert made.offsets.tolist() == [5, 7, 9]
+    assert made.values == [b"0", b"1", b"4"]
+    assert (len(made), len(made.keys), made.times.tolist()) == (3, 3, [5, 5, 5])
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
