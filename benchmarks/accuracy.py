@@ -190,7 +190,7 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
 
 def _coverage_span(found: pl.DataFrame) -> tuple[float, float]:
     rng = np.random.default_rng(0)
-    days = found.group_by("day").agg(pl.col("covered").sum().alias("hits"), pl.len().alias("of"))
+    days = found.group_by("day").agg(pl.col("covered").sum().alias("hits"), pl.len().alias("of")).sort("day")
     hits, of = days["hits"].to_numpy(), days["of"].to_numpy()
     drawn = rng.integers(0, len(days), (2000, len(days)))
     low, high = np.quantile(100 * hits[drawn].sum(axis=1) / of[drawn].sum(axis=1), [0.05, 0.95])

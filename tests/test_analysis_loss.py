@@ -72,6 +72,75 @@ def test_most_intervals_hold_the_loss_over_many_worlds() -> None:
     assert held >= 33
 
 
+def shop(*, days: int = 60, open_on: range = range(7), rate: float = 12, seed: int = 1) -> pl.DataFrame:
+    """Hourly sales of one shop that is open on some weekdays; there are no rows of hours without any."""
+    rng = np.random.default_rng(seed)
+    hours = [(datetime(2025, 3, 31) + timedelta(days=day, hours=hour), int(rng.poisson(rate))) for day in range(days) for hour in range(9, 19)]
+    rows = [(at, "shop", 25_000.0 * count) for at, count in hours if count and at.weekday() in open_on]
+    return pl.DataFrame(rows, schema=["at", "market_id", "sales"], orient="row")
+
+
+@pytest.mark.parametrize("neighbour", [False, True])
+def test_a_shop_that_is_shut_on_sundays_is_expected_to_sell_nothing_on_one(neighbour: bool) -> None:  # noqa: FBT001
+    sales = shop(open_on=range(6))
+    if neighbour:
+        sales = pl.concat([sales, shop(seed=2).with_columns(market_id=pl.lit("open"))])
+    saturday, sunday, tuesday = datetime(2025, 5, 24), datetime(2025, 5, 25), datetime(2025, 5, 27)
+    only = {"markets": ["shop"], "step": timedelta(hours=1)}
+    found = estimate_loss(sales.filter(pl.col("at") < sunday + timedelta(days=1)), sunday, sunday + timedelta(days=1), complete_until=tuesday, **only)
+    assert (found.expected, found.low, found.high) == (0, 0, 0)
+    before, lost = hurt(sales, 1, saturday, tuesday, ["shop"])
+    found = estimate_loss(before.filter(pl.col("sales") > 0), saturday, tuesday, complete_until=tuesday, **only)
+    assert found.lost == pytest.approx(lost, rel=0.15)
+    assert found.low <= lost <= found.high
+
+
+def test_a_day_without_sales_counts_where_it_is_usual_and_not_where_nobody_could_buy() -> None:
+    sales, day = shop(rate=0.1), datetime(2025, 5, 28)
+    usual = [
+        estimate_loss(shop(rate=0.1, seed=seed), day, day + timedelta(days=1), step=timedelta(hours=1), complete_until=day + timedelta(days=1)).expected
+        for seed in range(20)
+    ]
+    assert np.mean(usual) == pytest.approx(25_000, rel=0.35)
+    sales = shop()
+    away = sales.filter(~pl.col("at").is_between(datetime(2025, 5, 6), datetime(2025, 5, 10)), pl.col("at").dt.date() != date(2025, 5, 21))
+    whole, with_gaps = (estimate_loss(one, day, day + timedelta(days=1), step=timedelta(hours=1)) for one in (sales, away))
+    assert with_gaps.expected == pytest.approx(whole.expected, rel=0.05)
+
+
+def test_markets_that_are_shut_on_a_weekday_take_nothing_from_the_others_and_get_nothing_of_theirs() -> None:
+    open_ones = country(days=63, first=date(2024, 12, 26))
+    sales = open_ones.filter((pl.col("market_id") >= "m10") | (pl.col("at").dt.weekday() != 7))
+    start, end = datetime(2025, 2, 23, 10), datetime(2025, 2, 23, 18)
+    sales, lost = hurt(sales, 1, start, end)
+    found = estimate_loss(sales.filter(pl.col("sales") > 0), start, end, complete_until=end)
+    assert found.by_market.filter(pl.col("market_id") < "m10")["expected"].sum() == pytest.approx(0, abs=0.01 * lost)
+    assert found.lost == pytest.approx(lost, rel=0.12)
+
+
+def test_a_market_that_opened_three_weeks_ago_is_told_by_the_days_since() -> None:
+    sales, lost = hurt(country(days=56, first=date(2025, 1, 2)), 1, markets=["m05"])
+    new = sales.filter((pl.col("market_id") != "m05") | (pl.col("at") >= datetime(2025, 2, 5)))
+    assert estimate_loss(new, START, END, markets=["m05"]).lost == pytest.approx(lost, rel=0.25)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_one_sale_where_next_to_nothing_is_expected_makes_no_interval_beyond_all_sales(old: bool) -> None:  # noqa: FBT001
+    days = [*range(14), *([] if old else range(14, 21)), 21]
+    rows = [(datetime(2025, 2, 1) + timedelta(days=day, hours=hour), "m1", 20_000) for day in days for hour in range(9, 19)]
+    sales = pl.DataFrame(sorted([*rows, (datetime(2025, 2, 8, 6), "m1", 20_000)]), schema=["at", "market_id", "sales"], orient="row")
+    away = pl.DataFrame({"starts_at": [datetime(2025, 2, 15)], "ends_at": [datetime(2025, 2, 22)]}) if old else None
+    found = estimate_loss(sales, datetime(2025, 2, 22, 6), datetime(2025, 2, 22, 8), exclusions=away, complete_until=datetime(2025, 2, 22, 8))
+    assert -found.observed <= found.low <= found.lost <= found.high < 200_000
+
+
+def test_nobody_is_expected_to_sell_less_than_nothing() -> None:
+    sales = pl.concat([shop(rate=0.3, seed=seed).with_columns(market_id=pl.lit(f"m{seed:02d}")) for seed in range(30)])
+    sunday = datetime(2025, 5, 25, 9)
+    found = estimate_loss(sales.filter(pl.col("at") < sunday), sunday, sunday + timedelta(hours=9), complete_until=sunday + timedelta(hours=9))
+    assert (found.by_market["low"] >= -found.by_market["observed"] - 1e-6).all()
+
+
 def test_point_estimates_add_up_from_market_to_region_to_nation() -> None:
     sales, _ = hurt(country(), 0.6)
     found = estimate_loss(sales, START, END)
@@ -240,10 +309,9 @@ def test_what_market_days_carry_is_learnt_from_more_markets_than_the_one_asked_a
     held = pl.col("at").dt.day().mod(10).is_in([1, 6]) & (pl.col("market_id") < "m20")
     sales = country(days=42, markets=40, seed=4).with_columns(sales=pl.when(held).then(pl.col("sales") * 4).otherwise("sales"))
     cycles = pl.DataFrame({"market_id": [f"m{i:02d}" for i in range(20)], "days": ["1,6"] * 20})
-    own = sales.filter(pl.col("market_id") == market)
     start = datetime.combine(START, datetime.min.time()) + timedelta(hours=8)
-    told = estimate_loss(own, start, END, cycles=cycles, market_day_sales=sales.filter(pl.col("market_id") < "m20"))
-    alone = estimate_loss(own, start, END, cycles=cycles)
+    told = estimate_loss(sales, start, END, cycles=cycles, markets=[market])
+    alone = estimate_loss(sales.filter(pl.col("market_id") == market), start, END, cycles=cycles)
     assert "market_days_not_used" in [warning.code for warning in alone.warnings]
     assert "market_days_not_used" not in [warning.code for warning in told.warnings]
     assert abs(told.lost) < 0.5 * abs(alone.lost)

@@ -10,7 +10,7 @@ import pytest
 from dashboard.figures.methods import methods_of
 from streams.estimating import estimate_from_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
-from warehouse.analysis import AnalysisError
+from warehouse.analysis import AnalysisError, HistoryError
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import account_between, estimated_window, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
 from warehouse.reading import open_snapshot
@@ -232,7 +232,6 @@ def test_markets_in_no_list_are_a_region_that_is_asked_about_like_any_other(tmp_
     start, end = datetime(2025, 2, 12, 13, tzinfo=SEOUL), datetime(2025, 2, 12, 15, tzinfo=SEOUL)
     queries = {
         "sales_by_step": {"start": start, "end": end, "minutes": 60},
-        "sales_by_market_and_step": {"start": start, "end": end, "minutes": 10, "fine_hours": [4]},
         "failed_attempts_in_span": {"start": start, "end": end},
         "outcomes_by_place": {"start": start, "end": end},
         "failed_purchases_in_span": {"start": ONSET, "end": END},
@@ -263,14 +262,51 @@ def test_markets_in_no_list_are_a_region_that_is_asked_about_like_any_other(tmp_
 def test_a_market_that_sells_on_its_market_days_alone_has_a_loss_when_one_of_them_fails(tmp_path: Path) -> None:
     publish_launch_day(tmp_path)
     day = (pl.col("minute_at") + pl.duration(hours=9)).dt.day()
-    closed = (pl.col("market_id") == "M003") & (~day.mod(10).is_in([2, 7]) | (day == 12))
+    failed = pl.col("minute_at").is_between(datetime(2025, 2, 12), datetime(2025, 2, 12, 15))
+    closed = (pl.col("market_id") == "M003") & (~day.mod(10).is_in([2, 7]) | failed)
     replace_table(tmp_path, "market_minute", pl.read_parquet(tmp_path / "market_minute-history.parquet").filter(~closed))
     start, end = (datetime(2025, 2, 12, hour, tzinfo=SEOUL) for hour in (9, 16))
     with open_snapshot(tmp_path) as snapshot:
         found = loss_between(snapshot, start, end, scope="market", scope_name="M003")
+        next_day = loss_between(snapshot, start + timedelta(days=1), end + timedelta(days=1), scope="market", scope_name="M003")
     assert found.observed == 0
     assert found.lost > found.low > 0
     assert "no_rows_after" not in [warning.code for warning in found.warnings]
+    assert (next_day.expected, next_day.lost) == (0, 0)
+
+
+@pytest.mark.parametrize(("scope", "name", "hit"), [("market", "M004", pl.col("market_id") == "M004"), ("region", "경기도", pl.col("region") == "경기도")])
+def test_what_the_others_sell_in_the_same_hours_tells_what_a_market_or_a_region_lost(tmp_path: Path, scope: str, name: str, hit: pl.Expr) -> None:
+    """Everybody sells twice as much from ten to two, and those of the scope cannot sell at all."""
+    publish_launch_day(tmp_path)
+    history = pl.read_parquet(tmp_path / "market_minute-history.parquet")
+    with open_snapshot(tmp_path) as snapshot:
+        mine = snapshot.sql("FROM market").filter(hit)["market_id"].implode()
+    inside, is_hit = pl.col("minute_at").is_between(datetime(2025, 2, 12, 1), datetime(2025, 2, 12, 5), closed="left"), pl.col("market_id").is_in(mine)
+    true = 2 * history.filter(inside & is_hit)["approved_amount"].sum()
+    amount = pl.col("approved_amount") * pl.when(inside & is_hit).then(0).when(inside).then(2).otherwise(1)
+    replace_table(tmp_path, "market_minute", history.with_columns(approved_amount=amount))
+    start, end = (datetime(2025, 2, 12, hour, tzinfo=SEOUL) for hour in (10, 14))
+    with open_snapshot(tmp_path) as snapshot:
+        found = loss_between(snapshot, start, end, scope=scope, scope_name=name)
+    assert found.by_market["market_id"].is_in(mine).all()
+    assert found.lost == pytest.approx(true, rel=0.15)
+    assert "controls_used" in [warning.code for warning in found.warnings]
+
+
+def test_where_all_markets_fail_none_of_them_tells_what_another_lost(published: Path) -> None:
+    start, end = (datetime(2025, 3, 1, hour, tzinfo=SEOUL) for hour in (10, 16))
+    with open_snapshot(published) as snapshot:
+        nation, found = loss_between(snapshot, start, end), loss_between(snapshot, start, end, scope="market", scope_name="M004")
+    of_nation = nation.by_market.filter(market_id="M004")["lost"].item()
+    assert found.lost == pytest.approx(of_nation, rel=0.1)
+    assert "controls_not_used" in [warning.code for warning in found.warnings]
+
+
+def test_a_scope_that_never_sold_has_no_estimate_and_is_named(published: Path) -> None:
+    start, end = (datetime(2025, 2, 12, hour, tzinfo=SEOUL) for hour in (10, 14))
+    with open_snapshot(published) as snapshot, pytest.raises(HistoryError, match="some of 'M999'"):
+        loss_between(snapshot, start, end, scope="market", scope_name="M999")
 
 
 def test_an_hour_that_is_summed_whole_does_not_end_where_its_first_step_does(published: Path) -> None:

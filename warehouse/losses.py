@@ -8,6 +8,7 @@ import polars as pl
 from warehouse.analysis import (
     AnalysisError,
     AttemptsEstimate,
+    HistoryError,
     LaunchScenario,
     LossEstimate,
     NetEstimate,
@@ -109,26 +110,38 @@ def loss_between(
             f"start: expected a time before {local(known)}, as far as sales are known, got {local(start)}. Ask for an earlier span, or again later."
         )
     first, last = _floor(start), min(_ceil(end), known)
-    steps = {"start": first - HISTORY, "end": last, "minutes": STEP // MINUTE, "fine_hours": _fine_hours(first, last)}
-    sales = snapshot.query("sales_by_market_and_step", **steps, scope=scope, scope_name=scope_name)
-    days = cycles(snapshot)
-    # one market, or one region, sees too few market days to tell what they carry
-    everywhere = None
-    if scope in {"region", "market"} and days is not None and len(sales.join(days, on="market_id", how="semi")):
-        everywhere = aware(snapshot.query("sales_by_market_and_step", **steps, scope="market days", scope_name="")).join(days, on="market_id", how="semi")
+    channel = scope_name if scope == "channel" else None
+    sales = snapshot.query(
+        "sales_by_market_and_step", start=first - HISTORY, end=last, minutes=STEP // MINUTE, fine_hours=_fine_hours(first, last), channel=channel
+    )
     return estimate_loss(
         aware(sales),
         start,
         _ceil(end, MINUTE),  # of a minute that has begun the estimate would leave out the seconds
+        markets=_hit(sales, scope, scope_name),
         as_of=last,
         complete_until=known_until or snapshot.manifest.watermark,
-        cycles=days,
-        market_day_sales=everywhere,
+        cycles=cycles(snapshot),
         promotions=promotions(snapshot, end),
         exclusions=exclusions(snapshot),
         level=level,
         step=STEP,
     )
+
+
+def _hit(sales: pl.DataFrame, scope: str, scope_name: str) -> list[str] | None:
+    """The markets of a scope, None for all; the others tell what it would have sold in the same hours.
+
+    Raises:
+        HistoryError: none of them ever sold.
+    """
+    if scope not in {"region", "market"}:
+        return None
+    of_scope = pl.col("region" if scope == "region" else "market_id") == scope_name
+    found: list[str] = sales.filter(of_scope)["market_id"].unique().sort().to_list()
+    if not found:
+        raise HistoryError(f"sales: expected some of {scope_name!r} in the {HISTORY.days} days before the window's end, got none. Ask for a later span.")
+    return found
 
 
 def estimated_window(estimate: LossEstimate) -> tuple[datetime, datetime]:

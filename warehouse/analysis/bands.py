@@ -14,13 +14,17 @@ OLD_DAYS = 3
 
 LEANING_DAYS = 3
 
+SMALL = 0.5
+"""A past window's error is relative to its expectation, or to so much of what its like hold in the mean: of next to nothing, one sale is a thousandfold."""
+
 
 def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[Remark]) -> float:
     """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
     extra = 0.0
-    ratio = past.observed[:, situation.hit].sum(axis=1) / np.maximum(past.expected[:, situation.hit].sum(axis=1), 1e-12)
     if situation.gap > OLD_DAYS:
-        spread = float(np.sqrt(((ratio - 1) ** 2).mean())) if len(ratio) else 0.1
+        expected, observed = past.expected[:, situation.hit].sum(axis=1), past.observed[:, situation.hit].sum(axis=1)
+        known = expected > 0
+        spread = float(np.sqrt((_relative(observed, expected)[known] ** 2).mean())) if known.any() else 0.1
         extra = spread * (situation.gap / 7) ** 0.5
     widest = max((abs(log(one)) for one in past.level if one > 0), default=0.0)
     today = abs(log(found.level)) if found.level > 0 else 0.0
@@ -57,19 +61,28 @@ class Bands:
         if groups is not None:
             expected, observed = expected @ groups, observed @ groups
         known = expected > 0
-        errors = (np.divide(observed, expected, out=np.ones_like(observed), where=known) - 1) * (scales * self.inflation)[:, None]
+        errors = _relative(observed, expected) * (scales * self.inflation)[:, None]
         low, high = np.zeros(known.shape[1]), np.zeros(known.shape[1])
         for windows in _patterns(known):
             alike = (known == windows[:, None]).all(axis=0)
             found = band(errors[windows][:, alike], self._independent(windows), self.level)
             low[alike], high[alike] = found.low, found.high
         if self.extra:
-            low, high = -np.minimum(np.hypot(np.minimum(low, 0), self.extra), 1), np.hypot(np.maximum(high, 0), self.extra)
-        return low, high
+            low, high = -np.hypot(np.minimum(low, 0), self.extra), np.hypot(np.maximum(high, 0), self.extra)
+        # Nothing sells less than nothing.
+        return np.maximum(low, -1), high
 
     def _independent(self, windows: Mask) -> int:
         days = len(np.unique(self.past.day[windows]))
         return min(self.independent, days if self.inflation > 1 else days // self.own_days)
+
+
+def _relative(observed: Array, expected: Array) -> Array:
+    """Relative errors of past windows [window, ...]; none of a window in which nothing is expected."""
+    known = expected > 0
+    mean = expected.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    errors: Array = np.divide(observed - expected, np.maximum(expected, SMALL * mean), out=np.zeros_like(expected), where=known)
+    return errors
 
 
 def _patterns(known: Mask) -> list[Mask]:
@@ -85,16 +98,16 @@ def _inflation(past: PastWindows) -> float:
     A sum errs by no more than its parts together: its root mean square error is at most the sum of theirs (Minkowski's inequality). Of each day of
     a window there are as many examples as days; of windows that do not overlap only a few.
     """
-    expected, observed = past.parts[:, 0], past.parts[:, 1]
-    total, together = expected.sum(axis=1), observed.sum(axis=1)
-    own = float((((together - total) / np.maximum(total, 1e-12)) ** 2).mean()) ** 0.5
-    of_parts = ((((observed - expected) / np.maximum(total, 1e-12)[:, None]) ** 2).mean(axis=0) ** 0.5).sum()
+    errors, expected = past.parts[:, 1] - past.parts[:, 0], past.parts[:, 0].sum(axis=1)
+    total = np.maximum(expected, max(SMALL * expected.mean(), 1e-12))
+    own = float(((errors.sum(axis=1) / total) ** 2).mean()) ** 0.5
+    of_parts = (((errors / total[:, None]) ** 2).mean(axis=0) ** 0.5).sum()
     return max(float(of_parts) / own, 1.0) if own > 0 else 1.0
 
 
 def _scales(observed: Array, expected: Array, past: PastWindows, kind: int) -> Array:
     """What brings the errors of each past window to the spread of the kind asked about; a kind's own spread leans on all with the weight of three days."""
-    errors = np.divide(observed, expected, out=np.ones_like(observed), where=expected > 0) - 1
+    errors = _relative(observed, expected)
     overall = float((errors**2).mean()) if len(errors) else 0.0
     if overall <= 0:
         return np.ones(len(errors))

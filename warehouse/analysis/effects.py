@@ -88,14 +88,22 @@ def market_day_factor(panel: Panel, kinds: Codes, learn: Mask, held: Mask) -> Ar
     return found
 
 
-def factors(held: Mask | None, factor: Array | None, promotions: Promotions, starts: Minutes, days: int) -> Array | None:
-    """The known multipliers [place or 1, day, slot] of expected sales, or None where there are none."""
+def factors(held: Mask | None, factor: Array | None, promotions: Promotions, starts: Minutes, days: int, idle: Mask | None = None) -> Array | None:
+    """The known multipliers [place or 1, day, slot] of expected sales, or None where there are none; 0 where a place is ``idle`` [place, day]."""
     slots = len(starts) // days
     found: Array | None = None
     if held is not None and factor is not None:
         found = np.where(held[:, :, None], factor, 1.0)
+    if idle is not None and idle.any():
+        found = (np.ones((1, days, slots)) if found is None else found) * ~idle[:, :, None]
     for low, high, of in promotions.known:
         ends = np.append(starts[1:], (starts[-1] // DAY + 1) * DAY)
         inside = ((starts < high) & (ends > low)).reshape(1, days, slots)
         found = (1.0 if found is None else found) * np.where(inside, of, 1.0)
     return found
+
+
+def without(values: Array, factor: Array) -> Array:
+    """Sales as they would be without what multiplies them; where that is 0, they stay."""
+    plain: Array = values / np.where(factor > 0, factor, 1.0)
+    return plain

@@ -14,13 +14,14 @@ import polars as pl
 from warehouse.analysis.asked import hit_of, level_of, moments_of, need_rows_once, regions_of, window_of
 from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
-from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of
+from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
 from warehouse.analysis.errors import HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.shocks import Shocks
 from warehouse.analysis.times import DAY, Minutes, date_of, moment_of, spans_of
+from warehouse.analysis.trading_days import gaps_of, idle_days, unopened
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
@@ -60,7 +61,6 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     complete_until: datetime | None = None,
     calendar: pl.DataFrame | None = None,
     cycles: pl.DataFrame | None = None,
-    market_day_sales: pl.DataFrame | None = None,
     promotions: pl.DataFrame | None = None,
     exclusions: pl.DataFrame | None = None,
     level: float = 0.9,
@@ -73,8 +73,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     earlier or later begins or ends within), ``market_id``, ``sales`` (0 or more), optionally ``region``, ``channel``; absent rows are
     zero from the first row's time to ``as_of``. ``complete_until``: until when rows are known to be complete, so that silence is no sales (default: the end of the last row, as
     a file may break off). ``markets`` are the ones hit (None: all). ``calendar``: ``date``, ``day_type``, by default Korean weekdays
-    and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``market_day_sales``: ``at``, ``market_id``, ``sales`` of every market
-    that has them, in the steps of ``sales``: where only some markets are asked about, what market days carry is learnt from these instead. ``promotions``: ``start``, ``end``, ``label``,
+    and holidays. ``cycles``: ``market_id``, ``days`` (last digits of market days). ``promotions``: ``start``, ``end``, ``label``,
     optionally ``factor``. ``exclusions``: ``start``, ``end``, optionally ``market_id``: never learnt from, nor is the incident.
     Nothing from ``as_of`` on is used (default: ``end``, or the end of the step that holds it); a later one learns from the days after.
 
@@ -95,10 +94,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     first, last = window_of(rows, asked_start, asked_end, known_until, complete, warnings)
     hit = hit_of(rows, markets)
     said = promotions_of(promotions)
-    cyclic = (
-        None if market_day_sales is None else rows_of(market_day_sales, "market_day_sales", ("market_id",), timedelta(minutes=rows.step)).until(known_until)
-    )
-    situation = _situation(rows, first, last, known_until, hit, calendar, cycles, cyclic, said, exclusions, warnings)
+    situation = _situation(rows, first, last, known_until, hit, calendar, cycles, said, exclusions, warnings)
     jitter = JITTER if rows.step <= 60 and 60 % rows.step == 0 else (0,)
     found, past = ask(situation, first, last), past_windows(situation, first, last, jitter)
     own = ceil((last - first) / DAY)
@@ -143,7 +139,6 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     hit: Mask,
     calendar: pl.DataFrame | None,
     cycles: pl.DataFrame | None,
-    cyclic: Rows | None,
     promotions: Promotions,
     exclusions: pl.DataFrame | None,
     warnings: list[Remark],
@@ -156,7 +151,11 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
         raise HistoryError("sales: expected sales before the window, got none. Load the days before it.")
-    panel = panel_of(rows, _cuts(rows.step, first, last, known_until), rows.places["market_id"], len(names), days, known_until, excluded)
+    held = None if cycles is None else market_days(cycles, names, list(range(*days)))
+    idle = None if held is None or hit.all() else idle_days(rows, hit, held, days[0])
+    own = [] if hit.all() else unopened(rows, hit, days[0])
+    own += [] if idle is None else gaps_of(idle, days[0])
+    panel = panel_of(rows, _cuts(rows.step, first, last, known_until), rows.places["market_id"], len(names), days, known_until, excluded + own)
     kinds = _kinds(days, calendar)
     own_days = np.zeros(days[1] - days[0], dtype=bool)
     own_days[first // DAY - days[0] : (last - 1) // DAY - days[0] + 1] = True
@@ -167,20 +166,13 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     told = learn & panel.known_of(hit)
     gap = _gap(told, first // DAY - days[0], days, warnings)
     _need_hours(told, starts, first, last, warnings)
-    held = None if cycles is None else market_days(cycles, names, list(range(*days)))
-    factor = None
-    if cyclic is not None and cycles is not None:
-        known = cyclic.names["market_id"]
-        every = panel_of(cyclic, panel.cuts, cyclic.places["market_id"], len(known), days, known_until, _gaps(spans, known))
-        factor = market_day_factor(every, kinds, every.seen & ~own_days[:, None], market_days(cycles, known, list(range(*days))))
-    elif held is not None:
-        factor = market_day_factor(panel, kinds, learn, held)
+    factor = None if held is None else market_day_factor(panel, kinds, learn, held)
     if held is not None and held.any() and factor is None:
         warnings.append(Remark("market_days_not_used"))
     if any(low < last and high > first for low, high in promotions.unknown):
         warnings.append(Remark("promotion_unknown"))
-    factor_of = factors(held, factor, promotions, panel.starts, days[1] - days[0])
-    plain = panel if factor_of is None else Panel(panel.values / factor_of, panel.seen, panel.own_gaps, panel.first_day, panel.cuts)
+    factor_of = factors(held, factor, promotions, panel.starts, days[1] - days[0], idle)
+    plain = panel if factor_of is None else Panel(without(panel.values, factor_of), panel.seen, panel.own_gaps, panel.first_day, panel.cuts)
     controls = bool((~hit).any()) and not any(low < last and high > first and market is None for low, high, market in excluded)
     if (~hit).any() and not controls:
         warnings.append(Remark("controls_not_used"))
@@ -250,7 +242,7 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     if factor is not None:
         size = panel.values[situation.hit].sum(axis=(1, 2)) + 1e-12
         factor = factor if len(factor) == 1 else np.tensordot(size / size.sum(), factor[situation.hit], 1)[None]
-    plain = by_channel if factor is None else replace(by_channel, values=by_channel.values / factor)
+    plain = by_channel if factor is None else replace(by_channel, values=without(by_channel.values, factor))
     learner = Learner.of(plain, situation.learner.kinds, situation.told)
     region = np.zeros(len(names), dtype=np.int64)
     shocks = Shocks.of(learner, region, panel.cuts)

@@ -11,6 +11,12 @@ import polars as pl
 from warehouse.analysis.errors import FrameError, HistoryError, need_columns
 from warehouse.analysis.times import DAY, Minutes, minutes_of
 
+AWAY_DAYS = 3
+"""So many days without a sale anywhere, one after the other, are no service."""
+
+SHUT_SHARE = 0.25
+"""Of a weekday: where so many of its days, two at least, are silent, that is how the place trades."""
+
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
@@ -97,7 +103,7 @@ def _codes(texts: pl.Series) -> tuple[Codes, list[str]]:
 def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[int, int], until: int, gaps: Sequence[tuple[int, int, int | None]]) -> Panel:
     """Sum up ``rows`` by place and slot for the days [first, last); ``gaps`` are (first minute, end, place or None for all).
 
-    Unseen are: before the first row, from ``until`` on, whole days without a sale anywhere, and the gaps, also what is a gap of each place by itself.
+    Unseen are: before the first row, from ``until`` on, days on which nobody could buy anywhere, and the gaps, also what is a gap of each place by itself.
     """
     first, last = days
     slot_of_minute = np.searchsorted(cuts, np.arange(DAY), side="right") - 1
@@ -108,7 +114,7 @@ def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[i
     values = np.bincount(cell[inside], rows.sales[inside], places * count * slots).astype(np.float64, copy=False).reshape(places, count, slots)
     starts = (first + np.arange(count))[:, None] * DAY + cuts[:-1]
     ends = (first + np.arange(count))[:, None] * DAY + cuts[1:]
-    seen = (starts >= (rows.minute.min() if len(rows.minute) else until)) & (ends <= until) & (values.sum(axis=(0, 2)) > 0)[:, None]
+    seen = (starts >= (rows.minute.min() if len(rows.minute) else until)) & (ends <= until) & ~_away(values.sum(axis=(0, 2)) <= 0, first)[:, None]
     own = np.zeros(values.shape, dtype=bool) if any(p is not None for _, _, p in gaps) else None
     for low, high, of in gaps:
         touched = (starts < high) & (ends > low)
@@ -119,6 +125,17 @@ def panel_of(rows: Rows, cuts: Minutes, place: Codes, places: int, days: tuple[i
     if own is not None:
         seen &= ~own.all(axis=0)
     return Panel(values, seen, own, first, cuts)
+
+
+def _away(silent: Mask, first: int) -> Mask:
+    """Which of the silent days, the first of them ``first`` days since 1970, are no days of no sales: long silences, and single ones that are not usual."""
+    long = np.zeros(len(silent), dtype=bool)
+    for start in range(len(silent) - AWAY_DAYS + 1):
+        long[start : start + AWAY_DAYS] |= silent[start : start + AWAY_DAYS].all()
+    weekday = (first + np.arange(len(silent))) % 7
+    few, of_all = np.bincount(weekday[silent & ~long], minlength=7), np.bincount(weekday[~long], minlength=7)
+    usual = (few >= 2) & (few >= SHUT_SHARE * of_all)
+    return long | (silent & ~usual[weekday])
 
 
 def _step(minute: Minutes) -> int:

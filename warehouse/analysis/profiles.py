@@ -25,6 +25,9 @@ LEVEL_HALF_LIFE = 90.0
 LEVEL_REACH = 540
 """Minutes: how fast the past fades for today's level, and how far it is looked at."""
 
+SHUT = 10.0
+"""Where all days of a weekday are silent, two at least, and the others let so many purchases be expected on them, a place is shut on that weekday."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -73,6 +76,9 @@ class Learner:
         both = np.concatenate([same, every])
         sums = (both @ self.sums).reshape(2, len(days), places, slots)
         counts = (both @ self.known).reshape(2, len(days), -1, slots)
+        shut = self._shut(days, every > 0)
+        if shut.any():
+            sums *= ~shut[:, :, None]
         of_all = sums[1] * _over(1.0, counts[1])
         alike = sums[0] * _over(1.0, counts[0])
         alike += of_all * (counts[0] <= 0)
@@ -97,6 +103,23 @@ class Learner:
         alike *= _over(level * volume, (volume + prior) * volumes)[:, :, None]
         alike += pooled[:, self._place] * _over(level * prior, volume + prior)[:, :, None]
         return alike
+
+    def _shut(self, days: Codes, told: Mask) -> Mask:
+        """Which places are shut on these days [day, place], by their days of the same weekday among those that they are ``told`` by."""
+        of_weekday = told & ((days[:, None] - np.arange(len(self.kinds))) % 7 == 0)
+        volume, known = self._daily
+        sold, of_all = of_weekday @ volume, told @ volume
+        held = of_weekday @ known
+        expected = held * _over(of_all, told @ known)
+        shut: Mask = (sold <= 0) & (held >= 2) & (expected >= SHUT * self.noise) & (expected > 0)
+        return shut
+
+    @cached_property
+    def _daily(self) -> tuple[Array, Array]:
+        """What each place sold on each day [day, place], and where something is known of it, as 0 and 1."""
+        days, (places, slots) = len(self.kinds), self.shape
+        known = (self.known.reshape(days, -1, slots) > 0).any(axis=2)
+        return self.sums.reshape(days, places, slots).sum(axis=2), np.broadcast_to(known, (days, places)).astype(float)
 
     @cached_property
     def _order(self) -> Codes:
