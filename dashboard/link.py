@@ -1,13 +1,15 @@
 """The state of a page in its link: what a reader has chosen is in the address, and an address opens what was chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import TypeVar
 
 import streamlit as st
 
 Option = TypeVar("Option")
 EARLIEST = date(2000, 1, 1)
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def keep(name: str, value: str, default: str = "") -> None:
@@ -36,11 +38,18 @@ def linked(name: str, read: Callable[[str], Option | None], default: Option) -> 
         st.session_state[name] = default if kept is None else kept
 
 
-def choice(label: str, name: str, options: Sequence[str], wording: Callable[[str], str], *, always: bool = False) -> str:
-    """One of ``options``, the first by default; an unknown one in the link is passed over. With ``always`` the default is in the link too."""
-    linked(name, lambda text: text if text in options else None, options[0])
-    if st.session_state[name] not in options:
-        st.session_state[name] = options[0]
+def choice(label: str, name: str, options: Sequence[str], wording: Callable[[str], str], *, always: bool = False, became: Mapping[str, str] = NOTHING) -> str:
+    """One of ``options``, the first by default; an unknown one in the link is passed over. With ``always`` the default is in the link too.
+
+    ``became`` has what went into one of the options, so that a link to it opens that one.
+    """
+
+    def known(text: str) -> str | None:
+        now = became.get(text, text)
+        return now if now in options else None
+
+    linked(name, known, options[0])
+    st.session_state[name] = known(st.session_state[name]) or options[0]
     chosen = str(st.selectbox(label, options, format_func=wording, key=name))
     keep(name, chosen, "" if always else options[0])
     return chosen

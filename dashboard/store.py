@@ -1,7 +1,7 @@
 """What pages have been given already: every published state is worked out once, for all viewers together."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from dashboard.settings import DashboardSettings
 from warehouse.analysis import LossEstimate
 from warehouse.connection import shut
 from warehouse.lake_errors import away
+from warehouse.losses import merged
 from warehouse.reading import Manifest, ManifestError, Snapshot, open_snapshot
 
 Made = TypeVar("Made")
@@ -47,11 +48,12 @@ class LivePage(Generic[Drawn]):
 
 @dataclass(frozen=True)
 class IncidentList:
-    """Every incident with the freshness of the manifest that names them."""
+    """Every incident with the freshness of the manifest that names them. ``merged``: those that are part of another, each with that one."""
 
     freshness: Freshness
     manifest: Manifest
     incidents: list[Incident]
+    merged: Mapping[str, str]
 
 
 def live_page(published: Path, language: str, draw: Callable[[Live], Drawn]) -> LivePage[Drawn]:
@@ -73,8 +75,8 @@ def incident_list(published: Path) -> IncidentList:
     """The newest list of incidents. Raises as ``live_page``."""
     manifest = newest_manifest(published)
     with readable(published):
-        incidents = _incidents(str(published), manifest.warehouse_id, manifest.sequence)
-    return IncidentList(freshness_of(manifest, datetime.now(UTC)), manifest, incidents)
+        incidents, parts = _incidents(str(published), manifest.warehouse_id, manifest.sequence)
+    return IncidentList(freshness_of(manifest, datetime.now(UTC)), manifest, incidents, parts)
 
 
 def incident_page(published: Path, listed: IncidentList, incident: Incident) -> IncidentFigures:
@@ -88,7 +90,8 @@ def incident_page(published: Path, listed: IncidentList, incident: Incident) -> 
         if incident.open:
             return _open_incident(*key, incident.incident_id, _incident=incident)
         said = tuple(file for table in SAID for file in listed.manifest.files.get(table, ()))
-        return _ended_incident(*key, incident, window_of(incident, listed.manifest.watermark), said)
+        parts = tuple(part for part, whole in listed.merged.items() if whole == incident.incident_id)
+        return _ended_incident(*key, incident, window_of(incident, listed.manifest.watermark), (*said, *parts))
 
 
 @dataclass(frozen=True)
@@ -228,9 +231,9 @@ def _band(published: str, warehouse_id: str, day_start: datetime, as_of: datetim
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _incidents(published: str, warehouse_id: str, sequence: int) -> list[Incident]:  # noqa: ARG001
+def _incidents(published: str, warehouse_id: str, sequence: int) -> tuple[list[Incident], dict[str, str]]:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
-        return known_incidents(snapshot)
+        return known_incidents(snapshot), merged(snapshot)
 
 
 @st.cache_data(max_entries=16, ttl=10, refresh_mode="background", show_spinner=False)

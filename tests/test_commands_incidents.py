@@ -223,6 +223,18 @@ def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_
     assert ops.incident(third)["ended_at"] == MARK + 260 * MINUTE
 
 
+def test_what_was_merged_into_a_part_goes_over_to_the_whole_that_detection_finds(writer: Writer) -> None:
+    closing = Closing(writer, MINUTE, raw_days=35)
+    ops = Ops(writer)
+    earlier = ops.declare((NOON - 60 * MINUTE).isoformat(), NOON.isoformat(), scope="region", scope_name="대구광역시")
+    part = ops.declare((NOON + 30 * MINUTE).isoformat(), scope="region", scope_name="서울특별시")
+    whole = ops.declare((NOON + 30 * MINUTE).isoformat())
+    ops.say("incident_merged", incident_id=earlier, into=part)
+    row = frame(writer.connection, "SELECT * EXCLUDE (declared_by, version) FROM incident WHERE incident_id = $id", {"id": part}).row(0, named=True)
+    closing._keep({**row, "action": "merged", "ended_at": MARK + 40 * MINUTE, "merged_into": whole})
+    assert {name: ops.incident(name)["merged_into"] for name in (earlier, part, whole)} == {earlier: whole, part: whole, whole: None}
+
+
 EXCLUDED = {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,7 +14,7 @@ from dashboard.command import command
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views import live
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
 from warehouse.states import HOURLY
@@ -130,6 +131,18 @@ def test_a_link_to_an_unknown_incident_says_so_and_shows_the_newest() -> None:
     assert "링크의 장애를 찾을 수 없습니다" in text
     assert "nothing-<b>" in text
     assert "3월 1일 10:04 결제 실패 급증" in text
+
+
+@pytest.mark.parametrize(("page", "name"), [("incidents", "incident"), ("failures", "span")])
+def test_a_link_to_a_merged_incident_opens_the_one_that_it_became(page: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_launch_day(use(tmp_path, monkeypatch))
+    known = pl.read_parquet(tmp_path / "incident-v1.parquet")
+    part = known.filter(incident_id=EARLIER).with_columns(incident_id=pl.lit("part"), merged_into=pl.lit(EARLIER))
+    replace_table(tmp_path, "incident", pl.concat([known, part]))
+    app, text = shown(page, "ko", **{name: "part"})
+    assert app.query_params[name] in (EARLIER, [EARLIER])
+    assert ("링크의 장애는 이 장애에 병합되었습니다" in text) == (page == "incidents")
+    assert "찾을 수 없습니다" not in text
 
 
 @pytest.mark.usefixtures("published")

@@ -1,12 +1,15 @@
 """What viewers share, and when it is made anew."""
 
+import json
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
+
 from dashboard.store import _Newest, incident_list, incident_page
-from tests.dashboard_data import LAUNCH, ONSET, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, publish_launch_day, replace_table
 
 
 def state(sequence: int) -> SimpleNamespace:
@@ -68,3 +71,24 @@ def test_what_is_said_about_an_ended_incident_shows_with_the_state_that_has_it(t
     # In the same window, but corrected.
     corrected = end - timedelta(minutes=1)
     assert shown(ended_at=corrected, sequence=3, claims=claims, surveys=surveys) == (1, "조사", corrected)
+
+
+def test_a_claim_about_what_is_merged_into_an_ended_incident_shows_with_the_state_that_has_it(tmp_path: Path) -> None:
+    claims = [{"source": "신문", "incident_id": EARLIER, "amount": 10**10, "claimed_at": datetime(2025, 3, 2), "note": ""}]
+    publish_launch_day(tmp_path, ended_at=ONSET + timedelta(hours=8), claims=claims)
+
+    def claimed() -> int:
+        listed = incident_list(tmp_path)
+        return len(incident_page(tmp_path, listed, next(one for one in listed.incidents if one.incident_id == LAUNCH)).claims)
+
+    assert claimed() == 0
+    merge_earlier(tmp_path)
+    assert claimed() == 1
+
+
+def merge_earlier(published: Path) -> None:
+    """Publish the next state, in which the earlier incident is part of the launch day's and nothing else is new."""
+    known = pl.read_parquet(published / "incident-v1.parquet")
+    replace_table(published, "incident", known.with_columns(merged_into=pl.when(incident_id=EARLIER).then(pl.lit(LAUNCH))))
+    manifest = json.loads((published / "manifest.json").read_text())
+    (published / "manifest.json").write_text(json.dumps({**manifest, "sequence": manifest["sequence"] + 1}))

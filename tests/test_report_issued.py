@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.report.author import AuthorFiles
+from dashboard.report.composing import compose
 from dashboard.report.writing import write_report
 from dashboard.saying import say
 from dashboard.settings import DashboardSettings
@@ -20,7 +21,9 @@ from tests.dashboard_data import LAUNCH, publish_launch_day
 from tests.events_data import NOON, chunk, ms
 from tests.line_process import WorkerProcess
 from warehouse.ingest import Writer
+from warehouse.losses import incident_window
 from warehouse.publishing import Publisher
+from warehouse.reading import open_snapshot
 
 DECLARED = "5f9d2c6e-0000-4000-8000-000000000001"
 
@@ -54,6 +57,44 @@ def test_editions_are_kept_as_they_were_issued_and_stand_in_the_next_report(tmp_
     text = " ".join(unescape(re.sub(r"<[^>]+>", " ", written.files["html"].decode())).replace("\N{NO-BREAK SPACE}", " ").split())
     assert re.search(r"최초 2025년 3월 1일 \(토\) 12:00 보고 담당 12억 3,457만 원", text)
     assert "interim edition" in text
+
+
+def test_what_was_said_of_merged_incidents_counts_for_the_one_that_they_became(tmp_path):
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    first, second, whole = (f"5f9d2c6e-0000-4000-8000-{number:012d}" for number in (1, 2, 3))
+    times = {"onset_at": (NOON - timedelta(hours=2)).isoformat(), "ended_at": NOON.isoformat()}
+    survey = {"substitution": 0.3, "low": 0.2, "high": 0.4}
+    said = [
+        command(1, "incident_declared", {"scope": "region", "scope_name": "서울", **times}),
+        command(2, "incident_declared", {"scope": "channel", "scope_name": "card", **times}),
+        command(3, "incident_declared", {"scope": "nation", **times}),
+        command(4, "claim_entered", {"source": "press", "amount": 10**10, "incident_id": first}),
+        command(5, "survey_entered", {"label": "of the whole", "incident_id": whole, **survey}),
+        command(6, "survey_entered", {"label": "of a part", "incident_id": first, **survey}),
+        command(7, "report_issued", edition("first", 1_234_567_890)),
+        command(8, "incident_merged", {"incident_id": first, "into": second}),
+        command(9, "incident_merged", {"incident_id": second, "into": whole}),
+        command(10, "claim_entered", {"source": "ministry", "amount": 5 * 10**9, "incident_id": first}),
+        command(11, "report_issued", edition("interim", 1, incident_id=second)),
+        command(12, "survey_entered", {"label": "of none", **survey}),
+    ]
+    writer.apply([chunk("commands", said)], NOON, lambda _: None)
+    Publisher(writer.connection, tmp_path / "published").publish(NOON, NOON, {}, {})
+    writer.close()
+    with open_snapshot(tmp_path / "published") as snapshot:
+        assert snapshot.query("claims_about", incident_id=whole)["source"].to_list() == ["press", "ministry"]
+        assert snapshot.query("surveys_about", incident_id=whole)["label"].to_list() == ["of none", "of the whole", "of a part"]
+        with pytest.raises(LookupError, match=whole):
+            incident_window(snapshot, first)
+    found = write_report(tmp_path / "published", whole, AuthorFiles(), "en")
+    assert found.report.figures.claims["source"].to_list() == ["press", "ministry"]
+    # Those figures are of another scope: the log says so.
+    log = next(table for table in compose(found.report, "en").tables if table.name == "editions")
+    assert [row[-1].text for row in log.rows] == [
+        f"{stage} edition On incident {part}, which was merged into this one." for stage, part in (("first", first), ("interim", second))
+    ]
+    with pytest.raises(LookupError, match=f"{first}' was merged into '{whole}'"):
+        write_report(tmp_path / "published", first, AuthorFiles(), "en")
 
 
 @pytest.mark.parametrize("wrong", [{"stage": "draft"}, {"inputs": "short"}, {"lost": 1.5}, {"manifest_sequence": -1}, {"document": "B" * 64}])

@@ -16,7 +16,7 @@ from warehouse.connection import frame, query_text
 from warehouse.ingest import MARGIN, Writer, statement
 from warehouse.merging import SEOUL
 from warehouse.telling import note
-from warehouse.wholes import OVER, settle
+from warehouse.wholes import OVER, hand_over, settle
 
 HISTORY = timedelta(days=28)
 STEP = timedelta(days=1)
@@ -110,6 +110,8 @@ class Closing:
         run("DELETE FROM incident WHERE incident_id = ?", [change["incident_id"]])
         row = {k: v for k, v in change.items() if k != "action"} | {"declared_by": None, "version": version}
         run(f"INSERT INTO incident ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+        if change["merged_into"]:
+            hand_over(self.writer.connection, change["incident_id"], change["merged_into"])
         # What others are merged into goes on with them, and ends with the last.
         whole, before, ended = settle(self.writer.connection, change["incident_id"]) or (change["incident_id"], False, True)
         itself = whole == change["incident_id"]

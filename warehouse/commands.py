@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 
 from warehouse.telling import note
-from warehouse.wholes import apart, settle
+from warehouse.wholes import apart, hand_over, settle
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=4000)]
@@ -350,8 +350,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, found: dict[str, Any], payload
     peaks = [peak for peak in (found["peak_failure_rate"], into["peak_failure_rate"]) if peak is not None]
     apart(connection, payload.incident_id)
     _change(connection, payload.incident_id, {"merged_into": payload.into}, {"note": payload.note}, "merged")
-    # what was merged into it before belongs to the new whole
-    connection.execute("UPDATE incident SET merged_into = ? WHERE merged_into = ?", [payload.into, payload.incident_id])
+    hand_over(connection, payload.incident_id, payload.into)
     settle(connection, payload.into)
     both = {"onset_at": min(found["onset_at"], into["onset_at"]), "peak_failure_rate": max(peaks, default=None)}
     _change(connection, payload.into, both, {}, "corrected")

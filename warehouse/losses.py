@@ -68,13 +68,30 @@ def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, dat
     """Whole steps from the one with the onset to the end; an incident that is still open ends at the last closed minute. Aware, UTC.
 
     Raises:
-        LookupError: there is no such incident.
+        LookupError: there is no such incident, or it was merged into another, which the message names.
     """
+    refuse_merged(snapshot, incident_id)
     found = snapshot.query("incident_by_id", incident_id=incident_id)
     if found.is_empty():
         raise LookupError(f"There is no incident {incident_id!r}. List them with: onnuri incidents")
     row = found.row(0, named=True)
     return window(row["onset_at"].replace(tzinfo=UTC), row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else None, snapshot.manifest.watermark)
+
+
+def refuse_merged(snapshot: Snapshot, incident_id: str) -> None:
+    """An incident that was merged into another is told of there: a part alone has neither its span nor what was said of it.
+
+    Raises:
+        LookupError: it was merged into another, which the message names.
+    """
+    into = merged(snapshot).get(incident_id)
+    if into is not None:
+        raise LookupError(f"The incident {incident_id!r} was merged into {into!r}: ask about this one.")
+
+
+def merged(snapshot: Snapshot) -> dict[str, str]:
+    """The incidents that became part of another, each with that one."""
+    return dict(snapshot.query("incidents_merged").rows())
 
 
 def window(onset_at: datetime, ended_at: datetime | None, watermark: datetime | None) -> tuple[datetime, datetime]:

@@ -1,5 +1,7 @@
 """Incidents that others are merged into: each lasts as long as its own outage and all its parts together.
 
+A part names its whole, never another part: what had been merged into it before goes over with it.
+
 While a part goes on the whole has no end. That its own outage is over is kept in its evidence as ``own_end``, the time naive UTC, so that detection
 does not look for it any more and the end that a person gave is not forgotten.
 """
@@ -40,6 +42,11 @@ def settle(connection: duckdb.DuckDBPyConnection, incident_id: str) -> tuple[str
     connection.execute(_SETTLE, {"whole": whole})
     ((_, ended),) = connection.execute(_WHOLE_OF, asked).fetchall()
     return whole, before, ended
+
+
+def hand_over(connection: duckdb.DuckDBPyConnection, part: str, whole: str) -> None:
+    """What was merged into a part before belongs to the part's whole."""
+    connection.execute("UPDATE incident SET merged_into = ? WHERE merged_into = ?", [whole, part])
 
 
 def apart(connection: duckdb.DuckDBPyConnection, incident_id: str) -> None:

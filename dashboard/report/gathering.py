@@ -16,6 +16,7 @@ from dashboard.figures.incidents import IncidentFigures, incident_figures, known
 from dashboard.report.author import AuthorFiles
 from warehouse.analysis import AnalysisError
 from warehouse.inputs import Inputs, inputs_of
+from warehouse.losses import refuse_merged
 from warehouse.reading import Manifest, Snapshot
 
 Made = TypeVar("Made")
@@ -41,7 +42,7 @@ class Report:
 
     ``regions``, ``channels``, ``markets``, ``sizes``: ``name``, ``expected``, ``observed``, ``lost``, ``low``, ``high``, ``share``
     (of what was expected), by loss; sizes: ``markets`` instead of an interval, by size. Empty without an estimate. ``outcomes``:
-    attempts by region and channel, within the incident's scope. ``queue`` is the whole platform's. ``editions``: earlier editions of the report, the oldest first. ``ahead``: demand and capacity of
+    attempts by region and channel, within the incident's scope. ``queue`` is the whole platform's. ``editions``: earlier editions of the report, and of those on incidents that were merged into this one, the oldest first. ``ahead``: demand and capacity of
     the nation's payments as the page has them, None where nothing can be forecast; ``compared``: None where there is nothing to compare.
     """
 
@@ -64,10 +65,11 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
     """The figures of a report on ``incident_id``; ``published`` is the snapshot's folder.
 
     Raises:
-        LookupError: there is no such incident.
+        LookupError: there is no such incident, or it was merged into another, which the message names.
     """
     known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
     if incident_id not in known:
+        refuse_merged(snapshot, incident_id)
         raise LookupError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
     figures = incident_figures(snapshot, known[incident_id])
     loss = figures.loss

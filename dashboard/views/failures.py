@@ -10,7 +10,7 @@ from dashboard.figures.incidents import Incident
 from dashboard.figures.rates import MIN_ATTEMPTS
 from dashboard.formatting import count, moment, percent
 from dashboard.frame import banners, chart, freshness_line, with_states
-from dashboard.link import choice
+from dashboard.link import NOTHING, choice
 from dashboard.settings import DashboardSettings
 from dashboard.store import failures_page, incident_list
 from dashboard.texts import Texts
@@ -22,11 +22,15 @@ REFRESH_SECONDS = 5
 def page(settings: DashboardSettings, texts: Texts) -> None:
     """Failures of a span, which the link says."""
     st.html(cards.heading(texts("failures.title"), texts("failures.note")))
-    incidents: list[Incident] = []
+    listed = None
     with with_states(texts, settings, quiet=True):
-        incidents = incident_list(settings.published).incidents
-    known = {incident.incident_id: incident for incident in incidents}
-    span = choice(texts("failures.span"), "span", [*SPANS, *known], lambda name: texts(f"failures.{name}") if name in SPANS else label_of(known[name], texts))
+        listed = incident_list(settings.published)
+    known = {incident.incident_id: incident for incident in listed.incidents} if listed else {}
+
+    def wording(name: str) -> str:
+        return texts(f"failures.{name}") if name in SPANS else label_of(known[name], texts)
+
+    span = choice(texts("failures.span"), "span", [*SPANS, *known], wording, became=listed.merged if listed else NOTHING)
     st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="failures")(settings, texts, span, known.get(span))
 
 

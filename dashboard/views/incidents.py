@@ -71,9 +71,11 @@ def _refreshing(settings: DashboardSettings, texts: Texts, chosen: Incident, kno
 def _chosen(listed: IncidentList, texts: Texts) -> Incident:
     known = {incident.incident_id: incident for incident in listed.incidents}
     asked = st.query_params.get("incident", "")
-    if asked and asked not in known:
+    if asked in listed.merged:
+        st.html(cards.banner("muted", texts("incidents.merged"), texts("incidents.merged_detail", asked=asked)))
+    elif asked and asked not in known:
         st.html(cards.banner("warning", texts("incidents.unknown"), texts("incidents.unknown_detail", asked=asked)))
-    chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: label_of(known[name], texts), always=True)
+    chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: label_of(known[name], texts), always=True, became=listed.merged)
     return known[chosen]
 
 

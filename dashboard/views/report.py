@@ -50,7 +50,7 @@ def _chosen(listed: IncidentList, texts: Texts) -> tuple[Incident, str]:
     known = {incident.incident_id: incident for incident in listed.incidents}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: _label(known[name], texts), always=True)
+        chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: _label(known[name], texts), always=True, became=listed.merged)
     with right:
         stage = switch(texts("report_page.stage"), "stage", STAGES, lambda name: texts(f"report_stage.{name}"))
     return known[chosen], stage

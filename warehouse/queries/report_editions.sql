@@ -1,5 +1,5 @@
--- Which editions of an incident's loss report were issued, the oldest first?
-SELECT stage, issued_at, issued_by, lost, low, high, manifest_sequence, inputs, document, note
+-- Which editions of the loss report of an incident, and of those that were merged into it, were issued, the oldest first?
+SELECT stage, issued_at, issued_by, lost, low, high, manifest_sequence, inputs, document, note, incident_id
 FROM report_edition
-WHERE incident_id = $incident_id
+WHERE incident_id IN (SELECT incident_id FROM incident WHERE $incident_id IN (incident_id, merged_into))
 ORDER BY issued_at, edition_id

@@ -1,7 +1,7 @@
 """What is not known, which editions there were, and everything that somebody needs to make the report again."""
 
 from dashboard.formatting import count, duration
-from dashboard.remarks import sentence
+from dashboard.remarks import joined, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
@@ -49,7 +49,7 @@ def revisions(report: Report, words: Wording) -> Section:
             plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
             plain(words.interval(row["low"], row["high"])),
             plain(row["inputs"][:12]),
-            plain(row["note"]),
+            plain(joined(row["note"], _of_a_part(row["incident_id"], report, words))),
         ]
         for row in report.editions.iter_rows(named=True)
     ]
@@ -61,6 +61,11 @@ def revisions(report: Report, words: Wording) -> Section:
     else:
         blocks.append(Notice(words("report_revisions.none"), "plain"))
     return Section(words("report_revisions.title"), blocks)
+
+
+def _of_a_part(incident_id: str, report: Report, words: Wording) -> str:
+    """That an edition told of an incident before it was merged into this one, whose figures are others; else empty."""
+    return "" if incident_id == report.figures.incident.incident_id else words("report_revisions.merged", incident=incident_id)
 
 
 def quality(report: Report, words: Wording) -> Section:
