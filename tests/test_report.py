@@ -3,11 +3,13 @@
 import io
 import json
 import re
+import unicodedata
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import polars as pl
 import pytest
@@ -356,6 +358,19 @@ def test_a_hostile_name_is_text_in_every_form(report):
     assert "&lt;script&gt;alert(1)" in html
     # The font has no picture of a shop; PDF/UA allows no hole.
     assert "<script>alert(1)</script>#panic[x]□시장" in pdf_text(write_pdf(document)).replace(" ", "")
+
+
+@pytest.mark.parametrize("name", ["shop\x07 1", "가게\x00\x1b\x7f\x85\r\ufffe"], ids=ascii)
+def test_a_name_with_control_characters_can_be_read_in_every_form(report, name):
+    document = compose(renamed(report, name), "ko")
+    shown = "".join(character if character.isprintable() else "□" for character in name)
+    assert shown.replace(" ", "") in pdf_text(write_pdf(document)).replace(" ", "")
+    html = write_html(document).decode()
+    assert shown.removesuffix("□") in html
+    assert {character for character in html if unicodedata.category(character) == "Cc"} <= {"\n", "\t"}
+    book = zipfile.ZipFile(io.BytesIO(write_xlsx(document)))
+    cells = ET.fromstring(book.read("xl/sharedStrings.xml")).itertext()
+    assert [cell for cell in cells if cell.startswith(name[:2])]
 
 
 def test_the_html_is_one_file_that_fetches_nothing(written):

@@ -83,6 +83,9 @@ class Code:
     text: str
 
 
+UNDRAWN = "□"
+"""Stands for a character that a form of the document cannot draw."""
+
 Block = Paragraph | Bullets | Notice | Table | Picture | Figures | Code
 
 

@@ -3,11 +3,14 @@
 from html import escape
 from importlib import resources
 
-from dashboard.report.document import Block, Bullets, Code, Document, Figures, Notice, Paragraph, Picture, Section, Table
+from dashboard.report.document import UNDRAWN, Block, Bullets, Code, Document, Figures, Notice, Paragraph, Picture, Section, Table
 from dashboard.report.pictures import FAMILY
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """No script, and nothing fetched, whatever a text holds."""
+
+CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], UNDRAWN) | {ord(kept): kept for kept in "\n\t"}
+"""HTML allows no other control character, and readers and validators make different things of them."""
 
 STACK = "'Pretendard GOV', Pretendard, 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, 'Noto Sans KR', sans-serif"
 
@@ -28,7 +31,7 @@ def write_html(document: Document) -> bytes:
         f'<nav aria-label="{escape(document.words["contents"])}"><h2>{escape(document.words["contents"])}</h2><ol>{contents}</ol></nav>\n'
         f"{parts}\n</main><footer>{escape(document.footer)}</footer></body>\n</html>\n"
     )
-    return page.encode()
+    return page.translate(CONTROLS).encode()
 
 
 def _labelled(document: Document, labels: list[str]) -> list[tuple[str, tuple[str, Section]]]:

@@ -8,11 +8,8 @@ from typing import Any
 
 import typst
 
-from dashboard.report.document import Block, Bullets, Code, Document, Figures, Notice, Paragraph, Picture, Section, Table
+from dashboard.report.document import UNDRAWN, Block, Bullets, Code, Document, Figures, Notice, Paragraph, Picture, Section, Table
 from dashboard.report.pictures import fonts
-
-OUTSIDE = "□"
-"""Stands for a character that the font may not have."""
 
 PUNCTUATION = frozenset("–—−’…·※\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{NO-BREAK SPACE}")
 
@@ -66,12 +63,12 @@ _KINDS = {Paragraph: "paragraph", Bullets: "bullets", Notice: "notice", Figures:
 
 
 def _drawable(value: Any) -> Any:  # noqa: ANN401 - any part of the JSON
-    """The same with every character that the font has not replaced: PDF/UA allows no glyph that is missing.
+    """The same with every character that the font has not replaced, controls among them: PDF/UA allows no glyph that is missing.
 
     Noto Sans KR holds what CP949 does, and the few marks above.
     """
     if isinstance(value, str):
-        return value if value.isascii() else "".join(character if _known(character) else OUTSIDE for character in value)
+        return value if value.isascii() and value.isprintable() else "".join(character if _known(character) else UNDRAWN for character in value)
     if isinstance(value, dict):
         return {key: _drawable(part) for key, part in value.items()}
     return [_drawable(part) for part in value] if isinstance(value, list | tuple) else value
