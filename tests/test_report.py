@@ -19,7 +19,7 @@ from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
-from dashboard.report.document import Block, Cell, Figures, Notice, Paragraph, Picture
+from dashboard.report.document import Block, Cell, Code, Figures, Notice, Paragraph, Picture
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
@@ -331,6 +331,38 @@ def test_times_that_a_person_gave_are_reported_by_that_person_and_not_measured(q
         ["자동 탐지", "측정", "탐지 기록"],
         ["종료", "보고", "이 분석관 님이 입력한 시각"],
     ]
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_whoever_asks_with_the_spans_that_are_stated_gets_the_report_s_figures(report, published, language):
+    texts, figures = texts_in(language), report.figures
+    blocks = {part.title: part.blocks for _, part in compose(report, language).numbered}[texts("report_origin.title")]
+    spans: dict[str, dict[str, object]] = {}
+    for block in blocks:
+        if isinstance(block, Paragraph):
+            stated = dict(re.findall(r"\b(start|end) = (\d\S+?)[,.]?(?= |$)", block.text))
+        elif isinstance(block, Code) and stated:
+            spans[block.title.removesuffix(".sql")] = {name: datetime.fromisoformat(at) for name, at in stated.items()}
+    with open_snapshot(published) as snapshot:
+
+        def asked(name: str) -> pl.DataFrame:
+            return snapshot.query(name, **spans[name], scope=figures.incident.scope, scope_name=figures.incident.scope_name)
+
+        assert asked("failed_purchases_in_span")["purchases"].item() == figures.purchases.purchases
+        assert asked("people_in_span")["buyers"].item() == figures.people.buyers
+        assert asked("outcomes_by_place")["failed"].sum() == report.outcomes["failed"].sum()
+        waited = snapshot.query("services_in_span", **spans["services_in_span"]).filter(service="queue")["waited_minutes"].item()
+        assert waited / 60 == figures.people.hours_waited
+    assert spans["sales_by_market_and_step"] == {"start": figures.start, "end": figures.end}
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("ko", "결제 감소액은 2025년 3월 1일 (토) 19:50까지"), ("en", "the shortfall as counted until Sat 1 Mar 2025 19:50")]
+)
+def test_the_end_of_the_estimate_of_an_open_incident_is_not_told_of_purchases_that_were_counted_further(report, language, told):
+    finding = compose(report, language).sections[0]
+    assert told in text_of(finding.blocks[0])
+    assert report.figures.until == report.provenance.manifest.now > report.figures.end
 
 
 def test_parts_add_up_to_the_whole(report):

@@ -91,6 +91,8 @@ class Purchases:
 class IncidentFigures:
     """One incident's page. The window runs from the step that holds the onset to the end, or to the watermark while open.
 
+    Purchases and people are those from the onset to ``until``: the end, or the published state's clock while open.
+
     ``steps``: at, sales, expected, low, high, inside (in the window), lost and cumulative (KRW), attempts, failure_rate,
     decline_rate. ``regions`` and ``markets``: name, expected, observed, lost, share (of what was expected), hardest hit first.
     """
@@ -98,6 +100,7 @@ class IncidentFigures:
     incident: Incident
     start: datetime
     end: datetime
+    until: datetime
     account: LossAccount | None
     why_no_loss: WhyNoLoss | None
     why_no_net: WhyNoNet | None
@@ -198,6 +201,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         incident=incident,
         start=start,
         end=end,
+        until=until,
         account=account,
         why_no_loss=why_no_loss,
         why_no_net=why_no_net(account, incident, end, snapshot.manifest.watermark, with_id),

@@ -1,15 +1,21 @@
 """What is not known, which editions there were, and everything that somebody needs to make the report again."""
 
-from dashboard.formatting import count, duration
+from datetime import datetime
+
+from dashboard.formatting import count, seoul
 from dashboard.remarks import joined, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
 from warehouse.connection import query_text
+from warehouse.losses import HISTORY, MINUTE, STEP
 from warehouse.reading import IN_SCOPE
 
-QUERIES = ("sales_by_market_and_step", "people_in_span", "failed_purchases_in_span", "services_in_span", "outcomes_by_place")
-"""The queries that the incident's figures rest on."""
+OF_THE_WINDOW = ("sales_by_market_and_step", "outcomes_by_place")
+"""The queries of the estimate, which asks whole steps."""
+
+OF_THE_INCIDENT = ("people_in_span", "failed_purchases_in_span", "services_in_span")
+"""Those of purchases and people, from the onset to the end."""
 
 OF_OTHER_SPANS = ("demand_by_hour", "attempts_by_minute", "load_by_minute")
 """Those of demand, capacity and comparison."""
@@ -110,20 +116,27 @@ def origin(report: Report, words: Wording) -> Section:
         ("author", ", ".join(sorted(report.author.raw)) or words("report_origin.no_author")),
         ("inputs", found.inputs),
     ]
-    span = {
-        "start": figures.start.isoformat(timespec="minutes"),
-        "end": figures.end.isoformat(timespec="minutes"),
-        "span": duration(figures.end - figures.start, words.texts.language),
-    }
     return Section(
         words("report_origin.title"),
         [
             words.paragraph("report_origin.sentence"),
             words.table("origin", ["what", "value"], [[plain(words(f"report_origin.{name}")), plain(value)] for name, value in rows], widths=[0.28, 0.72]),
-            words.paragraph("report_origin.sql", **span),
+            words.paragraph("report_origin.sql"),
             Code("in_scope.sql", IN_SCOPE.strip()),
-            *(Code(f"{name}.sql", query_text(name).strip()) for name in QUERIES),
+            words.paragraph("report_origin.sql_window", days=HISTORY.days, minutes=STEP // MINUTE, **_span(figures.start, figures.end, words)),
+            *_queries(OF_THE_WINDOW),
+            words.paragraph("report_origin.sql_incident", **_span(figures.incident.onset_at, figures.until, words)),
+            *_queries(OF_THE_INCIDENT),
             words.paragraph("report_origin.sql_other"),
-            *(Code(f"{name}.sql", query_text(name).strip()) for name in OF_OTHER_SPANS),
+            *_queries(OF_OTHER_SPANS),
         ],
     )
+
+
+def _queries(names: tuple[str, ...]) -> list[Block]:
+    return [Code(f"{name}.sql", query_text(name).strip()) for name in names]
+
+
+def _span(start: datetime, end: datetime, words: Wording) -> dict[str, str]:
+    """The bounds as they were asked, to the last digit, and how long it is."""
+    return {"start": seoul(start).isoformat(), "end": seoul(end).isoformat(), "span": words.duration(end - start)}
