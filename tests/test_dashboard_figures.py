@@ -120,6 +120,26 @@ def test_an_open_incident_is_estimated_until_the_watermark(snapshot: Snapshot, o
     assert outage.loss.lost > 0
 
 
+def test_a_declared_incident_that_is_open_has_passed_the_limits_that_it_has_lasted_for(tmp_path: Path) -> None:
+    publish_incident(tmp_path, ONSET, None, kind="declared", declared_by="ops")
+    with open_snapshot(tmp_path) as opened:
+        shown = incident_figures(opened, known_incidents(opened)[0])
+    assert [rule.exceeded for rule in shown.rules] == [True, True, True]
+    assert shown.incident.goes_on_at(shown.end) == shown.end
+
+
+def test_every_day_of_a_declared_incident_that_is_open_is_marked_in_a_market_s_days(tmp_path: Path) -> None:
+    publish_incident(tmp_path, ONSET - timedelta(days=2), None, kind="declared", declared_by="ops")
+    with open_snapshot(tmp_path) as opened:
+        market = opened.query("market_list").row(0, named=True)
+        days = market_figures(opened, market, ONSET.replace(hour=0, minute=0)).days
+    assert days.filter("incident")["day"].to_list() == [date(2025, 2, 27), date(2025, 2, 28), date(2025, 3, 1)]
+
+
+def test_an_open_incident_that_was_detected_is_known_to_go_on_as_far_as_it_was_seen(outage: IncidentFigures) -> None:
+    assert outage.incident.goes_on_at(outage.end) == outage.incident.last_seen_at
+
+
 def test_an_ended_incident_is_estimated_until_its_end(tmp_path: Path) -> None:
     ended = datetime(2025, 3, 1, 18, 3, tzinfo=SEOUL)
     with open_snapshot(publish_launch_day(tmp_path, ended_at=ended)) as closed:

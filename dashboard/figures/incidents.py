@@ -65,6 +65,10 @@ class Incident:
         """Whether sales are counted by the incident's scope; else its loss is estimated from the whole nation's."""
         return measured_scope(self.scope) == self.scope
 
+    def goes_on_at(self, counted: datetime) -> datetime:
+        """Up to when an open one is known to go on: when detection saw it last; detection does not look for one that a person declared, which goes on as far as is ``counted``."""
+        return max(counted, self.onset_at) if self.declared_by else self.last_seen_at or self.detected_at or counted
+
     def lasted(self, until: datetime) -> timedelta:
         """From onset to the end, or to ``until`` while it is open."""
         return (self.ended_at or until) - self.onset_at
@@ -216,7 +220,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
         survey=surveys.row(-1, named=True) if len(surveys) else None,
         course=course_of(incident.onset_at, incident.detected_at, last_seen, incident.ended_at, notices, steps, given),
-        rules=rules_of(incident.onset_at, incident.ended_at, last_seen or until),
+        rules=rules_of(incident.onset_at, incident.ended_at, incident.goes_on_at(end)),
     )
 
 

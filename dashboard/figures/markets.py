@@ -134,7 +134,7 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
         steps=steps,
         band=band,
         incidents=incidents,
-        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(past))),
+        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(past, known))),
         merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
         expected=float(so_far["expected"].sum()) if len(so_far) else None,
     )
@@ -147,12 +147,13 @@ def reaching(incidents: pl.DataFrame, market: dict[str, Any]) -> pl.DataFrame:
     return incidents.filter(~pl.col("scope").is_in(list(places)) | pl.any_horizontal(here))
 
 
-def _hit_days(incidents: pl.DataFrame) -> list[date]:
-    """The days that incidents touched."""
+def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
+    """The days that incidents touched, as far as is ``counted``."""
     found = set()
     for row in incidents.iter_rows(named=True):
-        last = (row["ended_at"] or row["last_seen_at"] or row["onset_at"]).date()
-        found |= {row["onset_at"].date() + timedelta(days=ahead) for ahead in range((last - row["onset_at"].date()).days + 1)}
+        incident = Incident.of(row)
+        first, last = (at.astimezone(SEOUL).date() for at in (incident.onset_at, incident.ended_at or incident.goes_on_at(counted)))
+        found |= {first + timedelta(days=ahead) for ahead in range((last - first).days + 1)}
     return sorted(found)
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cards, charts, remarks
 from dashboard.cards import Figure
 from dashboard.figures.course import Rule, Step
-from dashboard.figures.incidents import Incident, IncidentFigures
+from dashboard.figures.incidents import Incident, IncidentFigures, window_of
 from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice
@@ -151,7 +151,7 @@ def as_before(shown: IncidentFigures, texts: Texts) -> str:
 
 
 def _course(shown: IncidentFigures, texts: Texts) -> None:
-    lasted = shown.incident.lasted(shown.incident.last_seen_at or shown.end)
+    lasted = shown.incident.lasted(shown.incident.goes_on_at(shown.end))
     ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(lasted, texts.language))
     st.html(cards.timeline([_step(step, ending, texts) for step in shown.course]))
     st.html(cards.facts([(texts("rule.word"), texts("rule.whom")), *[_rule(rule, shown.incident, texts) for rule in shown.rules]]))
@@ -210,7 +210,7 @@ def _list(listed: IncidentList, texts: Texts) -> None:
             moment(incident.onset_at, language),
             scope_of(incident, texts),
             texts.named("kind", incident.kind),
-            duration(incident.lasted(incident.last_seen_at or incident.onset_at), language),
+            duration(incident.lasted(incident.goes_on_at(window_of(incident, listed.manifest.watermark)[1])), language),
             percent(incident.peak_failure_rate),
         ]
         for incident in listed.incidents
