@@ -109,7 +109,8 @@ def _rates_spec(start: datetime, end: datetime, language: str) -> str:
     dashes = alt.Scale(domain=names, range=[[1, 0], [4, 3]])
     legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolSize=300, columns=1)
     x = _time_axis(start, end)
-    y = alt.Y("rate:Q", axis=alt.Axis(title=None, format=".0%", tickCount=5), scale=alt.Scale(domainMin=0))
+    # as many digits as the marks need: of rates below 3 % two would read the same
+    y = alt.Y("rate:Q", axis=alt.Axis(title=None, format="~%", tickCount=5), scale=alt.Scale(domainMin=0))
     lines = (
         alt.Chart(alt.NamedData("rates"))
         .mark_line(strokeWidth=2)

@@ -1,5 +1,6 @@
 """What pages show equals what SQL says about the same snapshot."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,7 @@ from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import market_figures
+from dashboard.report.pictures import svg_of
 from dashboard.texts import texts_in
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import estimate_loss
@@ -235,6 +237,20 @@ def test_every_chart_is_sound_vega_lite_and_draws_only_data_that_it_is_given(liv
         alt.LayerChart.from_dict(drawing.spec)
         named = {part["data"]["name"] for part in (drawing.spec, *drawing.spec["layer"]) if "data" in part}
         assert named == set(drawing.data)
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("worst", [0.002, 0.024, 0.31, 1.0])
+def test_no_two_marks_of_a_rate_read_the_same(outage: IncidentFigures, worst: float, language: str) -> None:
+    steps = outage.steps.with_columns(failure_rate=pl.lit(worst), decline_rate=pl.lit(worst / 3))
+    marks = [mark for mark in marks_of(charts.rates_chart(steps, outage.spans, outage.steps["at"][0], outage.end, texts_in(language))) if "%" in mark]
+    assert len(set(marks)) == len(marks) > 2
+    assert max(len(mark) for mark in marks) <= 6
+
+
+def marks_of(drawing: charts.Drawing) -> list[str]:
+    """What is written at the axes of a chart."""
+    return [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg_of(drawing)) if text]
 
 
 def test_a_chart_is_made_once_and_given_to_each_page_as_its_own(live: Live) -> None:
