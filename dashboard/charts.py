@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import altair as alt
@@ -189,8 +189,13 @@ def _hardest_spec(language: str) -> str:
 
 
 def _time_axis(start: datetime, end: datetime) -> alt.X:
-    axis = alt.Axis(title=None, format="%H:%M", grid=False, labelOverlap="greedy", labelSeparation=8, tickCount=8)
+    axis = alt.Axis(title=None, format="%m/%d %H:%M" if _dated(start, end) else "%H:%M", grid=False, labelOverlap="greedy", labelSeparation=8, tickCount=8)
     return alt.X("clock:T", axis=axis, scale=alt.Scale(type="utc", domain=[_clock_face(start), _clock_face(end)], nice=False))
+
+
+def _dated(start: datetime, end: datetime) -> bool:
+    """Whether a time of day comes twice."""
+    return end - start > timedelta(days=1)
 
 
 def _spans() -> alt.Chart:
@@ -226,11 +231,12 @@ def finished(layers: list[alt.Chart], height: int | dict[str, int]) -> str:
 
 
 def _shaded(spans: pl.DataFrame, start: datetime, end: datetime, texts: Texts) -> pl.DataFrame:
+    told = partial(moment, language=texts.language) if _dated(start, end) else clock
     rows = [
         {
             "at": max(row["onset_at"], start),
             "until": _clock_number(min(row["until"], end)),
-            "label": f"{texts('incident.word')} {clock(row['onset_at'])} – {clock(row['ended_at']) if row['ended_at'] else texts('incident.open')}",
+            "label": f"{texts('incident.word')} {told(row['onset_at'])} – {told(row['ended_at']) if row['ended_at'] else texts('incident.open')}",
         }
         for row in spans.iter_rows(named=True)
     ]

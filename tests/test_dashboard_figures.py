@@ -248,6 +248,17 @@ def test_no_two_marks_of_a_rate_read_the_same(outage: IncidentFigures, worst: fl
     assert max(len(mark) for mark in marks) <= 6
 
 
+@pytest.mark.parametrize(("days", "dated"), [(1, False), (2, True), (17, True)])
+def test_a_time_axis_of_more_than_a_day_has_dates(outage: IncidentFigures, days: int, dated: bool) -> None:  # noqa: FBT001
+    end = ONSET + timedelta(days=days)
+    marks = [mark for mark in marks_of(charts.cumulative_chart(outage.steps, ONSET, end, texts_in("en"))) if ":" in mark]
+    assert len(set(marks)) == len(marks) > 2
+    assert {bool(re.fullmatch(r"\d\d/\d\d \d\d:\d\d", mark)) for mark in marks} == {dated}
+    spans = outage.spans.with_columns(ended_at=pl.lit(end), until=pl.lit(end))
+    (label,) = charts.rates_chart(outage.steps, spans, ONSET, end, texts_in("en")).data["spans"]["label"]
+    assert ("1 Mar 10:04" in label) == dated
+
+
 def marks_of(drawing: charts.Drawing) -> list[str]:
     """What is written at the axes of a chart."""
     return [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg_of(drawing)) if text]
