@@ -365,6 +365,24 @@ def test_the_end_of_the_estimate_of_an_open_incident_is_not_told_of_purchases_th
     assert report.figures.until == report.provenance.manifest.now > report.figures.end
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_one_time_of_the_data_is_told_also_where_a_backlog_waits(tmp_path, language):
+    published = publish_launch_day(tmp_path, ended_at=datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL))
+    manifest = json.loads((published / "manifest.json").read_text())
+    behind = {"watermark": datetime(2025, 3, 1, 19, 10, tzinfo=SEOUL).isoformat(), "lag": 250_000}
+    (published / "manifest.json").write_text(json.dumps({**manifest, **behind}))
+    with open_snapshot(published) as snapshot:
+        document = compose(gather(snapshot, published, LAUNCH, AuthorFiles()), language)
+    texts = texts_in(language)
+    parts = {part.title: " ".join(text_of(block) for block in part.blocks) for _, part in document.numbered}
+    as_of = dict(document.head)[texts("report.as_of")]
+    assert as_of.endswith("19:10")
+    assert [as_of in parts[texts(f"report_{name}.title")] for name in ("revisions", "quality")] == [True, True]
+    origin = {row[0].text: row[1].text for table in document.tables if table.name == "origin" for row in table.rows}
+    assert origin[texts("report.as_of")] == as_of
+    assert {what for what, told in origin.items() if told.endswith("20:00")} == {texts("report_origin.now")}
+
+
 def test_parts_add_up_to_the_whole(report):
     loss = report.figures.loss
     assert loss is not None

@@ -41,7 +41,7 @@ def compose(report: Report, language: str) -> Document:
         head=[
             (words("report.stage"), stage),
             (words("report.incident"), f"{scope_of(report, words)} · {incident.incident_id}"),
-            (words("report.as_of"), words.moment(manifest.watermark or manifest.now)),
+            (words("report.as_of"), words.moment(report.provenance.as_of)),
             (words("report.inputs"), report.provenance.inputs[:16]),
         ],
         sections=[part(report, words) for part in MAIN],

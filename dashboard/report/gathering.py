@@ -35,6 +35,11 @@ class Provenance:
     inputs: str
     made_from: Inputs
 
+    @property
+    def as_of(self) -> datetime:
+        """The time of the data: up to when they are complete, in a backlog long before the clock of the published state."""
+        return self.manifest.watermark or self.manifest.now
+
 
 @dataclass(frozen=True)
 class Report:

@@ -95,11 +95,7 @@ def _downloads(settings: DashboardSettings, written: Written, texts: Texts) -> N
                 on_click="ignore",
                 type="primary" if form == "pdf" else "secondary",
             )
-    st.html(
-        cards.caption(
-            texts("report_page.made_of", time=moment(written.report.provenance.manifest.now, texts.language), inputs=written.report.provenance.inputs)
-        )
-    )
+    st.html(cards.caption(texts("report_page.made_of", time=moment(written.report.provenance.as_of, texts.language), inputs=written.report.provenance.inputs)))
 
 
 def _issuing(settings: DashboardSettings, texts: Texts, written: Written) -> None:

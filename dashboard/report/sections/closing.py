@@ -59,7 +59,7 @@ def revisions(report: Report, words: Wording) -> Section:
         ]
         for row in report.editions.iter_rows(named=True)
     ]
-    this = words("report_revisions.this", stage=words(f"report_stage.{report.stage}"), time=words.moment(report.provenance.manifest.now))
+    this = words("report_revisions.this", stage=words(f"report_stage.{report.stage}"), time=words.moment(report.provenance.as_of))
     blocks: list[Block] = [Paragraph(this)]
     if rows:
         columns = ["stage", "issued", "by", "lost", "interval", "inputs", "note"]
@@ -108,6 +108,7 @@ def origin(report: Report, words: Wording) -> Section:
         ("version", f"onnuri {found.version}"),
         ("warehouse", manifest.warehouse_id),
         ("sequence" if made_from.rows is None else "snapshot", count(manifest.sequence) if made_from.rows is None else str(manifest.sequence)),
+        ("as_of", words.moment(found.as_of)),
         ("now", words.moment(manifest.now)),
         ("published", words.moment(manifest.published_at)),
         ("files", words("report_origin.files_of", number=count(made_from.files), size=f"{made_from.bytes / 1e6:,.1f} MB"))
