@@ -75,7 +75,7 @@ def _message(chunk: Chunk, rows: int, refused: int) -> str:
     example: Refused = chunk.refused[-1]
     return (
         f"STOPPED: {refused} of the last {rows} records of {chunk.topic} would be refused (here {reasons}). "
-        f"The newest of them is {chunk.topic}/{chunk.partition}/{example.offset}: {example.detail} "
+        f"The newest of them is {chunk.topic}/{chunk.partition}/{example.offset}: {example.detail.removesuffix('.')}. "
         "Nothing of this batch was written or sent to dead-letters; a worker that is started again reads it again. "
         "If the records are right, mend what refuses them (the version of onnuri, ONNURI_CLOCK, ONNURI_TOPIC_PREFIX) and start. "
         "If they are wrong, mend their producer, then start once with ONNURI_REFUSED_SHARE=1, which lets them go to dead-letters."

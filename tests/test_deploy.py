@@ -16,6 +16,7 @@ from tests.test_health import LATER, NOON, manifest
 ROOT = Path(__file__).parent.parent
 BOARD = json.loads((ROOT / "deploy" / "grafana" / "onnuri.json").read_text())
 RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 UNITS_AND_COUNTS = ("_total", "_seconds", "_bytes", "_records", "_info", "_up", "_waiting", "_ranges", "_refusals", "_names")
 
 
@@ -120,3 +121,14 @@ def test_the_threat_model_looks_at_every_chapter_of_the_standard():
     rows = re.findall(r"^\| V(\d+) [^|]+\| (\S+) \|", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 18))
     assert {state for _, state in rows} <= {"holds", "partly", "does", "–"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "docker-compose.yml"])
+def test_the_demo_in_containers_is_told_with_the_clock_that_it_needs(page):
+    told = re.findall(r"(?:\w+=\S+ )*docker compose [^`\n]*?--profile demo", (ROOT / page).read_text(), re.MULTILINE)
+    simulator, worker = (COMPOSE["services"][name]["environment"]["ONNURI_CLOCK"] for name in ("simulator", "worker"))
+    # Days that are long past are refused by a worker on the wall's clock, which is what compose gives it where nothing is said.
+    assert (simulator, worker) == ("replay", "${ONNURI_CLOCK:-wall}")
+    assert told
+    assert [command for command in told if not command.startswith(f"ONNURI_CLOCK={simulator} ")] == []
+    assert (ROOT / page).read_text().count("--profile demo") == len(told)

@@ -1,5 +1,6 @@
 """Most of a topic refused: the worker stops before it has let everything go to the dead letters."""
 
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -77,6 +78,8 @@ def test_the_message_says_which_why_and_what_to_do():
         RefusalLimit(0.5, {}).judge([batch([BAD] * 150, partition=3)])
     said = str(error.value)
     assert all(word in said for word in ("150 of the last 150 records of payments", "malformed 150", "payments/3/149", "ONNURI_REFUSED_SHARE=1"))
+    # What is said of one record ends as a sentence, whether it came with a full stop or without.
+    assert re.search(r"[^. ]\. Nothing of this batch was written", said)
 
 
 def test_a_worker_that_is_started_again_knows_what_was_refused_before(tmp_path: Path):
