@@ -245,6 +245,8 @@ def estimate(
     """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
     from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
 
+    if incident and sales:
+        raise SettingError(f"The incident {incident!r} and --sales {sales} are given. Incidents are in the warehouse: of a file give --from and --to alone.")
     frame, warnings = (
         estimate_from_file(sales, start, end, level)
         if sales

@@ -22,9 +22,12 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
     """The estimate of an incident by its id, or of a span of the published data.
 
     Raises:
-        SettingError: neither an incident nor both ends of a span are given.
+        SettingError: neither an incident nor both ends of a span are given, or both.
         LookupError: there is no such incident.
     """
+    if incident and (start or end):
+        given = " ".join(f"{option} {text}" for option, text in (("--from", start), ("--to", end)) if text)
+        raise SettingError(f"The incident {incident!r} and {given} are given. Give an incident's id, or --from and --to, not both.")
     with open_snapshot(published) as snapshot:
         if incident:
             return _account(incident_account(snapshot, incident, factors=factors, level=level))
