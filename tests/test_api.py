@@ -17,6 +17,7 @@ import pytest
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
 from dashboard.api.endpoints import ENDPOINTS, loss, sales
 from dashboard.api.hosts import known_host
+from dashboard.api.parameters import read_parameters
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import SEOUL, won
 from dashboard.report.author import AuthorFiles
@@ -66,6 +67,11 @@ def items(answer: SimpleNamespace) -> list[dict[str, Any]]:
     return found
 
 
+def loss_of(incident: str) -> dict[str, Any]:
+    """What is asked where nothing but an incident is given."""
+    return read_parameters(next(endpoint.parameters for endpoint in ENDPOINTS if endpoint.path == "/loss"), [("incident", incident)])
+
+
 def test_losses_are_those_of_the_page_and_of_the_report(get, published):
     with open_snapshot(published) as snapshot:
         shown = incident_figures(snapshot, next(one for one in known_incidents(snapshot) if one.incident_id == LAUNCH))
@@ -82,7 +88,7 @@ def test_losses_are_those_of_the_page_and_of_the_report(get, published):
 def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_api(tmp_path):
     closed = {"label": "출범 준비", "starts_at": datetime(2025, 2, 14, 15), "ends_at": datetime(2025, 2, 28, 15), "market_id": None}
     published = publish_launch_day(tmp_path, exclusions=[closed])
-    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9}
+    asked = loss_of(LAUNCH)
     with open_snapshot(published) as snapshot:
         report = gather(snapshot, published, LAUNCH, AuthorFiles())
         whole = loss(snapshot, {**asked, "by": "total"}).row(0, named=True)
@@ -110,7 +116,7 @@ def test_a_loss_says_whose_sales_were_measured_and_the_nation_s_has_the_range_of
     published = publish_launch_day(tmp_path)
     known = pl.read_parquet(published / "incident-v1.parquet").filter(incident_id=LAUNCH)
     replace_table(published, "incident", known.with_columns(scope=pl.lit(scope), scope_name=pl.lit(name)))
-    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9, "by": "total"}
+    asked = loss_of(LAUNCH)
     with open_snapshot(published) as snapshot:
         found = loss(snapshot, asked).row(0, named=True)
         launch = incident_account(snapshot, LAUNCH).launch
@@ -187,7 +193,12 @@ def test_the_description_names_every_path_parameter_and_column(get):
         ("sales", {"from": "2025-01-01", "to": "2025-03-01", "step": "1"}, "step", "20,000"),
         ("sales", {**SPAN, "scope": "region"}, "name", "scope is region"),
         ("sales", {**SPAN, "scope": "planet"}, "scope", "nation, region"),
+        ("sales", {**SPAN, "name": "서울특별시"}, "name", "Say with scope what it is: region, channel, market"),
+        ("loss", {**SPAN, "scope": "nation", "name": "서울특별시"}, "name", "the nation has none"),
         ("loss", {"incident": LAUNCH, **SPAN}, "incident", "not both"),
+        ("loss", {"incident": LAUNCH, "scope": "region", "name": "서울특별시"}, "scope", "an incident has its own scope"),
+        ("loss", {"incident": LAUNCH, "scope": "nation"}, "scope", "an incident has its own scope"),
+        ("loss", {"incident": LAUNCH, "name": "서울특별시"}, "name", "Leave name out, or give from and to"),
         ("loss", {"incident": LAUNCH, "level": "2"}, "level", "between 0 and 1"),
         ("loss", {"incident": LAUNCH, "level": "0.9999999999999999"}, "level", "at most 0.999"),
         ("markets", [("region", "a"), ("region", "b")], "region", "more than once"),

@@ -34,10 +34,7 @@ class Endpoint:
     """Whether it may be read without sign-in and token where ``ONNURI_PUBLIC_STATUS`` is set."""
 
 
-SCOPE = (
-    one_of("scope", "What part is meant.", SCOPES, "nation"),
-    text("name", "Which region, channel or market_id, where the scope is not the nation."),
-)
+NAME = text("name", "Which region, channel or market_id, where the scope is not the nation.")
 SPAN = (moment("from", "Start of the span, ISO 8601; without an offset it is Korean time."), moment("to", "End of the span, not in it."))
 
 
@@ -92,12 +89,15 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
     if asked["incident"]:
         if asked["from"] or asked["to"]:
             raise BadParameterError("incident", "incident: give an incident, or from and to, not both.")
+        for other in ("scope", "name"):
+            if asked[other]:
+                raise BadParameterError(other, f"{other}: an incident has its own scope, got {asked[other]!r}. Leave {other} out, or give from and to.")
         start, end = incident_window(snapshot, asked["incident"])
         if end <= start:
             raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
         row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
         return start, end, row["scope"], row["scope_name"] or ""
-    return *_span(asked), asked["scope"], _name(asked)
+    return *_span(asked), *_part(asked)
 
 
 def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
@@ -105,7 +105,8 @@ def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end = _span(asked)
     if (end - start) / timedelta(minutes=asked["step"]) > MOST_STEPS:
         raise BadParameterError("step", f"step: expected at most {MOST_STEPS:,} steps, got more. Give a longer step or a shorter span.")
-    steps = ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=asked["scope"], scope_name=_name(asked))
+    scope, name = _part(asked)
+    steps = ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=scope, scope_name=name)
     return steps.with_columns(pl.max_horizontal("at", pl.lit(start).dt.convert_time_zone("Asia/Seoul")))
 
 
@@ -118,10 +119,15 @@ def _span(asked: dict[str, Any]) -> tuple[datetime, datetime]:
     return asked["from"], asked["to"]
 
 
-def _name(asked: dict[str, Any]) -> str:
-    if asked["scope"] != "nation" and not asked["name"]:
-        raise BadParameterError("name", f"name: it is needed where scope is {asked['scope']}. Example: scope=region&name=서울특별시")
-    return asked["name"] or ""
+def _part(asked: dict[str, Any]) -> tuple[str, str]:
+    scope, name = asked["scope"] or "nation", asked["name"] or ""
+    if scope != "nation" and not name:
+        raise BadParameterError("name", f"name: it is needed where scope is {scope}. Example: scope=region&name=서울특별시")
+    if scope == "nation" and name:
+        raise BadParameterError(
+            "name", f"name: the nation has none, got {name!r}. Say with scope what it is: {', '.join(SCOPES[1:])}. Example: scope=region&name=서울특별시"
+        )
+    return scope, name
 
 
 ENDPOINTS = (
@@ -160,7 +166,9 @@ ENDPOINTS = (
         (
             text("incident", "Id of an incident; instead of from, to, scope and name."),
             *SPAN,
-            *SCOPE,
+            # Without a default: an incident has a scope of its own.
+            one_of("scope", "What part of the span is meant; without it the nation.", SCOPES),
+            NAME,
             one_of("by", "Whole, or by its parts.", ("total", "region", "channel", "market"), "total"),
             share("level", "Probability of the interval.", 0.9),
         ),
@@ -182,7 +190,7 @@ ENDPOINTS = (
     Endpoint(
         "/sales",
         "Approved money in KRW and attempts by outcome, step by step; steps without anything are absent. Steps are counted from each midnight in Seoul; one that from cuts begins at from.",
-        (*SPAN, *SCOPE, whole("step", "Minutes of a step.", 1, 1_440, 60)),
+        (*SPAN, one_of("scope", "What part is meant.", SCOPES, "nation"), NAME, whole("step", "Minutes of a step.", 1, 1_440, 60)),
         {"at": "date-time", "sales": "integer", "approved": "integer", "declined": "integer", "failed": "integer"},
         sales,
     ),
