@@ -22,6 +22,7 @@ from streams.output import Format, OutputError, show
 from streams.settings import SettingError, Settings
 from warehouse.access import AccessError, BrokerRefusedError
 from warehouse.analysis import AnalysisError
+from warehouse.analysis.times import in_seoul
 from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
 from warehouse.commands import PayloadError
@@ -173,7 +174,7 @@ def dashboard() -> None:
 
 @app.command()
 def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> None:
-    """Ask the published tables. Example: onnuri sql "SELECT sum(approved_amount) FROM market_minute" --format csv"""
+    """Ask the published tables; their times are UTC, without a zone. Example: onnuri sql "SELECT sum(approved_amount) FROM market_minute" --format csv"""
     answer = answered(Settings.read().published_folder, text, rows=SQL_ROWS, seconds=SQL_SECONDS, memory="2GB")
     show(answer.frame, form, out)
     if answer.cut:
@@ -182,7 +183,7 @@ def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> 
 
 @app.command()
 def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet, .xlsx.")]) -> None:
-    """Write one published table into a file. Example: onnuri export market_minute --out minutes.csv"""
+    """Write one published table into a file; its times are UTC, without a zone. Example: onnuri export market_minute --out minutes.csv"""
     ending = out.suffix.removeprefix(".")
     if ending not in ("csv", "json", "parquet", "xlsx"):
         raise typer.BadParameter(f"{out} should end in .csv, .json, .parquet or .xlsx")
@@ -220,16 +221,16 @@ def report(
 
 @app.command()
 def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
-    """List the incidents found and declared. Example: onnuri incidents --format json"""
+    """List the incidents found and declared, in Korean time. Example: onnuri incidents --format json"""
     with _snapshot() as snapshot:
-        show(snapshot.query("incidents_newest_first"), form, out)
+        show(in_seoul(snapshot.query("incidents_newest_first")), form, out)
 
 
 @app.command()
 def unknown(form: FormatOption = Format.table, out: OutOption = None) -> None:
-    """List the markets, channels, services and codes that nobody has told of, and the issuers. Example: onnuri unknown --format csv"""
+    """List the markets, channels, services and codes that nobody has told of, and the issuers, in Korean time. Example: onnuri unknown --format csv"""
     with _snapshot() as snapshot:
-        show(snapshot.query("unknown_names"), form, out)
+        show(in_seoul(snapshot.query("unknown_names")), form, out)
 
 
 @app.command()

@@ -100,7 +100,7 @@ def _won(name: str, amount: float | None) -> pl.Series:
 
 
 def _result(estimate: LossEstimate) -> Result:
-    start, end = (moment.astimezone(UTC) for moment in estimated_window(estimate))
+    start, end = (moment.astimezone(KST) for moment in estimated_window(estimate))
     row = {
         "from": start.isoformat(timespec="minutes"),
         "to": end.isoformat(timespec="minutes"),

@@ -51,6 +51,7 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
             raise typer.BadParameter(f"--format {form} needs a file: --out FILE.{form}")
         out.write_bytes(_workbook(frame)) if form is Format.xlsx else frame.write_parquet(out)
         return
+    frame = _with_offsets(frame)
     if form is Format.table and out is None:
         _table(frame)
         return
@@ -63,6 +64,12 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     else:
         typer.echo(text, nl=False)
+
+
+def _with_offsets(frame: pl.DataFrame) -> pl.DataFrame:
+    """Aware times as ISO 8601 with their offset, so that each can be given back to a command; what has no zone stays as it is."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is not None]
+    return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"))
 
 
 def _workbook(frame: pl.DataFrame) -> bytes:

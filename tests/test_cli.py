@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
@@ -43,10 +44,14 @@ Run = Callable[..., SimpleNamespace]
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a worker has published: a payment in each of two markets, one of which has a name that is a formula."""
-    folder = tmp_path_factory.mktemp("cli")
+    return publish(tmp_path_factory.mktemp("cli"))
+
+
+def publish(folder: Path, *said: tuple[str, dict[str, Any]]) -> Path:
     writer = Writer(folder / "w.duckdb", NOON)
-    command = {"command_id": "c1", "occurred_at": ms(NOON), "actor": "test", "kind": "markets_imported", "payload": {"markets": MARKETS}}
-    writer.apply([chunk("commands", [command]), chunk("payments", [payment(1), payment(2, market_id="m0002")])], NOON, lambda _: None)
+    every = [("markets_imported", {"markets": MARKETS}), *said]
+    records = [{"command_id": f"c{n}", "occurred_at": ms(NOON), "actor": "test", "kind": kind, "payload": payload} for n, (kind, payload) in enumerate(every)]
+    writer.apply([chunk("commands", records), chunk("payments", [payment(1), payment(2, market_id="m0002")])], NOON, lambda _: None)
     Publisher(writer.connection, folder / "published").publish(NOON, NOON, {}, {})
     writer.close()
     return folder / "published"
@@ -259,6 +264,24 @@ def test_an_empty_result_still_is_json_and_csv(onnuri, published):
     assert onnuri("incidents", "--format", "csv", published=published).out.startswith("incident_id,")
 
 
+def test_a_time_that_is_listed_is_korean_says_so_and_can_be_given_back(onnuri, tmp_path):
+    onset, noon = "2025-03-01T10:05:00+09:00", "2025-03-01T12:00:00+09:00"
+    folder = publish(tmp_path, ("incident_declared", {"scope": "nation", "onset_at": onset, "ended_at": "2025-03-01T10:30:00+09:00"}))
+    for form, read in (("json", json.loads), ("csv", rows)):
+        assert [row["onset_at"] for row in read(onnuri("incidents", "--format", form, published=folder).out)] == [onset]
+        listed = read(onnuri("unknown", "--format", form, published=folder).out)
+        assert [(row["first_at"], row["last_at"]) for row in listed] == [(noon, noon)]
+    assert onset in onnuri("incidents", published=folder).out and noon in onnuri("unknown", published=folder).out
+    assert onnuri("incidents", "--format", "parquet", "--out", tmp_path / "i.parquet", published=folder).code == 0
+    onsets = pl.read_parquet(tmp_path / "i.parquet")["onset_at"]
+    assert (onsets.dtype, onsets.to_list()) == (pl.Datetime("us", "Asia/Seoul"), [datetime.fromisoformat(onset)])
+
+
+@pytest.mark.parametrize("command", ["sql", "export"])
+def test_what_gives_the_tables_as_they_are_says_whose_times_they_hold(onnuri, command):
+    assert "times are UTC" in " ".join(onnuri(command, "--help").out.split())
+
+
 def test_a_table_shows_brackets_as_they_are(onnuri, published):
     shown = onnuri("sql", "SELECT name, true AS open FROM market ORDER BY market_id", published=published)
     assert "[/b] 시장" in shown.out
@@ -327,6 +350,7 @@ def test_an_own_sales_file_is_estimated_without_a_warehouse(onnuri, tmp_path):
     assert row["low"] <= row["lost"] <= row["high"]
     assert row["lost"] == pytest.approx(8_000, rel=0.2)
     assert isinstance(row["method"], str)
+    assert row["from"] == outage.astimezone(ZoneInfo("Asia/Seoul")).isoformat(timespec="minutes") and row["from"].endswith("+09:00")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])

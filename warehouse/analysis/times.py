@@ -19,6 +19,12 @@ def local(moment: datetime) -> datetime:
     return moment.astimezone(SEOUL).replace(tzinfo=None) if moment.tzinfo else moment
 
 
+def in_seoul(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its naive times, which in the warehouse are UTC, as aware ones in Asia/Seoul."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
+    return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Seoul"))
+
+
 def minute_of(moment: datetime, what: str) -> int:
     """Minutes from 1970-01-01 00:00 by the local clock to ``moment``; seconds are cut off.
 
