@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from streams.cli_ahead import app as ahead_app
 from streams.markets import MarketListError, read_markets, unmatched
-from streams.output import Format, OutputError, show
+from streams.output import FileFormatOption, Format, FormatOption, OutOption, OutputError, form_of, show
 from streams.settings import SettingError, Settings
 from warehouse.access import AccessError, BrokerRefusedError
 from warehouse.analysis import AnalysisError
@@ -38,9 +38,6 @@ markets_app = typer.Typer(no_args_is_help=True, help="The list of markets.")
 app.add_typer(markets_app, name="markets")
 app.add_typer(ahead_app)
 console = Console(stderr=True)
-
-FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead.")]
 
 
 class Language(StrEnum):
@@ -173,10 +170,11 @@ def dashboard() -> None:
 
 
 @app.command()
-def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> None:
+def sql(text: str, form: FileFormatOption = None, out: OutOption = None) -> None:
     """Ask the published tables; their times are UTC, without a zone. Example: onnuri sql "SELECT sum(approved_amount) FROM market_minute" --format csv"""
+    chosen = form_of(form, out)
     answer = answered(Settings.read().published_folder, text, rows=SQL_ROWS, seconds=SQL_SECONDS, memory="2GB")
-    show(answer.frame, form, out)
+    show(answer.frame, chosen, out)
     if answer.cut:
         console.print(f"These are the first {SQL_ROWS:,} rows. For a whole table: onnuri export.", highlight=False, soft_wrap=True)
 
@@ -184,13 +182,11 @@ def sql(text: str, form: FormatOption = Format.table, out: OutOption = None) -> 
 @app.command()
 def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet, .xlsx.")]) -> None:
     """Write one published table into a file; its times are UTC, without a zone. Example: onnuri export market_minute --out minutes.csv"""
-    ending = out.suffix.removeprefix(".")
-    if ending not in ("csv", "json", "parquet", "xlsx"):
-        raise typer.BadParameter(f"{out} should end in .csv, .json, .parquet or .xlsx")
+    form = form_of(None, out)
     if table not in LAKE_TABLES:
         raise typer.BadParameter(f"There is no published table {table!r}. There are: {', '.join(sorted(LAKE_TABLES))}")
     with _snapshot() as snapshot:
-        show(snapshot.sql(f'SELECT * FROM "{table}"'), Format(ending), out)  # noqa: S608  # one of those names
+        show(snapshot.sql(f'SELECT * FROM "{table}"'), form, out)  # noqa: S608  # one of those names
 
 
 @app.command()
@@ -220,17 +216,19 @@ def report(
 
 
 @app.command()
-def incidents(form: FormatOption = Format.table, out: OutOption = None) -> None:
+def incidents(form: FileFormatOption = None, out: OutOption = None) -> None:
     """List the incidents found and declared, in Korean time. Example: onnuri incidents --format json"""
+    chosen = form_of(form, out)
     with _snapshot() as snapshot:
-        show(in_seoul(snapshot.query("incidents_newest_first")), form, out)
+        show(in_seoul(snapshot.query("incidents_newest_first")), chosen, out)
 
 
 @app.command()
-def unknown(form: FormatOption = Format.table, out: OutOption = None) -> None:
+def unknown(form: FileFormatOption = None, out: OutOption = None) -> None:
     """List the markets, channels, services and codes that nobody has told of, and the issuers, in Korean time. Example: onnuri unknown --format csv"""
+    chosen = form_of(form, out)
     with _snapshot() as snapshot:
-        show(in_seoul(snapshot.query("unknown_names")), form, out)
+        show(in_seoul(snapshot.query("unknown_names")), chosen, out)
 
 
 @app.command()
@@ -246,6 +244,7 @@ def estimate(
     """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
     from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
 
+    form = form_of(form, None)
     if incident and sales:
         raise SettingError(f"The incident {incident!r} and --sales {sales} are given. Incidents are in the warehouse: of a file give --from and --to alone.")
     frame, warnings = (
@@ -274,14 +273,15 @@ def detect(
         Path | None, typer.Option(help="Days of one kind (CSV or Parquet: date, day_type). Default: Korean workdays, Saturdays, holidays.")
     ] = None,
     since: Annotated[datetime | None, typer.Option("--from", help="Judge from this day on; days before it are only learnt from.")] = None,
-    form: FormatOption = Format.table,
+    form: FileFormatOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     out: OutOption = None,
 ) -> None:
     """Find where sales were missing, each day judged by the days before it. Example: onnuri detect --sales mine.csv --json"""
     from streams.detecting import detect_in_file  # noqa: PLC0415
 
-    show(detect_in_file(sales, calendar, since), Format.json if as_json else form, out)
+    chosen = form_of(Format.json if as_json else form, out)
+    show(detect_in_file(sales, calendar, since), chosen, out)
 
 
 @app.command()
@@ -340,6 +340,7 @@ def doctor(form: FormatOption = Format.table) -> None:
     """Show every setting and look for the usual faults. Example: onnuri doctor"""
     from streams.doctor import findings, for_programs, settings_frame  # noqa: PLC0415
 
+    form = form_of(form, None)
     settings = Settings.read()
     listed = settings_frame(settings)
     if form is Format.table:

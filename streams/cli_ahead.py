@@ -10,14 +10,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from streams.output import Format, show
+from streams.output import FileFormatOption, Format, OutOption, form_of, show
 from streams.settings import Settings
 
 app = typer.Typer()
 console = Console(stderr=True)
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead.")]
 DaysOption = Annotated[int, typer.Option(min=1, max=370, help="Days ahead.")]
 
 
@@ -60,18 +58,19 @@ def forecast(
     calendar: Annotated[Path | None, typer.Option(help="With --sales: days of one kind (date, day_type). Default: Korea's.")] = None,
     promotions: Annotated[Path | None, typer.Option(help="With --sales: start, end, factor, optionally low, high.")] = None,
     feasts: Annotated[Path | None, typer.Option(help="With --sales: what Seollal and Chuseok do: days_from, factor, low, high.")] = None,
-    form: FormatOption = Format.table,
+    form: FileFormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Forecast demand with quantiles of 50, 80, 95 and 99 %. Example: onnuri forecast --days 30 --what peaks"""
     from streams.forecasting import forecast_from_file, forecast_from_warehouse  # noqa: PLC0415
 
+    chosen = form_of(form, out)
     frame, warnings = (
         forecast_from_file(sales, days, by, step, as_of=as_of, calendar=calendar, promotions=promotions, feasts=feasts)
         if sales
         else forecast_from_warehouse(Settings.read().published_folder, days, by, what, step)
     )
-    show(frame, form, out)
+    show(frame, chosen, out)
     _say(warnings)
 
 
@@ -82,16 +81,17 @@ def capacity(
         Path | None, typer.Option(help="A load test (CSV or Parquet): concurrency, throughput a minute; or offered a minute, failed_share.")
     ] = None,
     days: DaysOption = 60,
-    form: FormatOption = Format.table,
+    form: FileFormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Show proven capacity and the headroom of each holiday ahead. Example: onnuri capacity --load-test steps.csv"""
     from streams.forecasting import capacity_from_warehouse  # noqa: PLC0415
 
+    chosen = form_of(form, out)
     found, room, warnings = capacity_from_warehouse(Settings.read().published_folder, service, load_test, days)
-    if form is Format.table and out is None:
-        show(found, form)
-    show(room if form is Format.table else room.with_columns(service=pl.lit(service), method=pl.lit(found["method"].item())), form, out)
+    if chosen is Format.table:
+        show(found, chosen)
+    show(room if chosen is Format.table else room.with_columns(service=pl.lit(service), method=pl.lit(found["method"].item())), chosen, out)
     _say(warnings)
 
 
@@ -103,16 +103,17 @@ def compare(
         Path | None, typer.Option(help="A launch's criteria (TOML): launch, soak_days, soak_from, load_test_a_minute, rollback_tried, schedule_kept.")
     ] = None,
     losses: Annotated[bool, typer.Option(help="Estimate what incidents and switch-offs cost: a second or two each.")] = True,
-    form: FormatOption = Format.table,
+    form: FileFormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Compare two operators or spans, like for like. Example: onnuri compare --first 2025-01-01/2025-02-01 --second 2025-03-01/2025-04-01"""
     from streams.forecasting import compare_in_warehouse, for_people  # noqa: PLC0415
 
+    chosen = form_of(form, out)
     table, criteria, warnings = compare_in_warehouse(Settings.read().published_folder, first, second, gate, losses=losses)
-    show(for_people(table) if form is Format.table and out is None else table, form, out)
+    show(for_people(table) if chosen is Format.table else table, chosen, out)
     if criteria is not None:
-        show(criteria, form, out.with_stem(out.stem + "-gate") if out else None)
+        show(criteria, chosen, out.with_stem(out.stem + "-gate") if out else None)
     _say(warnings)
 
 

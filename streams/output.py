@@ -2,9 +2,11 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -27,12 +29,42 @@ class Format(StrEnum):
     xlsx = "xlsx"
 
 
+FormatOption = Annotated[Format, typer.Option("--format", help="Form of the output.")]
+FileFormatOption = Annotated[Format | None, typer.Option("--format", help="Form of the output; by default that of --out's ending, else a table.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Write into this file instead: .csv, .json, .parquet or .xlsx.")]
+
+
 class OutputError(Exception):
     """The file cannot be written; the message says which, why, and what to do."""
 
 
+def form_of(form: Format | None, out: Path | None) -> Format:
+    """The form that was asked for: by ``--format``, by the ending of ``--out`` where that is left out, else a table on the terminal.
+
+    Raises:
+        typer.BadParameter: the two name different forms, none for a file, or a file that is needed is not named.
+    """
+    if out is None:
+        if form in {Format.parquet, Format.xlsx}:
+            raise typer.BadParameter(f"--format {form} needs a file: --out FILE.{form}. Where a command has no --out, take json or csv.")
+        return form or Format.table
+    endings = [one for one in Format if one is not Format.table]
+    said = next((one for one in endings if out.suffix.lower() == f".{one}"), None)
+    if form is Format.table:
+        raise typer.BadParameter(f"--format table is for the terminal, got --out {out}. Leave --format out, and name a file that ends in {_either(endings)}.")
+    if form and said and form is not said:
+        raise typer.BadParameter(f"--format {form} and --out {out} name two forms. Leave --format out, or write --out {out.with_suffix(f'.{form}')}")
+    if (found := form or said) is None:
+        raise typer.BadParameter(f"{out} should end in {_either(endings)}, or say the form with --format.")
+    return found
+
+
+def _either(forms: Sequence[Format]) -> str:
+    return ", ".join(f".{form}" for form in forms[:-1]) + f" or .{forms[-1]}"
+
+
 def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
-    """Print ``frame``, or write it to ``out``.
+    """Print ``frame``, or write it to ``out``; ``form_of`` says in which form.
 
     Raises:
         OutputError: ``out`` cannot be written.
@@ -46,13 +78,11 @@ def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
 
 
 def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
-    if form in {Format.parquet, Format.xlsx}:
-        if out is None:
-            raise typer.BadParameter(f"--format {form} needs a file: --out FILE.{form}")
+    if out is not None and form in {Format.parquet, Format.xlsx}:
         out.write_bytes(_workbook(frame)) if form is Format.xlsx else frame.write_parquet(out)
         return
     frame = _with_offsets(frame)
-    if form is Format.table and out is None:
+    if form is Format.table:
         _table(frame)
         return
     text = (

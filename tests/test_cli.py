@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -162,6 +163,15 @@ def test_so_is_one_about_what_is_published(onnuri, published, arguments, message
         ["export", "absent", "--out", "x.csv"],
         ["export", "payment", "--out", "x.csv"],
         ["sql", "SELECT 1", "--format", "parquet"],
+        ["estimate", "one", "--format", "xlsx"],
+        ["doctor", "--format", "parquet"],
+        ["incidents", "--out", "x.csv", "--format", "json"],
+        ["incidents", "--out", "x.txt"],
+        ["unknown", "--out", "x.csv", "--format", "table"],
+        ["detect", "--sales", "absent.csv", "--out", "x.csv", "--json"],
+        ["forecast", "--out", "x"],
+        ["capacity", "--out", "x.xlsx", "--format", "parquet"],
+        ["compare", "--first", "a", "--second", "b", "--out", "x.json", "--format", "csv"],
         ["sql"],
     ],
 )
@@ -169,6 +179,7 @@ def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
     ended = onnuri(*arguments, published=published)
     assert ended.code == 2
     assert "Usage:" in ended.said
+    assert not list(Path.cwd().iterdir())
 
 
 @pytest.mark.parametrize(
@@ -298,6 +309,36 @@ def test_a_table_shows_marks_that_act_on_a_terminal_as_their_escapes(onnuri, pub
 def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
     assert onnuri("export", "market_minute", "--out", tmp_path / f"m.{ending}", published=published).code == 0
     assert read(tmp_path / f"m.{ending}")["approved_amount"].to_list() == [25_000, 25_000]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "read"),
+    [
+        ("q.csv", (), lambda file: rows(file.read_text())),
+        ("q.CSV", (), lambda file: rows(file.read_text())),
+        ("q.json", (), lambda file: json.loads(file.read_text())),
+        ("q.parquet", (), lambda file: pl.read_parquet(file).to_dicts()),
+        ("q.xlsx", (), lambda file: [{"n": 7}] if zipfile.is_zipfile(file) else []),
+        ("q.txt", ("--format", "csv"), lambda file: rows(file.read_text())),
+        ("q.csv", ("--format", "csv"), lambda file: rows(file.read_text())),
+    ],
+)
+def test_a_file_has_the_form_that_its_ending_says_or_where_that_says_none_the_one_asked_for(onnuri, published, tmp_path, name, form, read):
+    assert onnuri("sql", "SELECT 7 AS n", "--out", tmp_path / name, *form, published=published).code == 0
+    assert [int(row["n"]) for row in read(tmp_path / name)] == [7]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--out", "inc.csv", "--format", "json"), "--format json and --out inc.csv name two forms. Leave --format out, or write --out inc.json"),
+        (("--out", "inc.txt"), "inc.txt should end in .json, .csv, .parquet or .xlsx, or say the form with --format"),
+        (("--out", "inc.csv", "--format", "table"), "--format table is for the terminal, got --out inc.csv"),
+    ],
+)
+def test_an_ending_that_is_not_the_form_asked_for_is_told(onnuri, published, given, message):
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", onnuri("incidents", *given, published=published).said).split())
+    assert message in said
 
 
 def test_a_workbook_is_exported_with_names_that_no_spreadsheet_runs(onnuri, published, tmp_path):
