@@ -33,8 +33,9 @@ def write_report(
         KafkaError: the edition could not be sent; the files are there.
     """
     files = author or settings.report_files
-    arguments = [incident, "--out", str(out), "--lang", language, "--stage", stage, "--note", note, *(["--author", str(files)] if files else [])]
-    arguments += ["--snapshot", str(snapshot)] if snapshot is not None else []
+    options = {"out": out, "lang": language, "stage": stage, "note": note, "author": files, "snapshot": snapshot}
+    # In one piece with its name, so that a note that begins with a hyphen is a note; what stands behind -- is no option either.
+    arguments = [*(f"--{name}={value}" for name, value in options.items() if value is not None), "--", incident]
     environment = {**os.environ, "ONNURI_PUBLISHED": str(settings.published_folder)}
     run = subprocess.run([sys.executable, "-m", "dashboard.report", *arguments], env=environment, capture_output=True, text=True, check=False, encoding="utf-8")
     if run.returncode:

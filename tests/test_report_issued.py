@@ -132,6 +132,7 @@ def test_the_command_writes_three_files_and_says_which(published, tmp_path, monk
     ("arguments", "code", "said"),
     [
         (["report", "nothing", "--out", "x"], 1, "There is no incident 'nothing'"),
+        (["report", "--out", "-x", "--note", "-정정", "--", "-nothing"], 1, "There is no incident '-nothing'"),
         (["report", LAUNCH, "--out", "x", "--author", "absent"], 1, "absent is not a folder"),
         (["report", LAUNCH, "--out", "x", "--issue", "me"], 1, "ONNURI_KAFKA is not set"),
     ],
