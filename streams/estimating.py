@@ -2,19 +2,17 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from streams.settings import SettingError
 from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
-from warehouse.commands import EARLIEST, LATEST
+from warehouse.analysis.times import BOUNDS, SEOUL, can_be_meant
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
 from warehouse.side_by_side import side_by_side
 
-KST = ZoneInfo("Asia/Seoul")
 Result = tuple[pl.DataFrame, list[str]]
 
 
@@ -100,7 +98,7 @@ def _won(name: str, amount: float | None) -> pl.Series:
 
 
 def _result(estimate: LossEstimate) -> Result:
-    start, end = (moment.astimezone(KST) for moment in estimated_window(estimate))
+    start, end = (moment.astimezone(SEOUL) for moment in estimated_window(estimate))
     row = {
         "from": start.isoformat(timespec="minutes"),
         "to": end.isoformat(timespec="minutes"),
@@ -122,7 +120,6 @@ def _moment(text: str | None, option: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingError(f"{option} is {text!r}: not a time. Example: 2025-03-01T10:00") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=KST)
-    if not EARLIEST <= aware < LATEST:
-        raise SettingError(f"{option} is {text!r}: expected a time from {EARLIEST:%Y} to {LATEST:%Y}")
-    return aware.astimezone(UTC)
+    if not can_be_meant(moment):
+        raise SettingError(f"{option} is {text!r}: expected a time {BOUNDS}")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=SEOUL)).astimezone(UTC)

@@ -12,8 +12,7 @@ from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
 from warehouse.analysis.load_test import capacity_by_test
-from warehouse.analysis.times import DAY, SEOUL, minutes_of, moment_of
-from warehouse.commands import EARLIEST, LATEST
+from warehouse.analysis.times import BOUNDS, DAY, SEOUL, can_be_meant, minutes_of, moment_of
 from warehouse.comparing import MOST_WINDOWS, compared, gate_judged, operator_spans
 from warehouse.reading import Snapshot, open_snapshot
 
@@ -42,14 +41,18 @@ def forecast_from_file(
     """The same of a file with ``at``, ``sales``, and for parts ``region`` and ``market_id``; by default from the day after its last row on, or from the day of that row where it breaks off.
 
     Raises:
-        SettingError: a file cannot be read.
+        SettingError: a file cannot be read, or the first day forecast cannot be meant.
         AnalysisError: it cannot be used.
     """
+    if as_of is not None and not can_be_meant(as_of):
+        raise SettingError(f"--as-of is {as_of.date()}: expected a day {BOUNDS}")
     sums, said = summed_up(read_table(sales, "--sales"))
     if as_of is None:
         if "at" not in sums.columns or not len(sums) or not sums["at"].dtype.is_temporal():
             raise SettingError(f"--sales {sales}: expected a column 'at' with times, such as 2025-03-01T10:00. Columns: {', '.join(sums.columns)}.")
         last, broken_off = _last_day(sums["at"])
+        if not can_be_meant(last):
+            raise SettingError(f"--sales {sales}: its last row is of {last.date()}: expected times {BOUNDS}")
         as_of = last.replace(hour=0, minute=0) + timedelta(days=0 if broken_off else 1)
         if broken_off:
             said = [
@@ -160,10 +163,9 @@ def _span(snapshot: Snapshot, text: str, option: str) -> Named:
     except ValueError:
         names = ", ".join(known) or "none; say one with: onnuri say operator_period"
         raise SettingError(f"{option} is {text!r}: expected an operator or a span such as 2025-01-01/2025-02-01. Operators: {names}.") from None
-    aware = [moment if moment.tzinfo else moment.replace(tzinfo=SEOUL) for moment in (low, high)]
-    if not all(EARLIEST <= moment < LATEST for moment in aware):
-        raise SettingError(f"{option} is {text!r}: expected times from {EARLIEST:%Y} to {LATEST:%Y}")
-    start, end = (moment.astimezone(UTC) for moment in aware)
+    if not all(map(can_be_meant, (low, high))):
+        raise SettingError(f"{option} is {text!r}: expected times {BOUNDS}")
+    start, end = ((moment if moment.tzinfo else moment.replace(tzinfo=SEOUL)).astimezone(UTC) for moment in (low, high))
     return text, start, end
 
 

@@ -170,6 +170,16 @@ def test_days_without_a_time_are_sums_of_days(onnuri, launched, tmp_path):
     assert found[0]["q50"] == pytest.approx(20_000, rel=0.3)
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "2100-01-02", "0001-01-01"])
+def test_a_day_that_nobody_can_mean_is_not_forecast_from(onnuri, launched, tmp_path, day):
+    hourly(date(2025, 4, 1), 40).write_csv(tmp_path / "mine.csv")
+    asked = onnuri(launched, "forecast", "--sales", tmp_path / "mine.csv", "--as-of", day)
+    assert asked.err == f"onnuri: --as-of is {day}: expected a day from 2000 to 2100\n"
+    (tmp_path / "slip.csv").write_text(f"at,sales\n2025-04-01T10:00,3\n{day}T10:00,3\n", encoding="utf-8")
+    if day > "2025":
+        assert f"its last row is of {day}: expected times from 2000 to 2100" in onnuri(launched, "forecast", "--sales", tmp_path / "slip.csv").err
+
+
 def _other(folder):
     file = folder / "other.csv"
     file.write_text("when,sales\n2025-04-01,3\n", encoding="utf-8")

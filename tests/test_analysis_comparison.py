@@ -210,6 +210,7 @@ def test_a_launch_that_meets_all_but_its_load_test_is_told_so(tmp_path):
         ("launch = 2026-09-01\nsoak_days = 14\nsoak = 1", "no criterion 'soak'"),
         ("launch = 'soon'\nsoak_days = 14", "launch: expected date, got 'soon'"),
         ("launch = 2026-09-01\nsoak_days = true", "soak_days: expected int, got True"),
+        ("launch = 9999-12-31\nsoak_days = 14", "launch: expected a day from 2000 to 2100, got 9999-12-31"),
         ("launch", "cannot be read as TOML"),
     ],
 )

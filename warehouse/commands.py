@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import duckdb
 import msgspec
 
+from warehouse.analysis.times import BOUNDS, can_be_meant
 from warehouse.telling import note
 from warehouse.wholes import apart, hand_over, settle
 
@@ -165,8 +166,6 @@ _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
 
 APPLIED, NO_INCIDENT = "applied", "no such incident"
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-"""Times that a person can mean."""
 
 LONGEST_ACTOR = 64
 """Characters of the name of who says something, as the wire contract has it (``streams.events``)."""
@@ -189,8 +188,8 @@ def parse(kind: str, payload: str, said_at: datetime) -> Payload:
         raise PayloadError(f"{kind}: {error}") from None
     said = msgspec.structs.asdict(parsed)
     for name, value in said.items():
-        if isinstance(value, datetime) and not EARLIEST <= value < LATEST:
-            raise PayloadError(f"{kind}: {name} is {value.isoformat()}: expected a time from {EARLIEST:%Y} to {LATEST:%Y}")
+        if isinstance(value, datetime) and not can_be_meant(value):
+            raise PayloadError(f"{kind}: {name} is {value.isoformat()}: expected a time {BOUNDS}")
     starts, ends = (said.get("starts_at", said.get("onset_at")), said.get("ends_at", said.get("ended_at")))
     if starts is not None and ends is not None and ends <= starts:
         raise PayloadError(f"{kind}: it ends at {ends.isoformat()}, which is not after its start at {starts.isoformat()}")

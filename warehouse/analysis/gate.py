@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from warehouse.analysis.errors import AnalysisError
+from warehouse.analysis.times import BOUNDS, SEOUL, can_be_meant
 
 EXAMPLE = """launch = 2026-09-01
 soak_from = 2026-08-10
@@ -53,6 +54,8 @@ def read_gate(file: Path) -> Gate:
             raise AnalysisError(f"{file}: there is no criterion {name!r}. Known: {', '.join(_KINDS)}.")
         if not isinstance(value, _KINDS[name]) or isinstance(value, datetime) or (isinstance(value, bool) and bool not in _KINDS[name]):
             raise AnalysisError(f"{file}: {name}: expected {' or '.join(kind.__name__ for kind in _KINDS[name])}, got {value!r}. Example:\n{EXAMPLE}")
+        if isinstance(value, date) and not can_be_meant(datetime(value.year, value.month, value.day, tzinfo=SEOUL)):
+            raise AnalysisError(f"{file}: {name}: expected a day {BOUNDS}, got {value}.")
     missing = {"launch", "soak_days"} - set(said)
     if missing:
         raise AnalysisError(f"{file}: expected {' and '.join(sorted(missing))}. Example:\n{EXAMPLE}")

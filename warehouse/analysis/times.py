@@ -1,6 +1,6 @@
 """Times at the door: aware ones are converted to Asia/Seoul, naive ones are local; inside, minutes since 1970 by the local clock."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,6 +12,15 @@ from warehouse.analysis.errors import AnalysisError, FrameError
 SEOUL = ZoneInfo("Asia/Seoul")
 DAY = 1440
 Minutes = npt.NDArray[np.int64]
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+BOUNDS = f"from {EARLIEST:%Y} to {LATEST:%Y}"
+"""Times that a person can mean, and how an error says so."""
+
+
+def can_be_meant(moment: datetime) -> bool:
+    """Whether a person can mean the time, a naive one in Seoul; beyond lie slips of the hand, and times that one cannot count on from."""
+    return EARLIEST <= (moment if moment.tzinfo else moment.replace(tzinfo=SEOUL)) < LATEST
 
 
 def local(moment: datetime) -> datetime:
