@@ -204,6 +204,17 @@ def test_spans_are_compared_by_command_and_a_gate_is_judged(launched, onnuri, tm
     assert "--first is 'nobody': expected an operator or a span such as 2025-01-01/2025-02-01" in unknown.err
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_what_cannot_be_compared_has_no_difference_in_any_form(launched, onnuri, form):
+    printed = onnuri(launched, "compare", "--first", "2025-02-01/2025-02-03", "--second", "2025-02-05/2025-02-08", "--no-losses", "--format", form)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.out.splitlines() if line.startswith("│")]
+    found = {"table": lambda: [(row[4], row[3]) for row in lines], "csv": lambda: [(row["why"], row["difference"]) for row in rows(printed)]}
+    told = found.get(form, lambda: [(row["why"], "" if row["difference"] is None else row["difference"]) for row in json.loads(printed.out)])()
+    assert "few_days" in {why for why, _ in told}
+    assert {difference for why, difference in told if why} == {""}
+    assert "" not in {difference for why, difference in told if not why}
+
+
 @pytest.mark.parametrize("span", ["2020-01-01/2020-01-08", "2030-01-01/2030-01-08"])
 def test_of_a_time_that_was_not_counted_there_are_no_figures(launched, span):
     table = compare_in_warehouse(launched, "2025-02-01/2025-02-08", span, None, losses=True)[0]

@@ -83,9 +83,9 @@ def test_loads_that_only_one_span_has_seen_are_in_no_comparison():
     assert row(found, "failure_rate_alike")["why"] == "nothing_alike"
 
 
-def test_two_days_give_figures_but_no_interval():
+def test_two_days_give_figures_but_no_interval_and_no_difference():
     found = row(compare(span("a", FIRST, 14, minutes(FIRST, 14, busy=2)), span("b", SECOND, 2, minutes(SECOND, 2, busy=2))), "failure_rate")
-    assert (found["second_low"], found["low"], found["why"]) == (None, None, "few_days")
+    assert (found["second_low"], found["low"], found["difference"], found["why"]) == (None, None, None, "few_days")
     assert found["second"] > 0
 
 

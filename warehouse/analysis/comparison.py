@@ -27,7 +27,7 @@ MEASURES = {
 class Comparison:
     """``table`` has a row a measure; ``covered`` is the share of each span's attempts at kinds of day and loads that both have, ``left_out`` how many windows of incidents its loss does not hold.
 
-    Columns: ``measure``, ``unit``; of each span ``first``, ``first_low``, ``first_high``, ``second``, …; ``difference`` (second less first) with ``low`` and ``high``; ``why`` it cannot be compared (empty: it can).
+    Columns: ``measure``, ``unit``; of each span ``first``, ``first_low``, ``first_high``, ``second``, …; ``difference`` (second less first) with ``low`` and ``high``; ``why`` it cannot be compared, and then no difference is given (empty: it can).
     """
 
     table: pl.DataFrame
@@ -71,7 +71,8 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
                 two.value,
                 two.low,
                 two.high,
-                two.value - one.value if both and one.value is not None and two.value is not None else None,
+                # A span too short for an interval would give a difference that is chance alone.
+                two.value - one.value if not why and one.value is not None and two.value is not None else None,
                 *ends,
                 why,
             ]
