@@ -19,6 +19,7 @@ from rich.markup import escape
 from streams.cli_ahead import app as ahead_app
 from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import FileFormatOption, Format, FormatOption, OutOption, OutputError, form_of, show
+from streams.ports import BrokerAwayError
 from streams.settings import SettingError, Settings
 from warehouse.access import AccessError, BrokerRefusedError
 from warehouse.analysis import AnalysisError
@@ -62,6 +63,7 @@ SQL_ROWS, SQL_SECONDS = 10_000_000, 3_600.0
 EXPECTED_ERRORS = (
     SettingError,
     AccessError,
+    BrokerAwayError,
     BrokerRefusedError,
     NothingPublishedError,
     ManifestError,

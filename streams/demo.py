@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from streams.broker import EmbeddedBroker
-from streams.ports import free_port
+from streams.ports import check_answering, free_port
 from streams.settings import Settings
 from streams.simulating import play_with_progress, summary
 from streams.simulator import Scenario, load_scenario, write_truth
@@ -60,6 +60,7 @@ def play_demo(folder: Path, name: str, *, headless: bool, seed: int | None, scal
             dashboard_port=free_port(given.dashboard_host, given.dashboard_port),
             **({} if given.kafka else {"kafka_security": "PLAINTEXT"}),
         )
+        check_answering(settings.kafka)
         ensure_topics(settings)
         worker = _child(stack, "worker", [sys.executable, "-m", "streams.cli", "worker"], settings, folder)
         truth = write_truth(scenario, folder / "truth")

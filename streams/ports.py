@@ -1,4 +1,4 @@
-"""Free ports for what is started on this machine."""
+"""Ports: free ones for what is started on this machine, and whether a broker listens at its own."""
 
 import contextlib
 import random
@@ -8,6 +8,32 @@ LISTENING = range(20_000, 32_000)
 """Free ports are taken from here: below those that systems give to outgoing connections, which could take a port between two starts."""
 
 ATTEMPTS = 100
+
+PATIENCE_SECONDS = 5
+
+
+class BrokerAwayError(Exception):
+    """No broker is there; the message says where none was, and what to do."""
+
+
+def check_answering(bootstrap: str) -> None:
+    """Before anything else that needs a broker and that somebody waits for: Kafka's clients alone would try for up to half a minute, and then say only that they could not. Blocks.
+
+    Raises:
+        BrokerAwayError: none of the brokers takes a connection.
+    """
+    reasons = []
+    for broker in bootstrap.split(","):
+        host, _, port = broker.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE_SECONDS).close()
+        except OSError as error:
+            reasons.append(f"{broker.strip()}: {error.strerror or error}")
+        else:
+            return
+    raise BrokerAwayError(
+        f"No broker answers at {bootstrap} ({'; '.join(reasons)}). Is it running, and does ONNURI_KAFKA name its port? To try out, start one: onnuri broker"
+    )
 
 
 def check_port(port: int, host: str) -> int:

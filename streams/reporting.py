@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from streams.ports import check_answering
 from streams.saying import say_commands
 from streams.settings import Settings
 
@@ -30,8 +31,11 @@ def write_report(
 
     Raises:
         ReportError: there is no such incident, nothing is published, or a file of the author is wrong.
+        BrokerAwayError: it is to be issued, and no broker is there; nothing is written.
         KafkaError: the edition could not be sent; the files are there.
     """
+    if issued_by is not None:
+        check_answering(settings.kafka)
     files = author or settings.report_files
     options = {"out": out, "lang": language, "stage": stage, "note": note, "author": files, "snapshot": snapshot}
     # In one piece with its name, so that a note that begins with a hyphen is a note; what stands behind -- is no option either.

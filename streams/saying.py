@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer
 
+from streams.ports import check_answering
 from streams.settings import Settings
 from warehouse.commands import Market, PayloadError, record
 
@@ -44,10 +45,12 @@ def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, d
 
     Raises:
         PayloadError: a kind is unknown or its payload is not what it needs.
-        kafka.errors.KafkaError: no broker took them.
+        BrokerAwayError: no broker is there.
+        kafka.errors.KafkaError: none took them.
     """
     now = datetime.now(UTC)
     checked = [record(kind, payload, actor, now) for kind, payload in commands]
+    check_answering(settings.kafka)
     producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="onnuri-commands", **settings.access.arguments())
     try:
         sent = [

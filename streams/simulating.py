@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streams.ports import check_answering
 from streams.settings import Settings
 from streams.simulator import Scenario, estimated_events, load_scenario, play, write_truth
 from streams.simulator.scenario import KST
@@ -27,9 +28,14 @@ def simulate_to_kafka(
     dirty: float = 0.0,
     markets: Path | None = None,
 ) -> dict[str, Any]:
-    """Play a scenario from its start to its end and say what was sent."""
+    """Play a scenario from its start to its end and say what was sent.
+
+    Raises:
+        BrokerAwayError: no broker is there.
+    """
     scenario = load_scenario(name, seed=seed, scale=scale, markets=markets)
     replay = settings.model_copy(update={"clock": "replay"})
+    check_answering(replay.kafka)
     ensure_topics(replay)
     if truth:
         write_truth(scenario, truth)

@@ -132,6 +132,34 @@ def test_an_error_of_use_is_one_message_and_exit_code_1(onnuri, arguments, setti
     assert "Traceback" not in ended.said
 
 
+SPAN = json.dumps({"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate",),
+        ("say", "span_excluded", SPAN, "--actor", "me"),
+        ("markets", "import", "markets.csv"),
+        ("report", "one", "--out", "x", "--stage", "first", "--issue", "me"),
+        ("demo", "--folder", "demo"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_that_finds_no_broker_says_so_at_once_and_what_to_do(tmp_path, arguments):
+    (tmp_path / "markets.csv").write_text("market_id,name,region\nm1,서문시장,대구광역시\n", encoding="utf-8")
+    told = {**os.environ, "ONNURI_KAFKA": f"127.0.0.1:1,{NOWHERE}"}
+    began = time.monotonic()
+    run = subprocess.run([sys.executable, "-m", "streams.cli", *arguments], env=told, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    away = f"No broker answers at 127.0.0.1:1,{NOWHERE} (127.0.0.1:1: Connection refused; {NOWHERE}: Connection refused)"
+    # Alone on its line, with nothing of a database's or a client's own behind it.
+    assert run.stderr.splitlines()[-1] == f"onnuri: {away}. Is it running, and does ONNURI_KAFKA name its port? To try out, start one: onnuri broker"
+    assert not (tmp_path / "x").exists()
+    # kafka-python by itself gives up after thirty seconds.
+    assert time.monotonic() - began < 20
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

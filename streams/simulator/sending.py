@@ -1,6 +1,5 @@
 """Slices of a scenario to Kafka, at full speed or at a multiple of the clock."""
 
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from datetime import datetime
 
 from kafka.errors import KafkaError
 
+from streams.ports import BrokerAwayError, check_answering
 from streams.simulator.playing import Slice
 from streams.simulator.producing import Line, SendError
 from streams.simulator.tally import Tally
@@ -66,7 +66,10 @@ def send(
     Raises:
         SendError: the broker could not be reached or refused a record.
     """
-    _check_reachable(bootstrap)
+    try:
+        check_answering(bootstrap)
+    except BrokerAwayError as error:
+        raise SendError(str(error)) from None
     line = Line(bootstrap, settings_topic, access)
     began, told = time.monotonic(), 0.0
     paced: tuple[float, datetime] | None = None
@@ -94,20 +97,6 @@ def send(
         raise SendError(f"{bootstrap} stopped taking records after {line.count}: {type(error).__name__}: {error}") from error
     finally:
         line.close()
-
-
-def _check_reachable(bootstrap: str) -> None:
-    """Ask for a plain connection first: kafka-python alone would try for half a minute."""
-    reasons = []
-    for broker in bootstrap.split(","):
-        host, _, port = broker.strip().rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-        except OSError as error:
-            reasons.append(f"{broker}: {error}")
-        else:
-            return
-    raise SendError(f"No broker answers ({'; '.join(reasons)}). Start one with: onnuri broker")
 
 
 def _wait_until(moment: float, stopped: Callable[[], bool]) -> None:
