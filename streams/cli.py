@@ -204,7 +204,7 @@ def report(
     note: Annotated[str, typer.Option(help="A note for the revision log.")] = "",
     snapshot: Annotated[int | None, typer.Option(help="Make it from this snapshot of a lake, as a report names it; by default from the newest.")] = None,
 ) -> None:
-    """Write the loss report on an incident. Example: onnuri report 20250301-0102-nation-baf589 --out reports --lang ko"""
+    """Write the loss report on an incident, by its id from: onnuri incidents. Example: onnuri report INCIDENT --out reports --lang ko"""
     from streams.reporting import write_report  # noqa: PLC0415
 
     settings = Settings.read() if issue is None else _admitted()

@@ -20,6 +20,7 @@ from dashboard.settings import DashboardSettings
 from streams import kafka_jars
 from streams.settings import Settings
 from streams.standby import refuse_unshared
+from warehouse.analysis.opening import identity
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -181,6 +182,14 @@ def test_compose_dockerfile_and_documents_name_only_settings_that_exist():
     known = {name.upper() for name in Settings.model_fields} | {"TEST_KAFKA", "DATA"}
     for path in [ROOT / "docker-compose.yml", ROOT / "Dockerfile", ROOT / "deploy" / "scale.env", *UNITS, *DOCUMENTS]:
         assert settings_named(path.read_text()) - known == set(), path
+
+
+def test_no_example_names_an_incident_that_only_some_warehouse_has():
+    # An id holds the minute of detection, which another version or another country finds elsewhere: who reads is sent to the list.
+    made = re.compile(r"\b\d{8}-\d{4}-[a-z]+-[0-9a-f]{6}\b")
+    assert made.fullmatch(identity(29_000_000, "nation", ""))
+    assert [str(path.relative_to(ROOT)) for path in [*DOCUMENTS, *modules("streams", "warehouse", "dashboard")] if made.search(path.read_text())] == []
+    assert "onnuri incidents" in (ROOT / "docs" / "report.md").read_text().partition("onnuri report INCIDENT")[0]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
