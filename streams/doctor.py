@@ -16,7 +16,6 @@ from kafka.errors import KafkaError
 from streams.admission import refusal
 from streams.broker_watch import newest_times, partition_counts, topic_ids
 from streams.lake_check import Finding, look_at_lake
-from streams.ports import BrokerAwayError, check_answering
 from streams.settings import SettingError, Settings
 from streams.topics import partitions_of, refuse_unequal
 from warehouse.access import AccessError
@@ -66,11 +65,10 @@ def _broker(settings: Settings) -> Finding:
         return Finding("broker", ok=True, finding="ONNURI_KAFKA is empty: only onnuri demo and onnuri broker run without it.")
     wanted = {settings.topic(name) for name in partitions_of(settings)}
     try:
-        check_answering(settings.kafka)
         # Asked first, since the clients would try for seconds and then say only that nobody answers.
         refused = refusal(settings.kafka, settings.access)
         found = topic_ids(settings.kafka, wanted, settings.access) if refused is None else {}
-    except (BrokerAwayError, AccessError) as error:
+    except AccessError as error:
         return Finding("broker", ok=False, finding=str(error))
     except KafkaError as error:
         return Finding("broker", ok=False, finding=f"No broker answers at {settings.kafka}: {type(error).__name__}. Is it running, and is the port right?")
