@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "launch": "whether the loss of a launch holds what it claims, in a simulated world that no method knows (some minutes)",
     "net": "how far off the net shortfall is, in a simulated world that no method knows (some minutes)",
     "estimate": "how long an estimate of all 1,400 markets takes, with its intervals",
+    "feasts": "whether loss intervals hold what they claim around Seollal and Chuseok, in simulated years (some minutes)",
     "forecast": "how far off forecasts of demand are, beside seasonal naive, MSTL and AutoETS (make bench-forecast; an hour)",
     "capacity": "how often the interval of a knee covers it, and how early a warning comes, on simulated platforms (ten minutes)",
     "accuracy": "how far off the loss estimate is on real sales (needs --data, a folder with FreshRetailNet-50K)",

@@ -73,7 +73,7 @@ _WRITTEN: Mapping[str, Callable[[Any, Texts], str]] = {
     "nearest": lambda day, texts: day_name(day, texts.language),
     **dict.fromkeys(("amount", "low", "high"), _won),
     **dict.fromkeys(("level", "factor_low", "factor_high"), _factor),
-    **dict.fromkeys(("confidence", "share"), _percent),
+    **dict.fromkeys(("confidence", "share", "least", "most"), _percent),
     "source": lambda source, _: source,
     "interval": sentence,
 }

@@ -1,13 +1,17 @@
 """The benchmarks of launch, net and time count what they say, and fail where a claim is not held."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import estimate, launch, net
+from benchmarks import estimate, feasts, launch, net
+from benchmarks._coverage import failing, too_few
 from benchmarks._pictures import HELD, MISSED, draw_intervals
+from benchmarks._series import Series
+from streams.simulator.korean_days import day_level
 
 
 def test_a_method_is_scored_by_what_it_holds_and_by_its_width() -> None:
@@ -57,3 +61,26 @@ def test_an_estimate_that_takes_too_long_fails(capsys: pytest.CaptureFixture[str
     assert estimate.main(["--markets", "20", "--turns", "1", "--most", "1000"]) == 0
     assert estimate.main(["--markets", "20", "--turns", "1", "--most", "0"]) == 1
     assert "Expected at most" in capsys.readouterr().err
+
+
+def test_intervals_that_hold_what_they_claim_are_not_called_too_few_by_chance() -> None:
+    assert not too_few(36, 40)
+    assert not too_few(33, 40)
+    assert too_few(32, 40)
+    assert not too_few(1, 2)
+    assert failing([("one", 20, 40), ("two", 40, 40)]) == ["Expected one to hold 90%: 20 of 40 are fewer than chance explains (binomial, 5%)."]
+
+
+@pytest.mark.parametrize("strength", ["0", "1"])
+def test_windows_around_a_feast_hold_whatever_the_feasts_of_a_world_do(
+    strength: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, days = date(2023, 6, 1), 125
+    level = np.array([day_level(first + timedelta(days=n)) for n in range(days)])
+    hours = np.interp(np.arange(24), [0, 6, 8, 11, 14, 18, 22, 24], [1, 2, 30, 80, 60, 80, 10, 1])
+    sold = np.random.default_rng(1).poisson(level[:, None] * hours).astype(float)
+    world = Series("one", first, sold, np.zeros(days, dtype=bool), None, None, 0, 0)
+    monkeypatch.setattr(feasts, "simulated", lambda _: world)
+    monkeypatch.setattr(feasts, "WINDOWS", ((0, 24),))
+    assert feasts.main(["--seeds", "1", "--strength", strength]) == 0
+    assert capsys.readouterr().out.count("24 h from 0:00") == 3

@@ -97,6 +97,8 @@ VALUES = {
     **dict.fromkeys(("amount", "low", "high"), 123_456_789.0),
     **dict.fromkeys(("factor_low", "factor_high"), 2.5),
     "share": 0.3,
+    "least": 0.3,
+    "most": 2.2,
     "source": "언론 보도",
     "interval": Remark("interval_t", {"windows": 12}),
 }

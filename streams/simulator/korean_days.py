@@ -24,6 +24,12 @@ def day_level(day: date) -> float:
     return _FEAST[after] * (1.0 if after in {-1, 0, 1} else max(ordinary, 0.9) if after < 0 else ordinary)
 
 
+def feast_factor(day: date) -> float:
+    """What Seollal or Chuseok does to the day in this world: 1 on a day of neither."""
+    after = _days_after_feast(day)
+    return 1.0 if after is None else _FEAST[after]
+
+
 def is_market_day(cycle: str | None, day: date) -> bool:
     """Whether a market of this cycle (last digits of the day of the month) has its market day."""
     return cycle is not None and str(day.day % 10) in cycle.split(",")

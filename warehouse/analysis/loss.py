@@ -16,6 +16,7 @@ from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
 from warehouse.analysis.errors import HistoryError, need_columns
+from warehouse.analysis.feasts import Range, feast_range, touches_feast, widened, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
@@ -100,6 +101,9 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
     extra = extra_width(situation, found, past, warnings)
+    feast = feast_range(situation, first, last, found, level) if calendar is None and touches_feast(first, last) else None
+    if feast is not None:
+        warnings.append(Remark("near_feast", {"least": feast[0], "most": feast[1]}))
     bands = Bands(past, kind, own, level, extra, warnings)
     if situation.controls:
         apart = float((found.without_controls - found.observed)[hit].sum())
@@ -108,16 +112,16 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     if expected.sum() <= 0:
         warnings.append(Remark("nothing_expected"))
     ids = np.flatnonzero(hit)
-    total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids)
+    total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids, feast)
     regions = rows.names.get("region", ["unknown"])
     of_region = (situation.region[ids][:, None] == np.arange(len(regions))).astype(float)
-    by_region = _table("region", regions, of_region, expected, observed, bands, ids).filter(pl.Series(of_region.any(axis=0)))
-    by_market = _table("market_id", [rows.names["market_id"][i] for i in ids], None, expected, observed, bands, ids)
+    by_region = _table("region", regions, of_region, expected, observed, bands, ids, feast).filter(pl.Series(of_region.any(axis=0)))
+    by_market = _table("market_id", [rows.names["market_id"][i] for i in ids], None, expected, observed, bands, ids, feast)
     names = rows.names.get("channel", ["unknown"])
     if len(names) == 1:
         by_channel = total.rename({"all": "channel"}).with_columns(channel=pl.lit(names[0]))
     else:
-        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level, extra)
+        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level, extra, feast)
     return LossEstimate(
         **dict(zip(("expected", "observed", "lost", "low", "high"), total.row(0)[1:], strict=True)),
         by_region=by_region,
@@ -151,6 +155,8 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
         raise HistoryError("sales: expected sales before the window, got none. Load the days before it.")
+    if calendar is None and touches_feast(first, last):
+        promotions = with_feasts(promotions, days)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     idle = None if held is None or hit.all() else idle_days(rows, hit, held, days[0])
     own = [] if hit.all() else unopened(rows, hit, days[0])
@@ -219,15 +225,19 @@ def _need_hours(learn: Mask, starts: Minutes, first: int, last: int, warnings: l
         warnings.append(Remark("hours_unseen", {"start": moment_of(int(starts[unseen].min()))}))
 
 
-def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes) -> pl.DataFrame:
-    below, above = bands.of(groups, places)
+def _table(
+    column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes, feast: Range | None
+) -> pl.DataFrame:
+    below, above = widened(*bands.of(groups, places), feast)
     if groups is not None:
         expected, observed = expected @ groups, observed @ groups
     low, high = expected * (1 + below) - observed, expected * (1 + above) - observed
     return pl.DataFrame({column: names, "expected": expected, "observed": observed, "lost": expected - observed, "low": low, "high": high})
 
 
-def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, extra: float) -> pl.DataFrame:
+def _by_channel(
+    rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, extra: float, feast: Range | None
+) -> pl.DataFrame:
     """The same by channel: each channel estimated on its own, then scaled so that they add up; what widens the total's interval widens theirs."""
     place, names = rows.places["channel"], rows.names["channel"]
     of_hit = situation.hit[rows.places["market_id"]]
@@ -251,7 +261,7 @@ def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter:
     bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, extra, None)
     # where no channel has a history of its own, the total is shared out as all was sold
     shares = found.expected if found.expected.sum() > 0 else by_channel.values.sum(axis=(1, 2))
-    return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)))
+    return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)), feast)
 
 
 def _in_gaps(rows: Rows, panel: Panel) -> Mask:

@@ -1,0 +1,91 @@
+"""What Seollal and Chuseok do to a window: some weeks of history hold no day like theirs, so that the table ``special_days.FEASTS`` speaks for them.
+
+The table is an assumption. Its factors are divided out of the history and multiplied in, as those of promotions are; its ranges widen the interval, as
+far as the day itself has not told its level yet.
+"""
+
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+
+from warehouse.analysis.effects import Promotions
+from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.special_days import FEAST_DAYS, FEASTS, feast_offset
+from warehouse.analysis.times import DAY, date_of
+from warehouse.analysis.windows import Situation, Window, ask
+
+NUDGE = 0.01
+"""By how much the hours before a window are raised to see how far its expectation follows them."""
+
+TABLE_LEVEL = 0.9
+"""What the ranges of the table hold."""
+
+Range = tuple[float, float]
+_TABLE = {offset: (factor, low, high) for offset, factor, low, high in FEASTS.iter_rows()}
+
+
+def touches_feast(first: int, last: int) -> bool:
+    """Whether [first, last), local minutes, has a part of a day of the table."""
+    return any(feast_offset(date_of(day)) in FEAST_DAYS for day in range(first // DAY, (last - 1) // DAY + 1))
+
+
+def with_feasts(promotions: Promotions, days: tuple[int, int]) -> Promotions:
+    """The promotions, and each of ``days`` (from, to) that is of a feast as one more of known factor; where a promotion's own is known, it speaks for the day."""
+    offsets = {day: feast_offset(date_of(day)) for day in range(*days)}
+    spoken = {day for low, high, _ in promotions.known for day in range(low // DAY, -(-high // DAY))}
+    feasts = [(day * DAY, (day + 1) * DAY, _TABLE[offset][0]) for day, offset in offsets.items() if offset in FEAST_DAYS and day not in spoken]
+    return replace(promotions, known=[*promotions.known, *feasts])
+
+
+def feast_range(situation: Situation, first: int, last: int, found: Window, level: float) -> Range:
+    """From which to which multiple of what is expected of [first, last) the feast's days may bring it, with probability ``level``.
+
+    The window's first day is told by what was sold on it before, the other days by nothing but places that were not hit: the range has the exponent 1 less
+    the elasticity of the expectation to that. Days are added up as if they erred together.
+    """
+    days = np.arange(first // DAY, (last - 1) // DAY + 1)
+    known = np.zeros(len(days))
+    known[: None if situation.controls else 1] = _followed(situation, first, last, found)
+    normal = NormalDist()
+    exponents = (1 - known) * normal.inv_cdf((1 + level) / 2) / normal.inv_cdf((1 + TABLE_LEVEL) / 2)
+    least = most = 1.0
+    for day, share, exponent in zip(days.tolist(), _shares(situation, days, first, last), exponents, strict=True):
+        factor, low, high = _TABLE.get(feast_offset(date_of(day)), (1.0, 1.0, 1.0))
+        least += share * ((low / factor) ** exponent - 1)
+        most += share * ((high / factor) ** exponent - 1)
+    return float(least), float(most)
+
+
+def widened(below: Array, above: Array, feast: Range | None) -> tuple[Array, Array]:
+    """A band of relative errors and the range of a feast, added in quadrature on either side; the band as it is where there is no feast."""
+    if feast is None:
+        return below, above
+    return -np.minimum(np.hypot(np.minimum(below, 0), 1 - feast[0]), 1), np.hypot(np.maximum(above, 0), feast[1] - 1)
+
+
+def _followed(situation: Situation, first: int, last: int, found: Window) -> float:
+    """The elasticity, 0 to 1, of what is expected of the places hit to what their day sold before the window, and the other places until its end."""
+    panel, hit = situation.panel, situation.hit
+    expected = float(found.expected[hit].sum())
+    starts = panel.starts.reshape(panel.seen.shape)
+    told = np.broadcast_to((starts >= first // DAY * DAY) & (starts < first), panel.values.shape)
+    if situation.controls:
+        told = told | (~hit[:, None, None] & (starts >= first) & (starts < last))
+    if expected <= 0 or not told.any():
+        return 0.0
+    nudged = replace(situation, panel=replace(panel, values=np.where(told, panel.values * (1 + NUDGE), panel.values)))
+    moved = float(ask(nudged, first, last).expected[hit].sum()) / expected - 1
+    return float(np.clip(moved / NUDGE, 0.0, 1.0))
+
+
+def _shares(situation: Situation, days: Codes, first: int, last: int) -> Array:
+    """What each day of the window is expected to sell in it of the whole."""
+    panel = situation.panel
+    index = days - panel.first_day
+    expected = situation.learner.expected(index, np.zeros((len(days), panel.values.shape[1]), dtype=bool))
+    if situation.factor is not None:
+        expected = expected * situation.factor[:, index].transpose(1, 0, 2)
+    starts = panel.starts.reshape(panel.seen.shape)[index]
+    sums: Array = (expected[:, situation.hit].sum(axis=1) * ((starts >= first) & (starts < last))).sum(axis=1)
+    return sums / sums.sum() if sums.sum() > 0 else np.full(len(days), 1 / len(days))
