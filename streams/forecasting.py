@@ -104,6 +104,10 @@ def capacity_from_warehouse(published: Path, service: str, test: Path | None, da
         )
     elif worst["factor"] > 1:
         said.insert(0, f"Too small: capacity must grow by a factor of {worst['factor']:.2f} before {worst['before'] or worst['first']} ({worst['name']}).")
+    if worst["probability"] is not None:
+        said.append(
+            "probability: that the worst single day of the row passes the capacity, not that any of its days does. expected_loss: the sum over its days."
+        )
     said += [
         f"Warning of {notice.at:%Y-%m-%d %H:%M}: {notice.expected:.0f} requests a minute expected by {notice.expected_at:%H:%M}, {notice.capacity:.0f} are proven."
         for notice in given

@@ -83,6 +83,7 @@ def test_before_the_launch_a_load_test_below_the_forecast_peak_is_too_small(clos
     independence = next(row for row in rows(printed) if row["name"] == "삼일절")
     assert independence["before"] == "2025-03-01"
     assert float(independence["probability"]) > 0.3
+    assert "probability: that the worst single day of the row passes" in printed.err
 
 
 def test_a_promotion_on_a_workday_that_needs_more_than_any_holiday_is_what_is_told(tmp_path, onnuri):

@@ -138,3 +138,10 @@ def test_a_remark_is_an_english_sentence_that_survives_copies_and_json() -> None
         assert (copied.code, copied.values["interval"].code) == ("method", "interval_t")
     assert json.loads(json.dumps([remark])) == [str(remark)]
     assert str(remark).endswith("Interval: Student's t on the relative errors of 4 past windows.")
+
+
+@pytest.mark.parametrize(("language", "day"), [("ko", "하루"), ("en", "worst")])
+def test_the_chance_of_passing_is_called_that_of_one_day_wherever_it_is_shown(language: str, day: str) -> None:
+    entries = texts_in(language).entries
+    for key in ("ahead.too_small_detail", "ahead.risk", "ahead.head_chance", "ahead.holidays_note", "report_column.ahead_chance"):
+        assert day in entries[key], key

@@ -32,7 +32,8 @@ class Headroom:
     """A row a holiday ahead, and ``all`` days together in the last; with the capacity that they are held against.
 
     A holiday's days are ``first`` to ``last`` (from ten days before a feast). ``needed`` is the 95 % quantile of the busiest minute, in requests a minute; ``headroom`` = capacity / needed; ``factor`` is
-    by what capacity must grow ``before`` that day (1: it suffices); ``probability`` that the busiest minute passes it; ``expected_loss`` is in the unit of the sales. Without a proven
+    by what capacity must grow ``before`` that day (1: it suffices); ``probability`` that the busiest minute of the worst single day passes it, which is less than that of any day doing so; ``expected_loss`` is the sum
+    over the days, in the unit of the sales. Without a proven
     capacity only what is needed is there; of a service that nothing is known of, not even that.
     """
 
