@@ -84,3 +84,33 @@ def test_windows_around_a_feast_hold_whatever_the_feasts_of_a_world_do(
     monkeypatch.setattr(feasts, "WINDOWS", ((0, 24),))
     assert feasts.main(["--seeds", "1", "--strength", strength]) == 0
     assert capsys.readouterr().out.count("24 h from 0:00") == 3
+
+
+def launches(held: int, of: int, method: str) -> list[tuple[int, float, str, float, float, float, float]]:
+    """Worlds of a method of which ``held`` hold the loss."""
+    return [(seed, 1.0, method, 50.0 if seed < held else 70.0, 100.0, 40.0, 60.0) for seed in range(of)]
+
+
+@pytest.mark.parametrize(("held", "wrong"), [(36, 0), (30, 1)])
+def test_a_launch_whose_intervals_without_the_factor_miss_too_often_fails(
+    held: int, wrong: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*launches(40, 40, "ours, given the true factor"), *launches(held, 40, "ours, factor unknown"), *launches(5, 40, "the four ordinary days")]
+    monkeypatch.setattr(launch, "measure", lambda seed, _: [row for row in rows if row[0] == seed - 1])
+    assert launch.main(["--seeds", "40"]) == wrong
+    assert ("ours, factor unknown" in capsys.readouterr().err) == bool(wrong)
+
+
+@pytest.mark.parametrize(("column", "what"), [("gross_covered", "of the gross"), ("knowing_covered", "had the gross been known")])
+def test_intervals_of_gross_or_given_the_gross_that_miss_too_often_fail_the_net(
+    column: str, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def incident(seed: int, held: int) -> dict[str, float]:
+        hold = float(seed <= held)
+        values = {"net": 90.0, "ours": 90.0, "knowing_gross": 90.0, "gross_estimate": 100.0, "without_others": 80.0, "gross": 100.0, "full": 200.0}
+        return {**values, "low": 80.0, "high": 100.0 if seed % 10 else 85.0, "gross_covered": 1.0, "knowing_covered": 1.0, column: hold}
+
+    for held, wrong in ((55, 0), (40, 1)):
+        monkeypatch.setattr(net, "measure", lambda seed, _, held=held: incident(seed, held))
+        assert net.main(["--seeds", "60"]) == wrong
+        assert (what in capsys.readouterr().err) == bool(wrong)
