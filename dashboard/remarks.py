@@ -7,6 +7,7 @@ from typing import Any
 from dashboard.formatting import SEOUL, count, day_name, moment, percent, won
 from dashboard.texts import Texts
 from warehouse.analysis import LaunchScenario, LossEstimate, Remark
+from warehouse.taking_back import TakenBack
 
 
 def sentence(remark: Remark, texts: Texts) -> str:
@@ -42,6 +43,11 @@ def hardest_sentence(name: str, lost: float, texts: Texts) -> str:
     return texts("incidents.hardest_sentence", name=name, lost=_won(lost, texts)) if lost > 0 else texts("incidents.hardest_none")
 
 
+def taken_back_sentence(found: TakenBack, texts: Texts) -> str:
+    """How much of what was approved in the window was taken back, beside what ordinarily is."""
+    return texts("ladder.taken_back", amount=_won(found.amount, texts), share=percent(found.share), usual=percent(found.usual))
+
+
 def joined(*sentences: str) -> str:
     """Sentences one after the other, without the empty ones."""
     return " ".join(one for one in sentences if one)
@@ -74,6 +80,7 @@ _WRITTEN: Mapping[str, Callable[[Any, Texts], str]] = {
     **dict.fromkeys(("amount", "low", "high"), _won),
     **dict.fromkeys(("level", "factor_low", "factor_high"), _factor),
     **dict.fromkeys(("confidence", "share", "least", "most"), _percent),
+    **dict.fromkeys(("taken", "usual"), lambda share, _: percent(share)),
     "source": lambda source, _: source,
     "interval": sentence,
 }

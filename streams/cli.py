@@ -259,6 +259,7 @@ def estimate(
         leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
         show(frame.select("from", "to", *leading), form)
         show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
+        show(frame.select("taken_back", "taken_back_share", "taken_back_usual"), form)
         if launch:
             show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
         console.print(str(frame["method"][0]), highlight=False, markup=False, soft_wrap=True)

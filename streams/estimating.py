@@ -12,6 +12,7 @@ from warehouse.analysis.times import BOUNDS, SEOUL, can_be_meant
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
 from warehouse.side_by_side import side_by_side
+from warehouse.taking_back import TakenBack
 
 Result = tuple[pl.DataFrame, list[str]]
 
@@ -69,6 +70,7 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 def _account(found: LossAccount) -> Result:
     """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others.
 
+    ``taken_back`` is what was approved and taken back in the window, ``taken_back_share`` of what was approved, ``taken_back_usual`` that share in the weeks before.
     On a launch ``launch_low`` and ``launch_high`` lead, for a demand of ``demand_low`` to ``demand_high`` times an ordinary day's; ``expected`` to ``high`` hold if demand went on as before.
     """
     row, warnings = _result(found.gross)
@@ -85,12 +87,18 @@ def _account(found: LossAccount) -> Result:
         for end_of, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high))
     }
     leading, following = ([_won(name, value) for name, value in more.items()] for more in (ends, parts))
+    following += _taken_back(found.taken_back)
     curve = pl.Series("launch", [launch.factors.to_dicts() if launch else None])
     methods = pl.Series("methods", [told.table.to_dicts()])
     disagreements = pl.Series("disagreements", [[str(remark) for remark in told.disagreements]], dtype=pl.List(pl.String))
     said = [remark for figure in told.figures for remark in figure.remarks]
     every = dict.fromkeys([*(launch.warnings if launch else []), *warnings, *said, *told.disagreements])
     return row.select("from", "to", *leading, *demand, pl.exclude("from", "to")).with_columns(*following, methods, disagreements, curve), list(every)
+
+
+def _taken_back(found: TakenBack) -> list[pl.Series]:
+    shares = (pl.Series(f"taken_back_{name}", [share], dtype=pl.Float64) for name, share in (("share", found.share), ("usual", found.usual)))
+    return [_won("taken_back", found.amount), *shares]
 
 
 def _won(name: str, amount: float | None) -> pl.Series:

@@ -131,6 +131,15 @@ def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itsel
     assert items(get("loss", **{"from": "2025-03-01T10:00", "to": "2025-03-01T19:50"}))[0]["lost"] == whole["lost"]
 
 
+def test_a_loss_tells_what_was_taken_back_as_the_account_does_and_nothing_of_its_parts(published):
+    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9}
+    with open_snapshot(published) as snapshot:
+        whole, parts = (loss(snapshot, {**asked, "by": by}).select(pl.col("^taken_back.*$")) for by in ("total", "region"))
+        known = incident_account(snapshot, LAUNCH).taken_back
+    assert whole.rows() == [(known.amount, known.share, known.usual)]
+    assert set(parts.rows()) == {(None, None, None)}
+
+
 def test_sales_add_up_to_what_is_published(get, published):
     with open_snapshot(published) as snapshot:
         total = snapshot.sql("SELECT sum(approved_amount)::BIGINT FROM market_minute WHERE minute_at >= '2025-03-01' AND minute_at < '2025-03-01 06:00'").item()

@@ -20,6 +20,7 @@ from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, N
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import LossAccount
 from warehouse.side_by_side import side_by_side
+from warehouse.taking_back import TakenBack
 
 NOON = datetime(2025, 3, 1, 12, 0, tzinfo=SEOUL)
 SURVEY = Share(0.25, 0.1, 0.5)
@@ -60,7 +61,7 @@ def account(
     made_up = None if back is None else Share(back, back, back)
     net = None if made_up is None else NetEstimate(*net_shortfall(*interval, made_up), made_up, 0.5, [])
     found = reconcile(interval, attempts=attempts, net=(net.value, net.low, net.high) if net else None, substitution=survey, claims=claims)
-    return LossAccount(gross, attempts, net, survey, None, found, launch)
+    return LossAccount(gross, attempts, net, survey, None, found, launch, TakenBack(0, 0.0, 0.0, 0.0, []))
 
 
 def test_each_step_begins_where_the_one_before_ended() -> None:

@@ -96,9 +96,9 @@ VALUES = {
     "confidence": 0.9,
     **dict.fromkeys(("amount", "low", "high"), 123_456_789.0),
     **dict.fromkeys(("factor_low", "factor_high"), 2.5),
-    "share": 0.3,
     "least": 0.3,
     "most": 2.2,
+    **dict.fromkeys(("share", "taken", "usual"), 0.3),
     "source": "언론 보도",
     "interval": Remark("interval_t", {"windows": 12}),
 }

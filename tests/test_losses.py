@@ -14,6 +14,7 @@ from warehouse.analysis import AnalysisError, HistoryError
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import account_between, estimated_window, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
 from warehouse.reading import open_snapshot
+from warehouse.taking_back import taken_back
 
 END = datetime(2025, 3, 1, 18, 0, tzinfo=SEOUL)
 
@@ -173,6 +174,55 @@ def test_on_a_launch_the_command_leads_with_the_range_and_ends_at_the_merchants_
     assert [(method["method"], method["value"]) for method in told["methods"]] == [(method.name, method.value) for method in shown]
     assert told["methods"][0]["method"] == "launch"
     assert warnings[0] == found.launch.warnings[0]
+
+
+def taken_back_more(folder: Path, share: float) -> None:
+    """Publish the same sales, but so much of what was approved on the launch day was taken back in its minute."""
+    with open_snapshot(folder) as snapshot:
+        minutes = snapshot.sql("SELECT * FROM market_minute")
+    today = pl.col("minute_at") >= utc(ONSET) - timedelta(minutes=4)
+    taken = (pl.col("approved_amount") * share).cast(pl.Int64)
+    replace_table(
+        folder,
+        "market_minute",
+        minutes.with_columns(
+            reversed=pl.when(today).then(pl.col("approved")).otherwise("reversed"), reversed_amount=pl.when(today).then(taken).otherwise("reversed_amount")
+        ),
+    )
+
+
+def test_an_account_tells_what_was_taken_back_and_where_it_is_more_than_ordinary_that_the_gross_is_too_small(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        before = incident_account(snapshot, LAUNCH)
+    assert before.taken_back.share == pytest.approx(0.004, abs=0.001)
+    assert before.taken_back.usual == pytest.approx(0.004, abs=0.001)
+    assert "taken_back" not in [warning.code for warning in before.gross.warnings]
+    taken_back_more(published, 0.05)
+    with open_snapshot(published) as snapshot:
+        found = incident_account(snapshot, LAUNCH)
+    assert found.taken_back.share == pytest.approx(0.05, abs=0.001)
+    assert found.taken_back.amount == pytest.approx(0.05 * found.gross.observed, rel=0.01)
+    assert found.taken_back.excess == pytest.approx(found.taken_back.amount - (found.taken_back.usual or 0) * found.gross.observed)
+    assert found.gross.warnings[-1].code == "taken_back"
+    assert found.gross.warnings[-1].values["amount"] == found.taken_back.excess
+    assert (found.gross.lost, found.gross.observed) == (before.gross.lost, before.gross.observed)
+    told, warnings = estimate_from_warehouse(published, LAUNCH, None, None, 0.9, (0.5, 4.0))
+    assert told.row(0, named=True)["taken_back"] == found.taken_back.amount
+    assert (told["taken_back_share"][0], told["taken_back_usual"][0]) == (found.taken_back.share, found.taken_back.usual)
+    assert found.gross.warnings[-1] in warnings
+
+
+def test_a_few_reversals_in_one_market_and_a_history_without_sales_say_nothing(published: Path, tmp_path: Path) -> None:
+    taken_back_more(published, 0.05)
+    start = datetime(2025, 3, 1, 12, tzinfo=SEOUL)
+    with open_snapshot(published) as snapshot:
+        one = taken_back(snapshot, start, start + timedelta(minutes=10), scope="market", scope_name="M001")
+    assert one.excess is not None
+    assert (one.amount > 0, one.excess > 0, one.remarks) == (True, True, [])
+    publish_launch_day(tmp_path / "new", ended_at=END, history=False)
+    with open_snapshot(tmp_path / "new") as snapshot:
+        new = taken_back(snapshot, datetime(2025, 3, 1, tzinfo=SEOUL), END)
+    assert (new.share is not None, new.usual, new.excess, new.remarks) == (True, None, None, [])
 
 
 def test_the_launch_is_a_function_of_demand(published: Path) -> None:

@@ -255,6 +255,16 @@ def test_the_report_describes_the_net_that_it_has(report, language, same, others
 
 
 @pytest.mark.parametrize(
+    ("language", "told"), [("ko", "취소되었고, 승인된 금액의 0.4%입니다(평상시 0.4%)"), ("en", "0.4% of what was approved (ordinarily 0.4%)")]
+)
+def test_the_report_says_what_was_taken_back_and_that_the_gross_is_of_approvals(report, language, told):
+    parts = {part.title: [text_of(block) for block in part.blocks] for _, part in compose(report, language).numbered}
+    texts = texts_in(language)
+    assert any(told in said for said in parts[texts("report_waterfall.title")])
+    assert texts("report_method.gross") in parts[texts("report_method.title")]
+
+
+@pytest.mark.parametrize(
     ("base", "rate", "told"),
     [
         ("failed_amount", 0.004, "0.4%"),

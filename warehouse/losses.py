@@ -25,6 +25,7 @@ from warehouse.analysis import (
 from warehouse.analysis.launch import FACTORS
 from warehouse.analysis.times import SEOUL, local
 from warehouse.reading import Snapshot
+from warehouse.taking_back import TakenBack, taken_back
 
 HISTORY = timedelta(days=63)
 """How far back expected sales may learn: a month behind a switch-off of some weeks."""
@@ -48,6 +49,7 @@ class LossAccount:
     ``net`` is None where too few purchases with an id failed; ``substitution`` None without a survey. ``merchants`` (None without a net): the merchants'
     loss over the share paid by other means, as ``merchants_loss`` gives it. ``reconciliation`` puts every figure side by side. ``launch`` is there within
     two weeks after a long time without service: then the loss is a function of demand, and ``gross`` is only what it would be if demand went on as in the hours before.
+    ``taken_back`` is what was approved in the window and taken back: it is no shortfall of the ``gross``, whose warnings say where it is more than ordinary.
     """
 
     gross: LossEstimate
@@ -57,6 +59,7 @@ class LossAccount:
     merchants: pl.DataFrame | None
     reconciliation: Reconciliation
     launch: LaunchScenario | None
+    taken_back: TakenBack
 
 
 def measured_scope(scope: str) -> str:
@@ -199,6 +202,8 @@ def account_between(
     gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
     start, end = estimated_window(gross)
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
+    taken = taken_back(snapshot, start, end, scope=scope, scope_name=scope_name)
+    gross = replace(gross, warnings=[*gross.warnings, *taken.remarks])
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
@@ -219,7 +224,7 @@ def account_between(
         net_remarks=net.remarks if net else (),
     )
     launch = launch_of(snapshot, start, end, factors=factors, level=level) if national else None
-    return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch)
+    return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch, taken)
 
 
 def launch_of(snapshot: Snapshot, start: datetime, end: datetime, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LaunchScenario | None:

@@ -14,6 +14,7 @@ from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
 from warehouse.losses import estimated_window, incident_window, launch_of, loss_between, measured_scope
 from warehouse.reading import Snapshot
+from warehouse.taking_back import taken_back
 
 Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
 SCOPES = ("nation", "region", "channel", "market")
@@ -63,8 +64,8 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     start, end = estimated_window(estimate)
-    measured = measured_scope(scope)
-    spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(warning.code for warning in estimate.warnings))}
+    measured, taken = measured_scope(scope), taken_back(snapshot, start, end, scope=scope, scope_name=name)
+    spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(said.code for said in [*estimate.warnings, *taken.remarks]))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
     launch = launch_of(snapshot, start, end, level=asked["level"]) if measured == "nation" and asked["by"] == "total" else None
     ranges = {
@@ -73,8 +74,20 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
         "demand_low": pl.lit(launch.factor_low if launch else None, pl.Float64),
         "demand_high": pl.lit(launch.factor_high if launch else None, pl.Float64),
     }
+    of_whole = taken if asked["by"] == "total" else None
+    reversals = {
+        "taken_back": pl.lit(of_whole and of_whole.amount, pl.Int64),
+        "taken_back_share": pl.lit(of_whole and of_whole.share, pl.Float64),
+        "taken_back_usual": pl.lit(of_whole and of_whole.usual, pl.Float64),
+    }
     return _parts(estimate, asked["by"]).select(
-        "name", *(value.alias(name) for name, value in ranges.items()), *whole_won, level=pl.lit(asked["level"]), measured_scope=pl.lit(measured), **spans
+        "name",
+        *(value.alias(name) for name, value in ranges.items()),
+        *whole_won,
+        level=pl.lit(asked["level"]),
+        measured_scope=pl.lit(measured),
+        **reversals,
+        **spans,
     )
 
 
@@ -162,7 +175,9 @@ ENDPOINTS = (
         "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
         "about itself, with blanks between, such as window_widened and window_cut. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
-        "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere.",
+        "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere. "
+        "taken_back is what was approved and taken back in the span, by the minute of the reversal, taken_back_share its share of what was approved, taken_back_usual that share in the nine "
+        "weeks before: approvals count as sales, so that lost is too small by what is beyond the ordinary share. They are null in parts.",
         (
             text("incident", "Id of an incident; instead of from, to, scope and name."),
             *SPAN,
@@ -181,6 +196,9 @@ ENDPOINTS = (
             **dict.fromkeys(FIGURES, "integer"),
             "level": "number",
             "measured_scope": "string",
+            "taken_back": "integer",
+            "taken_back_share": "number",
+            "taken_back_usual": "number",
             "from": "date-time",
             "to": "date-time",
             "warnings": "string",

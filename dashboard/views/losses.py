@@ -9,7 +9,7 @@ from dashboard.figures.methods import Method
 from dashboard.formatting import MISSING, percent, unbroken, won
 from dashboard.frame import chart, with_states
 from dashboard.link import number
-from dashboard.remarks import chance, gained, joined
+from dashboard.remarks import chance, gained, joined, taken_back_sentence
 from dashboard.remarks import sentence as remark_sentence
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_page
@@ -22,8 +22,8 @@ DEMANDS = (0.5, 4.0)
 
 def steps(shown: IncidentFigures, texts: Texts) -> None:
     """From expected sales to merchants' loss as far as data tell, and every method's figure beside it."""
-    ladder = shown.ladder()
-    if ladder is None:
+    ladder, account = shown.ladder(), shown.account
+    if ladder is None or account is None:
         return
     with st.container(border=True, key="ladder_card"):
         st.html(cards.section(texts("ladder.title"), texts("ladder.note")))
@@ -32,7 +32,8 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
             chart(bars.ladder_chart(ladder, texts), "ladder_chart", texts("ladder.title"), _ladder_sentence(ladder, texts))
         with right:
             negative = [texts("incidents.negative")] if ladder.gross.low < 0 else []
-            st.html(cards.paragraphs([_made_up(shown, ladder, texts), _substitution(shown, ladder, texts), *negative]))
+            told = [_made_up(shown, ladder, texts), taken_back_sentence(account.taken_back, texts)]
+            st.html(cards.paragraphs([*told, _substitution(shown, ladder, texts), *negative]))
     with st.container(border=True, key="methods_card"):
         st.html(cards.section(texts("methods.title"), texts("methods.note")))
         names = [_name(method, texts) for method in shown.methods]

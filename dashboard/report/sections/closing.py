@@ -11,7 +11,7 @@ from warehouse.connection import query_text
 from warehouse.losses import HISTORY, MINUTE, STEP
 from warehouse.reading import IN_SCOPE
 
-OF_THE_WINDOW = ("sales_by_market_and_step", "outcomes_by_place")
+OF_THE_WINDOW = ("sales_by_market_and_step", "outcomes_by_place", "taken_back_in_span")
 """The queries of the estimate, which asks whole steps."""
 
 OF_THE_INCIDENT = ("people_in_span", "failed_purchases_in_span", "services_in_span")
@@ -95,7 +95,7 @@ def method(report: Report, words: Wording) -> Section:
     """How the estimate is made, and where it fails."""
     loss = report.figures.loss
     blocks: list[Block] = [Paragraph(sentence(loss.method, words.texts))] if loss else []
-    blocks += [words.paragraph(f"report_method.{name}") for name in ("net", "people", "concentration", "compared", "ahead", "limits")]
+    blocks += [words.paragraph(f"report_method.{name}") for name in ("gross", "net", "people", "concentration", "compared", "ahead", "limits")]
     return Section(words("report_method.title"), blocks)
 
 

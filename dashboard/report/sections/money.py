@@ -3,8 +3,8 @@
 from dashboard import bars, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.formatting import SEOUL, percent
-from dashboard.remarks import chance, gained, joined, sales_sentence, sentence
-from dashboard.report.document import Block, Cell, Notice, Section
+from dashboard.remarks import chance, gained, joined, sales_sentence, sentence, taken_back_sentence
+from dashboard.report.document import Block, Cell, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.scope import whole_nation
@@ -29,7 +29,7 @@ def waterfall(report: Report, words: Wording) -> Section:
     """기대 결제액 → 결제 감소액 → 순 결제 감소액 → 가맹점 매출 손실."""
     figures = report.figures
     ladder = figures.ladder()
-    if ladder is None or figures.loss is None:
+    if ladder is None or figures.loss is None or figures.account is None:
         return Section(words("report_waterfall.title"), [_no_estimate(figures, words)])
     made_up = None if ladder.made_up is None else Range(ladder.made_up, ladder.made_up, ladder.made_up)
     steps = [
@@ -53,6 +53,7 @@ def waterfall(report: Report, words: Wording) -> Section:
             _ladder_sentence(ladder, words),
         ),
         words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
+        Paragraph(taken_back_sentence(figures.account.taken_back, words.texts)),
     ]
     if figures.why_no_net is not None:
         blocks.append(Notice(words(f"ladder.made_up_{figures.why_no_net}")))
