@@ -79,7 +79,7 @@ _WRITTEN: Mapping[str, Callable[[Any, Texts], str]] = {
     "nearest": lambda day, texts: day_name(day, texts.language),
     **dict.fromkeys(("amount", "low", "high"), _won),
     **dict.fromkeys(("level", "factor_low", "factor_high"), _factor),
-    **dict.fromkeys(("confidence", "share", "least", "most"), _percent),
+    **dict.fromkeys(("confidence", "share", "missed", "least", "most"), _percent),
     **dict.fromkeys(("taken", "usual"), lambda share, _: percent(share)),
     "source": lambda source, _: source,
     "interval": sentence,

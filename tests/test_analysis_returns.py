@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from warehouse.analysis import AnalysisError, FrameError, Share, made_up_by_buyers, net_by_buyers, with_unseen
+from warehouse.analysis import AnalysisError, FrameError, Share, made_up_by_buyers, net_by_buyers, net_by_purchases, with_unseen
 
 START, END = datetime(2025, 3, 14, 10), datetime(2025, 3, 14, 14)
 HOUR = timedelta(hours=1)
@@ -116,3 +116,25 @@ def test_unseen_buyers_widen_a_share_to_none_and_to_twice_as_many() -> None:
     assert with_unseen(Share(0.2, 0.15, 0.25), 0.5) == Share(0.2, pytest.approx(0.05), pytest.approx(0.35))
     with pytest.raises(AnalysisError, match="unseen"):
         with_unseen(Share(0.2, 0.15, 0.25), 30)
+
+
+def numbered(*, back: float, count: int = 20_000) -> pl.DataFrame:
+    """Purchases of 10,000 KRW with an id that failed at the start: a share of them was made good after the end."""
+    later = [END + HOUR if n < back * count else None for n in range(count)]
+    told = {"purchase_id": [str(n) for n in range(count)], "first_failure_at": START, "amount": 10_000}
+    return pl.DataFrame({**told, "recovered_at": pl.Series(later, dtype=pl.Datetime("us")), "recovered_amount": 10_000})
+
+
+@pytest.mark.parametrize(("level", "deviations"), [(0.9, 1.645), (0.5, 0.674)])
+def test_net_by_purchases_doubts_its_share_by_more_than_chance_since_numbers_do_not_tell_every_return(level: float, deviations: float) -> None:
+    owed = 20_000 * 10_000.0
+    net = net_by_purchases((owed,) * 3, numbered(back=0.3), START, END, level=level)
+    assert (net.made_up.share, net.unseen, net.value) == (pytest.approx(0.3), 0.0, pytest.approx(0.7 * owed))
+    assert net.made_up.high - 0.3 == pytest.approx(0.04 * deviations, rel=0.03)
+    assert 0.3 - net.made_up.low == pytest.approx(0.04 * deviations, rel=0.03)
+
+
+def test_where_next_to_nothing_was_made_up_the_net_may_exceed_the_gross_since_approvals_are_taken_back() -> None:
+    owed = 20_000 * 10_000.0
+    net = net_by_purchases((owed,) * 3, numbered(back=0.01), START, END)
+    assert net.value < owed < net.high < 1.07 * owed

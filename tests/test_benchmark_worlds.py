@@ -45,6 +45,21 @@ def test_ways_to_the_net_are_compared_with_the_truth() -> None:
     assert shown["within 10 %"].to_list() == pytest.approx([100, 100, 0, 100])
 
 
+def test_purchases_of_a_world_failed_where_an_attempt_was_not_decided_and_are_paid_by_their_first_approval() -> None:
+    paid = [("both", 2, "approved", 600_000, 7), ("late", 1, "approved", 61_000, 8), ("taken", 1, "reversed", 90_000, 9)]
+    payments = pl.DataFrame(paid, schema=["purchase_id", "attempt", "status", "occurred_at", "amount"], orient="row")
+    failed = [("both", 1, 60_000, 7), ("both", 1, 61_000, 7), ("late", 1, 60_000, 8), ("taken", 1, 60_000, 9), (None, None, 60_000, 5)]
+    errors = pl.DataFrame(failed, schema=["purchase_id", "attempt", "occurred_at", "amount"], orient="row").with_columns(service=pl.lit("payment"))
+    found = net.failed_purchases(payments, errors).sort("purchase_id").select("purchase_id", "failures", "amount", "recovered_amount")
+    assert found.rows() == [("both", 1, 7, 7), ("taken", 1, 9, None)]
+
+
+def test_the_net_that_the_product_has_is_measured_beside_the_one_by_buyers() -> None:
+    shown = net.table(pl.DataFrame({"net": [100.0, 200.0], "purchases": [110.0, 190.0], "purchases_knowing": [100.0, 200.0]}), net.BY_PURCHASES)
+    assert shown["way"].to_list() == ["by purchases", "by purchases, had the gross been known"]
+    assert shown["within 10 %"].to_list() == pytest.approx([100, 100])
+
+
 def test_a_bootstrap_of_a_share_holds_it() -> None:
     low, high = net.bootstrap(np.array([True] * 54 + [False] * 6))
     assert low < 90 < high
@@ -101,14 +116,15 @@ def test_a_launch_whose_intervals_without_the_factor_miss_too_often_fails(
     assert ("ours, factor unknown" in capsys.readouterr().err) == bool(wrong)
 
 
-@pytest.mark.parametrize(("column", "what"), [("gross_covered", "of the gross"), ("knowing_covered", "had the gross been known")])
+@pytest.mark.parametrize(("column", "missed", "what"), [("gross_covered", 0.0, "of the gross"), ("purchases_knowing_high", 85.0, "had the gross been known")])
 def test_intervals_of_gross_or_given_the_gross_that_miss_too_often_fail_the_net(
-    column: str, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    column: str, missed: float, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def incident(seed: int, held: int) -> dict[str, float]:
-        hold = float(seed <= held)
         values = {"net": 90.0, "ours": 90.0, "knowing_gross": 90.0, "gross_estimate": 100.0, "without_others": 80.0, "gross": 100.0, "full": 200.0}
-        return {**values, "low": 80.0, "high": 100.0 if seed % 10 else 85.0, "gross_covered": 1.0, "knowing_covered": 1.0, column: hold}
+        ends = {"low": 80.0, "high": 100.0 if seed % 10 else 85.0, "gross_covered": 1.0, "knowing_covered": 1.0}
+        purchases = {f"purchases{which}{end}": at for which in ("", "_knowing") for end, at in (("", 90.0), ("_low", 80.0), ("_high", 100.0))}
+        return {**values, **ends, **purchases} | ({} if seed <= held else {column: missed})
 
     for held, wrong in ((55, 0), (40, 1)):
         monkeypatch.setattr(net, "measure", lambda seed, _, held=held: incident(seed, held))

@@ -98,7 +98,7 @@ VALUES = {
     **dict.fromkeys(("factor_low", "factor_high"), 2.5),
     "least": 0.3,
     "most": 2.2,
-    **dict.fromkeys(("share", "taken", "usual"), 0.3),
+    **dict.fromkeys(("share", "missed", "taken", "usual"), 0.3),
     "source": "언론 보도",
     "interval": Remark("interval_t", {"windows": 12}),
 }

@@ -49,7 +49,7 @@ SENTENCES = {
     "figure_merchants": "Net shortfall less what buyers paid the same merchants by paper voucher, card or cash.",
     "figure_claim": "What {source} states, held against the merchants' loss.",
     "net_unknown": "The share made up later is not available: the gross shortfall is the most that the net one can be.",
-    "net_of_purchases": "The share made up later is that of failed purchases that succeeded after the window: {share:.0%} of {count:,}.",
+    "net_of_purchases": "The share made up later is that of failed purchases that succeeded after the window: {share:.0%} of {count:,}. What was bought under another number is not in it: its interval allows for a deviation of {missed:.0%} of the gross shortfall beside chance.",
     "net_of_buyers": "The share made up later is by how much more often buyers who failed came back than others did at such hours: {share:.0%} of {count:,}.",
     "net_kept_out": "Buyers who never got as far as an attempt made up {share:.0%}, by {count:,} of them whom events name.",
     "net_so_far": "As known at {until}, less than a day after the window: more may be made up.",
