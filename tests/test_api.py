@@ -132,7 +132,7 @@ def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itsel
 
 
 def test_a_loss_tells_what_was_taken_back_as_the_account_does_and_nothing_of_its_parts(published):
-    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": "nation", "name": "", "level": 0.9}
+    asked = {"incident": LAUNCH, "from": None, "to": None, "scope": None, "name": None, "level": 0.9}
     with open_snapshot(published) as snapshot:
         whole, parts = (loss(snapshot, {**asked, "by": by}).select(pl.col("^taken_back.*$")) for by in ("total", "region"))
         known = incident_account(snapshot, LAUNCH).taken_back
