@@ -28,7 +28,7 @@ from streams.events import CONTRACT
 from streams.keying import hider, keyed
 from streams.records import Records
 from streams.standby import tune_interpreter
-from streams.unpacking import Batches, WholeBatches, install
+from streams.unpacking import Batches, WholeBatches, installed
 from warehouse.ingest import Chunk, Writer
 
 CHUNK, LZ4 = 12_500, 3
@@ -148,9 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--rows", type=int, default=150_000, help="payments in a batch (default: %(default)s)")
     options.add_argument("--duplicates", type=float, default=0.0, help="share of the payments that come once more (default: none)")
     given = options.parse_args(arguments)
-    install()
     tune_interpreter()
-    stages, statements = measure(given.events, given.rows, given.duplicates)
+    with installed():
+        stages, statements = measure(given.events, given.rows, given.duplicates)
     for name, microseconds in stages.items():
         print(f"{microseconds:7.2f} µs  {name}")
     print(f"{sum(stages.values()):7.2f} µs  together\n\nof writing, the largest:")

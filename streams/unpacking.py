@@ -5,6 +5,7 @@ most of its memory), hands them out one by one, and ends at a header whose name 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -126,12 +127,25 @@ def cut(record: Any) -> Any:  # noqa: ANN401  # a record of aiokafka's
 
 def install() -> None:
     """Let aiokafka unpack by what stands here; it finds its parts by these names. Nothing else in a worker's process reads with aiokafka."""
-    fetcher.PartitionRecords = WholeBatches
-    fetcher.MemoryRecords = Batches
-    for module in (default_records, legacy_records):
-        for name, decompress in DECOMPRESS.items():
-            if hasattr(module, name):
-                setattr(module, name, decompress)
+    for module, name, ours in _replaced():
+        setattr(module, name, ours)
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """The same for a while, in a process where others read with aiokafka too."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in _replaced()]
+    install()
+    try:
+        yield
+    finally:
+        for module, name, theirs in before:
+            setattr(module, name, theirs)
+
+
+def _replaced() -> list[tuple[Any, str, Any]]:
+    decoders = [(module, name, ours) for module in (default_records, legacy_records) for name, ours in DECOMPRESS.items() if hasattr(module, name)]
+    return [(fetcher, "PartitionRecords", WholeBatches), (fetcher, "MemoryRecords", Batches), *decoders]
 
 
 def without_headers(raw: memoryview) -> Iterator[Record]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cramjam
@@ -28,8 +28,9 @@ Header = list[tuple[str, bytes | None]]
 
 
 @pytest.fixture(autouse=True)
-def _installed() -> None:
-    unpacking.install()
+def _installed() -> Iterator[None]:
+    with unpacking.installed():
+        yield
 
 
 def packed(values: Sequence[bytes | None], codec: str = "none", *, offset: int = 0, headers: Header | None = None, timestamp: int = 1_000) -> bytes:

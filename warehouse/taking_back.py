@@ -10,7 +10,7 @@ BEFORE = timedelta(days=63)
 """What is ordinarily taken back is the share of so long before the window, as far back as expected sales learn from. Earlier incidents are among it: they make it larger, and what is said smaller."""
 
 WORTH_SAYING = 0.01
-"""So much more than ordinary, as a share of approvals; in the simulator incidents have 2 to 10 points more, ordinary days stray by less than one."""
+"""So much more than ordinary, as a share of approvals; in simulated worlds incidents have 2 to 10 points more, ordinary days stray by less than one."""
 
 FEW = 30
 """Fewer reversals may be chance, such as one large refund in a market."""
