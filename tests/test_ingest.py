@@ -269,15 +269,15 @@ KINDS = ["operator_period", "promotion", "span_excluded", "maintenance_announced
 KINDS += ["incident_merged", "markets_imported"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    kind=st.sampled_from(KINDS),
-    payload=st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING))),
-)
-def test_whatever_a_command_holds_it_is_applied_or_refused(writer: Writer, kind: str, payload: dict[str, Any]) -> None:
+PAYLOADS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING)))
+
+
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS), min_size=4, max_size=4))
+def test_whatever_a_command_holds_it_is_applied_or_refused(writer: Writer, said: list[tuple[str, dict[str, Any]]]) -> None:
     offset = writer.sources()[("commands", 0)].next_offset if writer.sources() else 0
-    write(writer, chunk("commands", [command(kind, payload, offset)], first_offset=offset))
-    assert writer.sources()["commands", 0].next_offset == offset + 1
+    write(writer, chunk("commands", [command(*one, offset + number) for number, one in enumerate(said)], first_offset=offset))
+    assert writer.sources()["commands", 0].next_offset == offset + len(said)
 
 
 def test_a_correction_that_turns_an_incident_around_is_kept_with_the_reason_and_changes_nothing(writer: Writer) -> None:
