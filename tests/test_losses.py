@@ -12,7 +12,17 @@ from streams.estimating import estimate_from_warehouse
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
 from warehouse.analysis import AnalysisError, HistoryError
 from warehouse.ladder import Scenario, ladder_of
-from warehouse.losses import account_between, estimated_window, exclusions, incident_account, incident_window, launch_between, loss_between, opened_before
+from warehouse.losses import (
+    HISTORY,
+    account_between,
+    estimated_window,
+    exclusions,
+    incident_account,
+    incident_window,
+    launch_between,
+    loss_between,
+    opened_before,
+)
 from warehouse.reading import open_snapshot
 from warehouse.taking_back import taken_back
 
@@ -216,12 +226,12 @@ def test_a_few_reversals_in_one_market_and_a_history_without_sales_say_nothing(p
     taken_back_more(published, 0.05)
     start = datetime(2025, 3, 1, 12, tzinfo=SEOUL)
     with open_snapshot(published) as snapshot:
-        one = taken_back(snapshot, start, start + timedelta(minutes=10), scope="market", scope_name="M001")
+        one = taken_back(snapshot, start - HISTORY, start, start + timedelta(minutes=10), scope="market", scope_name="M001")
     assert one.excess is not None
     assert (one.amount > 0, one.excess > 0, one.remarks) == (True, True, [])
     publish_launch_day(tmp_path / "new", ended_at=END, history=False)
     with open_snapshot(tmp_path / "new") as snapshot:
-        new = taken_back(snapshot, datetime(2025, 3, 1, tzinfo=SEOUL), END)
+        new = taken_back(snapshot, datetime(2025, 3, 1, tzinfo=SEOUL) - HISTORY, datetime(2025, 3, 1, tzinfo=SEOUL), END)
     assert (new.share is not None, new.usual, new.excess, new.remarks) == (True, None, None, [])
 
 

@@ -15,8 +15,8 @@ from warehouse.analysis.peaks import peak_minutes
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.scopes import touches
 from warehouse.analysis.status import downtimes
-from warehouse.analysis.times import SEOUL
-from warehouse.losses import CLOSED, aware, cycles, exclusions, opened_before, promotions
+from warehouse.analysis.times import SEOUL, aware
+from warehouse.losses import CLOSED, cycles, exclusions, opened_before, promotions
 from warehouse.reading import Snapshot
 
 HISTORY = timedelta(days=1_200)

@@ -12,8 +12,8 @@ from warehouse.analysis.comparison import Comparison, Span, compare
 from warehouse.analysis.forecast import forecast
 from warehouse.analysis.gate import Gate, judged
 from warehouse.analysis.scopes import touches
-from warehouse.analysis.times import SEOUL
-from warehouse.losses import aware, exclusions, loss_between, promotions, window
+from warehouse.analysis.times import SEOUL, aware
+from warehouse.losses import exclusions, loss_between, promotions, window
 from warehouse.reading import Snapshot
 
 MOST_WINDOWS = 20

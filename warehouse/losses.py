@@ -23,7 +23,7 @@ from warehouse.analysis import (
     reconcile,
 )
 from warehouse.analysis.launch import FACTORS
-from warehouse.analysis.times import SEOUL, local
+from warehouse.analysis.times import SEOUL, aware, local
 from warehouse.reading import Snapshot
 from warehouse.taking_back import TakenBack, taken_back
 
@@ -202,7 +202,7 @@ def account_between(
     gross = loss_between(snapshot, start, end, scope=scope, scope_name=scope_name, level=level)
     start, end = estimated_window(gross)
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
-    taken = taken_back(snapshot, start, end, scope=scope, scope_name=scope_name)
+    taken = taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=scope_name)
     gross = replace(gross, warnings=[*gross.warnings, *taken.remarks])
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
@@ -317,12 +317,6 @@ def exclusions(snapshot: Snapshot, before: datetime | None = None) -> pl.DataFra
     """Spans that are no example of ordinary sales, aware: ``starts_at``, ``ends_at``, ``market_id`` (null: everywhere), ``region`` (of a whole one's), ``label``, ``reason``; only those that began before a moment."""
     found = aware(snapshot.query("spans_without_normal_sales", now=snapshot.manifest.now))
     return found if before is None else found.filter(pl.col("starts_at") < before.astimezone(UTC))
-
-
-def aware(frame: pl.DataFrame) -> pl.DataFrame:
-    """Naive times as UTC."""
-    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
-    return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC"))
 
 
 def _known_until(snapshot: Snapshot) -> datetime:

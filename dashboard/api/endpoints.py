@@ -12,7 +12,7 @@ from dashboard.figures.asking import ask
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import estimated_window, incident_window, launch_of, loss_between, measured_scope
+from warehouse.losses import HISTORY, estimated_window, incident_window, launch_of, loss_between, measured_scope
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
 
@@ -64,7 +64,7 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     start, end = estimated_window(estimate)
-    measured, taken = measured_scope(scope), taken_back(snapshot, start, end, scope=scope, scope_name=name)
+    measured, taken = measured_scope(scope), taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=name)
     spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(said.code for said in [*estimate.warnings, *taken.remarks]))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
     launch = launch_of(snapshot, start, end, level=asked["level"]) if measured == "nation" and asked["by"] == "total" else None

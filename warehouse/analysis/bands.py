@@ -35,9 +35,9 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, warnings
 
 
 class Bands:
-    """Bands of relative errors for any grouping of the places, from the past windows."""
+    """Bands of relative errors for any grouping of the places, from the past windows; ``wider`` by half-widths below and above, added in quadrature."""
 
-    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, extra: float, warnings: list[Remark] | None) -> None:
+    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, wider: tuple[float, float], warnings: list[Remark] | None) -> None:
         alike = past.kind == kind
         needed = windows_needed(level)
         enough = len(np.unique(past.day[alike])) // own_days >= needed
@@ -48,7 +48,7 @@ class Bands:
         if own_days > 1 and self.independent < needed and days >= FEW_WINDOWS:
             self.independent, self.inflation = min(days, needed - 1), _inflation(self.past)
         self.kind, self.own_days = kind, own_days
-        self.level, self.extra = level, extra
+        self.level, self.wider = level, wider
         how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
         self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
@@ -67,8 +67,8 @@ class Bands:
             alike = (known == windows[:, None]).all(axis=0)
             found = band(errors[windows][:, alike], self._independent(windows), self.level)
             low[alike], high[alike] = found.low, found.high
-        if self.extra:
-            low, high = -np.hypot(np.minimum(low, 0), self.extra), np.hypot(np.maximum(high, 0), self.extra)
+        if any(self.wider):
+            low, high = -np.hypot(np.minimum(low, 0), self.wider[0]), np.hypot(np.maximum(high, 0), self.wider[1])
         # Nothing sells less than nothing.
         return np.maximum(low, -1), high
 

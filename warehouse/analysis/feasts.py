@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
+import polars as pl
 
 from warehouse.analysis.effects import Promotions
 from warehouse.analysis.panel import Array, Codes
@@ -21,13 +22,12 @@ NUDGE = 0.01
 TABLE_LEVEL = 0.9
 """What the ranges of the table hold."""
 
-Range = tuple[float, float]
 _TABLE = {offset: (factor, low, high) for offset, factor, low, high in FEASTS.iter_rows()}
 
 
-def touches_feast(first: int, last: int) -> bool:
-    """Whether [first, last), local minutes, has a part of a day of the table."""
-    return any(feast_offset(date_of(day)) in FEAST_DAYS for day in range(first // DAY, (last - 1) // DAY + 1))
+def touches_feast(first: int, last: int, calendar: pl.DataFrame | None) -> bool:
+    """Whether [first, last), local minutes, has a part of a day of the table, which speaks with Korea's own ``calendar`` (None) only."""
+    return calendar is None and any(feast_offset(date_of(day)) in FEAST_DAYS for day in range(first // DAY, (last - 1) // DAY + 1))
 
 
 def with_feasts(promotions: Promotions, days: tuple[int, int]) -> Promotions:
@@ -38,7 +38,7 @@ def with_feasts(promotions: Promotions, days: tuple[int, int]) -> Promotions:
     return replace(promotions, known=[*promotions.known, *feasts])
 
 
-def feast_range(situation: Situation, first: int, last: int, found: Window, level: float) -> Range:
+def feast_range(situation: Situation, first: int, last: int, found: Window, level: float) -> tuple[float, float]:
     """From which to which multiple of what is expected of [first, last) the feast's days may bring it, with probability ``level``.
 
     The window's first day is told by what was sold on it before, the other days by nothing but places that were not hit: the range has the exponent 1 less
@@ -55,13 +55,6 @@ def feast_range(situation: Situation, first: int, last: int, found: Window, leve
         least += share * ((low / factor) ** exponent - 1)
         most += share * ((high / factor) ** exponent - 1)
     return float(least), float(most)
-
-
-def widened(below: Array, above: Array, feast: Range | None) -> tuple[Array, Array]:
-    """A band of relative errors and the range of a feast, added in quadrature on either side; the band as it is where there is no feast."""
-    if feast is None:
-        return below, above
-    return -np.minimum(np.hypot(np.minimum(below, 0), 1 - feast[0]), 1), np.hypot(np.maximum(above, 0), feast[1] - 1)
 
 
 def _followed(situation: Situation, first: int, last: int, found: Window) -> float:

@@ -6,7 +6,7 @@ hit, by the others in the same hours. docs/method.md has the formulas, their sou
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, hypot
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
 from warehouse.analysis.errors import HistoryError, need_columns
-from warehouse.analysis.feasts import Range, feast_range, touches_feast, widened, with_feasts
+from warehouse.analysis.feasts import feast_range, touches_feast, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
@@ -101,10 +101,12 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
     extra = extra_width(situation, found, past, warnings)
-    feast = feast_range(situation, first, last, found, level) if calendar is None and touches_feast(first, last) else None
-    if feast is not None:
-        warnings.append(Remark("near_feast", {"least": feast[0], "most": feast[1]}))
-    bands = Bands(past, kind, own, level, extra, warnings)
+    wider = extra, extra
+    if touches_feast(first, last, calendar):
+        least, most = feast_range(situation, first, last, found, level)
+        wider = hypot(extra, 1 - least), hypot(extra, most - 1)
+        warnings.append(Remark("near_feast", {"least": least, "most": most}))
+    bands = Bands(past, kind, own, level, wider, warnings)
     if situation.controls:
         apart = float((found.without_controls - found.observed)[hit].sum())
         warnings.append(Remark("controls_used", {"amount": apart}))
@@ -112,16 +114,16 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     if expected.sum() <= 0:
         warnings.append(Remark("nothing_expected"))
     ids = np.flatnonzero(hit)
-    total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids, feast)
+    total = _table("all", ["all"], np.ones((len(ids), 1)), expected, observed, bands, ids)
     regions = rows.names.get("region", ["unknown"])
     of_region = (situation.region[ids][:, None] == np.arange(len(regions))).astype(float)
-    by_region = _table("region", regions, of_region, expected, observed, bands, ids, feast).filter(pl.Series(of_region.any(axis=0)))
-    by_market = _table("market_id", [rows.names["market_id"][i] for i in ids], None, expected, observed, bands, ids, feast)
+    by_region = _table("region", regions, of_region, expected, observed, bands, ids).filter(pl.Series(of_region.any(axis=0)))
+    by_market = _table("market_id", [rows.names["market_id"][i] for i in ids], None, expected, observed, bands, ids)
     names = rows.names.get("channel", ["unknown"])
     if len(names) == 1:
         by_channel = total.rename({"all": "channel"}).with_columns(channel=pl.lit(names[0]))
     else:
-        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level, extra, feast)
+        by_channel = _by_channel(rows, situation, first, last, jitter, float(expected.sum()), level, wider)
     return LossEstimate(
         **dict(zip(("expected", "observed", "lost", "low", "high"), total.row(0)[1:], strict=True)),
         by_region=by_region,
@@ -155,7 +157,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
         raise HistoryError("sales: expected sales before the window, got none. Load the days before it.")
-    if calendar is None and touches_feast(first, last):
+    if touches_feast(first, last, calendar):
         promotions = with_feasts(promotions, days)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     idle = None if held is None or hit.all() else idle_days(rows, hit, held, days[0])
@@ -225,10 +227,8 @@ def _need_hours(learn: Mask, starts: Minutes, first: int, last: int, warnings: l
         warnings.append(Remark("hours_unseen", {"start": moment_of(int(starts[unseen].min()))}))
 
 
-def _table(
-    column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes, feast: Range | None
-) -> pl.DataFrame:
-    below, above = widened(*bands.of(groups, places), feast)
+def _table(column: str, names: list[str], groups: Array | None, expected: Array, observed: Array, bands: Bands, places: Codes) -> pl.DataFrame:
+    below, above = bands.of(groups, places)
     if groups is not None:
         expected, observed = expected @ groups, observed @ groups
     low, high = expected * (1 + below) - observed, expected * (1 + above) - observed
@@ -236,7 +236,7 @@ def _table(
 
 
 def _by_channel(
-    rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, extra: float, feast: Range | None
+    rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, wider: tuple[float, float]
 ) -> pl.DataFrame:
     """The same by channel: each channel estimated on its own, then scaled so that they add up; what widens the total's interval widens theirs."""
     place, names = rows.places["channel"], rows.names["channel"]
@@ -258,10 +258,10 @@ def _by_channel(
     shocks = Shocks.of(learner, region, panel.cuts)
     alone = Situation(by_channel, learner, situation.told, situation.told, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)
     found, past = ask(alone, first, last), past_windows(alone, first, last, jitter)
-    bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, extra, None)
+    bands = Bands(past, int(learner.kinds[first // DAY - panel.first_day]), ceil((last - first) / DAY), level, wider, None)
     # where no channel has a history of its own, the total is shared out as all was sold
     shares = found.expected if found.expected.sum() > 0 else by_channel.values.sum(axis=(1, 2))
-    return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)), feast)
+    return _table("channel", names, None, total * shares / max(shares.sum(), 1e-12), found.observed, bands, np.arange(len(names)))
 
 
 def _in_gaps(rows: Rows, panel: Panel) -> Mask:

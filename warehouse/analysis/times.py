@@ -28,10 +28,15 @@ def local(moment: datetime) -> datetime:
     return moment.astimezone(SEOUL).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def in_seoul(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with its naive times, which in the warehouse are UTC, as aware ones in Asia/Seoul."""
+def aware(frame: pl.DataFrame, zone: str = "UTC") -> pl.DataFrame:
+    """The frame with its naive times, which in the warehouse are UTC, as aware ones in ``zone``."""
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
-    return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Seoul"))
+    return frame.with_columns(pl.col(times).dt.replace_time_zone("UTC").dt.convert_time_zone(zone))
+
+
+def in_seoul(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same in Asia/Seoul."""
+    return aware(frame, "Asia/Seoul")
 
 
 def minute_of(moment: datetime, what: str) -> int:
