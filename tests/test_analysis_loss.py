@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, day_types, estimate_loss, windows
+from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, bands, day_types, estimate_loss, windows
 from warehouse.analysis.intervals import band, student, windows_needed
 
 START = datetime(2025, 2, 26, 10)
@@ -118,10 +118,17 @@ def test_markets_that_are_shut_on_a_weekday_take_nothing_from_the_others_and_get
     assert found.lost == pytest.approx(lost, rel=0.12)
 
 
-def test_a_market_that_opened_three_weeks_ago_is_told_by_the_days_since() -> None:
+def test_a_market_that_opened_twelve_days_ago_is_told_by_the_days_since() -> None:
     sales, lost = hurt(country(days=56, first=date(2025, 1, 2)), 1, markets=["m05"])
-    new = sales.filter((pl.col("market_id") != "m05") | (pl.col("at") >= datetime(2025, 2, 5)))
-    assert estimate_loss(new, START, END, markets=["m05"]).lost == pytest.approx(lost, rel=0.25)
+    new = sales.filter((pl.col("market_id") != "m05") | (pl.col("at") >= datetime(2025, 2, 14)))
+    assert estimate_loss(new, START, END, markets=["m05"]).lost == pytest.approx(lost, rel=0.15)
+
+
+def test_an_error_is_relative_to_half_of_what_its_like_hold_at_least() -> None:
+    expected, observed = np.array([[1_000.0, 0.0], [30_000.0, 8_000.0], [35_000.0, 0.0]]), np.array([[660_000.0, 5_000.0], [0.0, 10_000.0], [32_000.0, 0.0]])
+    errors = bands._relative(observed, expected)
+    assert errors[:, 0] == pytest.approx([659_000 / 11_000, -1, -3 / 35])
+    assert errors[:, 1] == pytest.approx([0, 0.25, 0])
 
 
 @pytest.mark.parametrize("old", [False, True])
