@@ -9,10 +9,12 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import duckdb
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from warehouse.bloom import BloomFilter, Hashes, Places, words
 
@@ -21,8 +23,8 @@ log = logging.getLogger(__name__)
 CAPACITY = 2_000_000
 """Ids in a filter."""
 
-EVENT_BITS, PURCHASE_BITS = 32, 16
-"""For each id. Of purchases it is asked for the few that fail for the first time, so one in a thousand that looks known costs little."""
+EVENT_BITS, PURCHASE_BITS = 32, 20
+"""For each id. Of purchases it is asked for the few that fail for the first time, so one in ten thousand that looks known costs little."""
 
 SLICE = 100_000
 EVER = datetime.min, datetime.max.replace(microsecond=0)  # noqa: DTZ901  # naive UTC, as all times of the warehouse
@@ -160,14 +162,25 @@ class KnownIds:
         doubted = f"SELECT * FROM {coming} WHERE hash({self.column}) IN (SELECT hash FROM maybe)"
         with_hashes(connection, suspects, f"CREATE OR REPLACE TEMP TABLE doubted AS {doubted}")
         dropped: list[tuple[int]] = []
-        # A duplicate mostly says the same time, and nothing else is looked at for it; an id that comes with another is looked for in all times it may be of.
-        for span in (_span(connection, "doubted"), *((doubt.low, doubt.high) for doubt in doubts)) if doubts else ():
-            found = f"SELECT {self.column} FROM {self.table} WHERE occurred_at BETWEEN $low AND $high AND {self.column} IN (SELECT {self.column} FROM doubted)"
-            dropped += run(f"DELETE FROM doubted WHERE {self.column} IN ({found}) RETURNING place", dict(zip(("low", "high"), span, strict=True))).fetchall()
-            if run("SELECT count(*) FROM doubted").fetchall() == [(0,)]:
-                break
+        for doubt in doubts:
+            left = partial(self._left, connection, doubt)
+            # A duplicate mostly says the same time, and nothing else is looked at for it; an id that comes with another is looked for in all times of its filter.
+            if len(times := left()) and len(own := times[(times >= np.datetime64(doubt.low)) & (times <= np.datetime64(doubt.high))]):
+                dropped += self._drop(connection, own.min().item(), own.max().item())
+            if len(left()):
+                dropped += self._drop(connection, doubt.low, doubt.high)
         dropped += run(f"SELECT place FROM doubted QUALIFY row_number() OVER (PARTITION BY {self.column} ORDER BY source, offset_at) > 1").fetchall()
         return [place for (place,) in dropped]
+
+    def _left(self, connection: duckdb.DuckDBPyConnection, doubt: Doubt) -> NDArray[np.datetime64]:
+        """The times that those of ``doubted`` say, naive UTC, that this doubt is of."""
+        found = connection.execute(f"SELECT hash({self.column}) AS hash, occurred_at FROM doubted").fetchnumpy()
+        return np.asarray(found["occurred_at"][np.isin(found["hash"], doubt.hashes)], "datetime64[us]")
+
+    def _drop(self, connection: duckdb.DuckDBPyConnection, low: datetime, high: datetime) -> list[tuple[int]]:
+        """Take those that are kept, of events of this span, out of ``doubted``; their places."""
+        kept = f"SELECT {self.column} FROM {self.table} WHERE occurred_at BETWEEN $low AND $high AND {self.column} IN (SELECT {self.column} FROM doubted)"
+        return connection.execute(f"DELETE FROM doubted WHERE {self.column} IN ({kept}) RETURNING place", {"low": low, "high": high}).fetchall()
 
 
 def _span(connection: duckdb.DuckDBPyConnection, batch: str) -> tuple[datetime, datetime]:
