@@ -67,7 +67,7 @@ SELECT uuid() AS event_id, uuid() AS purchase_id, 1 AS attempt, $last - to_micro
 FROM range($failures) t(i);
 INSERT INTO failure BY NAME FROM made;
 INSERT INTO failed_purchase BY NAME SELECT purchase_id, user_key, market_id, channel, occurred_at AS first_failure_at, occurred_at AS last_failure_at, 1::BIGINT AS failures, amount FROM made;
-INSERT INTO failed_purchase_payment BY NAME SELECT uuid() AS event_id, purchase_id, 2 AS attempt, occurred_at, 'approved' AS status, amount, NULL::UUID AS reverses FROM made;
+INSERT INTO failed_purchase_payment BY NAME SELECT uuid() AS event_id, purchase_id, 2 AS attempt, occurred_at, 'approved' AS status, amount FROM made;
 DROP TABLE made;
 """
 
@@ -85,7 +85,7 @@ def fill(path: Path, days: int, payments_a_day: int) -> int:
             _run(writer, FILL, given | {"low": day * payments_a_day, "high": (day + 1) * payments_a_day})
     with writer.transaction():
         run(
-            "INSERT INTO failed_purchase_payment BY NAME SELECT event_id, purchase_id, attempt, occurred_at, status, amount, reverses FROM payment SEMI JOIN failure USING (purchase_id)"
+            "INSERT INTO failed_purchase_payment BY NAME SELECT event_id, purchase_id, attempt, occurred_at, status, amount FROM payment SEMI JOIN failure USING (purchase_id)"
         )
         run(
             "UPDATE line SET watermark = $at, detected_through = $at, retained_from = $from",

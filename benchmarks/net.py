@@ -81,19 +81,12 @@ def events(scenario: Scenario, days: list[date]) -> tuple[pl.DataFrame, pl.DataF
 
 
 def failed_purchases(payments: pl.DataFrame, errors: pl.DataFrame) -> pl.DataFrame:
-    """One row a purchase that failed, as the warehouse has them: an attempt fails once, and not if it was decided after all; the first amount that is told.
-
-    It is recovered by what was approved and not taken back.
-    """
+    """One row a purchase that failed, as the warehouse has them: an attempt fails once, and not if it was decided after all; the first amount that is told."""
     at = (pl.col("occurred_at") + 9 * 3_600_000).cast(pl.Datetime("ms"))
     decided = payments.filter(pl.col("status").is_in(["approved", "declined"]))
     failed = errors.filter(pl.col("purchase_id").is_not_null(), service="payment").join(decided, on=["purchase_id", "attempt"], how="anti").sort("occurred_at")
     tried = failed.group_by("purchase_id").agg(first_failure_at=at.min(), failures=pl.col("attempt").n_unique(), amount=pl.col("amount").drop_nulls().first())
-    taken = payments.filter(status="reversed").group_by("purchase_id", event_id="reverses").agg(taken=pl.col("amount").sum())
-    left = (
-        payments.filter(status="approved").join(taken, on=["purchase_id", "event_id"], how="left").with_columns(pl.col("amount") - pl.col("taken").fill_null(0))
-    )
-    paid = left.filter(pl.col("amount") > 0).group_by("purchase_id").agg(recovered_at=at.min(), recovered_amount=pl.col("amount").sum())
+    paid = payments.filter(status="approved").group_by("purchase_id").agg(recovered_at=at.min(), recovered_amount=pl.col("amount").sum())
     return tried.join(paid, on="purchase_id", how="left")
 
 

@@ -108,8 +108,7 @@ def failed_purchase(purchase: str | None, failed: list[Event], recovered: list[E
 
 
 def episodes(payments: list[Event], failures: list[Event]) -> Iterable[tuple[list[Event], list[Event]]]:
-    """What buyers did in a market without purchase_id, cut where nothing happened for longer than GAP: failures, and what was kept of approvals since the first."""
-    kept = {p["event_id"]: p for p in kept_of([p for p in payments if "purchase_id" not in p], ("user_id", "market_id"))}
+    """What buyers did in a market without purchase_id, cut where nothing happened for longer than GAP: failures, and approvals since the first."""
     seen = defaultdict(list)
     happened = [f for f in failures if f["service"] == "payment"] + [p for p in payments if p["status"] == "approved"]
     for event in in_order(event for event in happened if {"user_id", "market_id"} <= event.keys() and "purchase_id" not in event):
@@ -120,22 +119,12 @@ def episodes(payments: list[Event], failures: list[Event]) -> Iterable[tuple[lis
             episode = [event for cut, event in zip(cuts, events, strict=True) if cut == number]
             failed = [event for event in episode if "status" not in event]
             if failed:
-                yield failed, [kept[event["event_id"]] for event in episode if event["event_id"] in kept and event["occurred_at"] >= failed[0]["occurred_at"]]
-
-
-def kept_of(payments: list[Event], same: tuple[str, ...]) -> list[Event]:
-    """The approvals of which something was not taken back, by reversals that are of the ``same``, with what is left of them."""
-    taken: Counter[Any] = Counter()
-    for event in payments:
-        if event["status"] == "reversed" and "reverses" in event:
-            taken[key(event["reverses"]), *map(event.get, same)] += event["amount"]
-    approved = (p for p in payments if p["status"] == "approved")
-    return [p | {"amount": left} for p in approved if (left := p["amount"] - taken[key(p["event_id"]), *map(p.get, same)]) > 0]
+                yield failed, [event for event in episode if "status" in event and event["occurred_at"] >= failed[0]["occurred_at"]]
 
 
 def failed_purchases(payments: list[Event], failures: list[Event], failed: list[Event], secret: bytes) -> list[tuple[Any, ...]]:
     approved, tried = defaultdict(list), defaultdict(list)
-    for events, by_purchase in ((kept_of(payments, ("purchase_id",)), approved), (failed, tried)):
+    for events, by_purchase in (([p for p in payments if p["status"] == "approved"], approved), (failed, tried)):
         for event in in_order(event for event in events if "purchase_id" in event):
             by_purchase[event["purchase_id"]].append(event)
     rows = [failed_purchase(purchase, some, approved[purchase], secret) for purchase, some in tried.items()]

@@ -102,34 +102,6 @@ def test_a_purchase_that_fails_and_then_succeeds_is_recovered(writer: Writer) ->
     ]
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["by purchase", "by buyer"])
-@pytest.mark.parametrize("reversal_first", [True, False])
-def test_an_approval_that_was_taken_back_recovers_nothing_and_one_in_part_the_rest(writer: Writer, known: bool, reversal_first: bool) -> None:  # noqa: FBT001
-    ids = {} if known else {"purchase_id": None, "attempt": None, "user_id": "b"}
-
-    def at(minutes: int) -> dict[str, Any]:
-        return ids | {"occurred_at": ms(NOON) - 3_600_000 + minutes * 60_000}
-
-    found = "SELECT failures, recovered_amount, recovered_at - last_failure_at FROM failed_purchase"
-    first, second = payment(11, **{"purchase_id": "purchase-1", "attempt": 2} | at(2)), payment(12, **{"purchase_id": "purchase-1", "attempt": 3} | at(9))
-    whole = payment(13, **{"purchase_id": "purchase-1", "attempt": 2} | at(3), status="reversed", reverses=first["event_id"])
-    parts = [
-        payment(n, **{"purchase_id": "purchase-1"} | at(10), status="reversed", reverses=second["event_id"], amount=amount)
-        for n, amount in ((14, 5_000), (15, 2_000))
-    ]
-    write(writer, chunk("errors", [failure(1, **at(0))]))
-    for offset, event in enumerate([whole, first] if reversal_first else [first, whole]):
-        write(writer, chunk("payments", [event], first_offset=offset))
-    assert rows(writer, found) == [(1, None, None)]
-    for offset, event in enumerate([*parts, second] if reversal_first else [second, *parts], start=2):
-        write(writer, chunk("payments", [event], first_offset=offset))
-    assert rows(writer, found) == [(1, 18_000, timedelta(minutes=9))]
-    # What takes back no approval of that purchase or buyer changes nothing.
-    stray = {"purchase_id": "purchase-2"} if known else {"user_id": "c"}
-    write(writer, chunk("payments", [payment(16, **at(11) | stray, status="reversed", reverses=second["event_id"])], first_offset=5))
-    assert rows(writer, found) == [(1, 18_000, timedelta(minutes=9))]
-
-
 def test_several_errors_of_one_attempt_are_one_failure(writer: Writer) -> None:
     write(writer, chunk("errors", [failure(1), failure(1, event_id="seen by the terminal too")]))
     assert [v[5] for v in cells(writer).values()] == [1]
@@ -369,10 +341,8 @@ def history(seed: int, size: int) -> tuple[list[dict[str, Any]], list[dict[str, 
                 failures.append(failure(number, **fields))
             if fate < 0.1 or fate >= 0.6:
                 payments.append(payment(number, **fields, status=chance.choice(["approved", "approved", "declined"])))
-            if fate < 0.05 or fate > 0.8:
-                part = fields | {"amount": max(1, fields["amount"] // chance.choice([1, 1, 2])), "reverses": payments[-1]["event_id"], "status": "reversed"}
-                part |= {"purchase_id": None, "attempt": None} if chance.random() < 0.1 else {}
-                payments.append(payment(number + 1_000_000, **part | {"occurred_at": at + chance.randrange(60_000)}))
+            if fate > 0.95:
+                payments.append(payment(number + 1_000_000, **fields, status="reversed"))
     return payments, failures
 
 

@@ -4,7 +4,6 @@ import gc
 import itertools
 import random
 import threading
-import uuid
 import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -132,24 +131,6 @@ def batches(seed: int, size: int = 60) -> list[list[Chunk]]:
             offsets["service_load", 0] += 2
         made.append(batch)
     return made
-
-
-def test_a_store_from_before_knows_after_the_upgrade_what_its_reversals_took_back(store: Store) -> None:
-    approval = payment(1, attempt=2)
-    taken = payment(2, purchase_id="purchase-1", attempt=2, status="reversed", reverses=approval["event_id"])
-    writer = store.open()
-    begin(writer, *ALL)
-    write(writer, chunk("errors", [failure(1)]), chunk("payments", [approval, taken, payment(3)]))
-    # As the version before left it.
-    writer.connection.execute("ALTER TABLE failed_purchase_payment DROP COLUMN reverses")
-    writer.connection.execute("DELETE FROM migration WHERE name = '0010_taken_back.sql'")
-    writer.close()
-    writer = store.open()
-    assert rows(writer, "SELECT status, reverses FROM failed_purchase_payment ORDER BY ALL") == [("approved", None), ("reversed", uuid.UUID(int=1))]
-    begin(writer, *ALL)
-    write(writer, chunk("errors", [failure(4, purchase_id="purchase-1", attempt=3)], first_offset=1))
-    assert rows(writer, "SELECT failures, recovered_amount FROM failed_purchase") == [(2, None)]
-    writer.close()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -1,12 +1,8 @@
 -- Written anew for every purchase that the batch touched, from all that is kept of it, so that any order of arrival gives the same row.
--- An approval counts by what of it was not taken back, by reversals of the same purchase or, without purchase_id, of the same buyer in the same market.
 CREATE OR REPLACE TEMP TABLE renewed AS
-WITH taken AS (
-    SELECT purchase_id, reverses AS event_id, sum(amount) AS amount FROM touched_payment WHERE status = 'reversed' GROUP BY ALL
-),
-approved AS (
-    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(p.amount - coalesce(taken.amount, 0))::BIGINT AS recovered_amount
-    FROM touched_payment p LEFT JOIN taken USING (purchase_id, event_id) WHERE status = 'approved' AND p.amount > coalesce(taken.amount, 0) GROUP BY ALL
+WITH approved AS (
+    SELECT purchase_id, min(occurred_at) AS recovered_at, sum(amount)::BIGINT AS recovered_amount FROM touched_payment
+    WHERE status = 'approved' GROUP BY ALL
 ),
 by_purchase AS (
     SELECT purchase_id, arg_min(user_key, (occurred_at, event_id)) AS user_key, arg_min(market_id, (occurred_at, event_id)) AS market_id,
@@ -14,19 +10,12 @@ by_purchase AS (
         count(*) AS failures, arg_min(amount, (occurred_at, event_id)) AS amount
     FROM counted_after GROUP BY ALL
 ),
-paid AS MATERIALIZED (
-    SELECT event_id, user_key, market_id, channel, occurred_at, status, amount, reverses FROM payment SEMI JOIN touched_buyer USING (user_key, market_id)
-    WHERE status <> 'declined' AND purchase_id IS NULL
-),
-taken_of_buyer AS (
-    SELECT user_key, market_id, reverses AS event_id, sum(amount) AS amount FROM paid WHERE status = 'reversed' GROUP BY ALL
-),
 happened AS (
     SELECT event_id, user_key, market_id, channel, occurred_at, amount, true AS failed FROM failure SEMI JOIN touched_buyer USING (user_key, market_id)
     WHERE service = 'payment' AND purchase_id IS NULL
     UNION ALL
-    SELECT event_id, user_key, market_id, channel, occurred_at, greatest(paid.amount - coalesce(taken_of_buyer.amount, 0), 0), false
-    FROM paid LEFT JOIN taken_of_buyer USING (user_key, market_id, event_id) WHERE status = 'approved'
+    SELECT event_id, user_key, market_id, channel, occurred_at, amount, false FROM payment SEMI JOIN touched_buyer USING (user_key, market_id)
+    WHERE status = 'approved' AND purchase_id IS NULL
 ),
 gaps AS (
     SELECT *, occurred_at - lag(occurred_at) OVER buyer > INTERVAL 10 MINUTE AS begins FROM happened WINDOW buyer AS (PARTITION BY user_key, market_id ORDER BY occurred_at, event_id)
@@ -41,8 +30,8 @@ by_episode AS (
     SELECT NULL::UUID AS purchase_id, user_key, market_id, arg_min(channel, (occurred_at, event_id)) FILTER (failed) AS channel, min(first_failure_at) AS first_failure_at,
         max(occurred_at) FILTER (failed) AS last_failure_at, count(*) FILTER (failed) AS failures,
         arg_min(amount, (occurred_at, event_id)) FILTER (failed) AS amount,
-        min(occurred_at) FILTER (NOT failed AND amount > 0 AND occurred_at >= first_failure_at) AS recovered_at,
-        sum(amount) FILTER (NOT failed AND amount > 0 AND occurred_at >= first_failure_at)::BIGINT AS recovered_amount
+        min(occurred_at) FILTER (NOT failed AND occurred_at >= first_failure_at) AS recovered_at,
+        sum(amount) FILTER (NOT failed AND occurred_at >= first_failure_at)::BIGINT AS recovered_amount
     -- What ended before the kept events cannot be made again from them: such rows stay as they are.
     FROM dated GROUP BY user_key, market_id, episode HAVING max(occurred_at) FILTER (failed) >= retained_from()
 )
