@@ -8,6 +8,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self, cast
 
 import aiokafka
@@ -61,7 +62,7 @@ class Fetched:
     @classmethod
     def of(cls, tp: TP, epoch: int, sequence: int, records: Records) -> Self:
         """The chunk of these records, at least one."""
-        size = sum(map(len, filter(None, records.values)))
+        size = sum(len(part) for part in chain(records.keys, records.values) if part)
         return cls(Place(tp, epoch, sequence, int(records.offsets[0]), records.offset + 1, len(records), size), records)
 
 

@@ -4,6 +4,7 @@ aiokafka unpacks a whole batch at once, however much comes out of it, copies eac
 most of its memory), hands them out one by one, and ends at a header whose name is no UTF-8. Brokers check none of that.
 """
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import aiokafka
 import cramjam
 import numpy as np
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record._crecords import default_records, legacy_records
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -28,11 +29,18 @@ MAX_RATIO = 64
 CHUNK_BYTES = 16 * 1024 * 1024
 """A fetch is handed over when so much of it has been unpacked; the rest is fetched again."""
 
+MAX_RECORDS = 200_000
+"""Records in a batch: a megabyte of packed bytes can hold a million that say nothing, and each takes half a kilobyte until it is refused."""
+
 _RECORDS_AT, _COUNT_AT, _MAGIC_AT = 61, 57, 16
 
 
 class TooMuchError(Exception):
     """A batch would take more memory than it may."""
+
+
+UNREADABLE = (TooMuchError, UnsupportedCodecError, UnicodeDecodeError, CorruptRecordException, cramjam.DecompressionError, struct.error, IndexError)
+"""What the decoders raise. A broker looks at none of the bytes behind them: ``struct.error`` comes of a cut end of Snappy's frames, for one."""
 
 
 class WholeBatches(fetcher.PartitionRecords):
@@ -93,13 +101,19 @@ class Batch:
         before = UNPACKED.bytes
         found: list[Any] = []
         try:
+            if self.raw[_MAGIC_AT] >= 2 and (count := int.from_bytes(self.raw[_COUNT_AT:_RECORDS_AT])) > MAX_RECORDS:
+                raise TooMuchError(f"it has {count} records; at most {MAX_RECORDS}")
             records = iter(self.inner)  # unpacks
             self.batches.unpacked += max(UNPACKED.bytes - before, len(self.raw))
             # Only a batch that is long enough can hold a record that is too long to be kept. What comes before one that cannot be read stays.
             found.extend(records if UNPACKED.bytes - before < LARGEST_BYTES else map(cut, records))
-        except (TooMuchError, UnicodeDecodeError, CorruptRecordException, cramjam.DecompressionError) as error:
+        except UNREADABLE as error:
             self.batches.unpacked += len(self.raw)
-            found.extend(self._instead(error))
+            try:
+                found.extend(self._instead(error))
+            except UNREADABLE as worse:
+                # What the second reader has read before that stays.
+                found.append(self._whole(worse))
         if found:
             yield Records.of(found)
 
@@ -108,12 +122,16 @@ class Batch:
         if isinstance(error, UnicodeDecodeError) and self.raw[_MAGIC_AT] >= 2:
             yield from without_headers(self.raw)
             return
+        yield self._whole(error)
+
+    def _whole(self, error: Exception) -> Record:
+        """One record in the place of the batch's last."""
         first, last = self.inner.base_offset, self.inner.next_offset - 1
         reason = "too_large" if isinstance(error, TooMuchError) else "malformed"
         detail = (
             f"Kafka's batch of the offsets {first} to {last} cannot be unpacked: {error or type(error).__name__}. These are its bytes as the broker has them"
         )
-        yield Record(last, int.from_bytes(self.raw[35:43], signed=True), 0, None, Unreadable(self.raw, reason, detail))
+        return Record(last, int.from_bytes(self.raw[35:43], signed=True), 0, None, Unreadable(self.raw, reason, detail))
 
 
 def cut(record: Any) -> Any:  # noqa: ANN401  # a record of aiokafka's
@@ -149,20 +167,31 @@ def _replaced() -> list[tuple[Any, str, Any]]:
 
 
 def without_headers(raw: memoryview) -> Iterator[Record]:
-    """Every record of a batch of Kafka's format 2, without its headers."""
+    """Every record of a batch of Kafka's format 2, without its headers.
+
+    Raises:
+        CorruptRecordException: a record is not as long as it says, or has an offset that the batch does not have.
+        IndexError: the batch ends within a record.
+    """
     codec = raw[22] & 7
     names = {1: "gzip_decode", 2: "snappy_decode", 3: "lz4_decode", 4: "zstd_decode"}
     data = memoryview(DECOMPRESS[names[codec]](raw[_RECORDS_AT:])) if codec else raw[_RECORDS_AT:]
-    base, first = int.from_bytes(raw[:8], signed=True), int.from_bytes(raw[27:35], signed=True)
+    base, first, newest = (int.from_bytes(raw[low : low + 8], signed=True) for low in (0, 27, 35))
+    appended, last = (raw[22] >> 3) & 1, int.from_bytes(raw[23:27], signed=True)
     at = 0
     for _ in range(int.from_bytes(raw[_COUNT_AT:_RECORDS_AT])):
         length, start = _varint(data, at)
         since, at = _varint(data, start + 1)
         delta, at = _varint(data, at)
         key, at = _sized(data, at)
-        value, _ = _sized(data, at)
-        yield Record(base + delta, first + since, (raw[22] >> 3) & 1, key, value)
-        at = start + length
+        value, at = _sized(data, at)
+        headers, at = _varint(data, at)
+        for _ in range(2 * headers):
+            size, at = _varint(data, at)
+            at += max(size, 0)
+        if at != start + length or at > len(data) or not 0 <= delta <= last:
+            raise CorruptRecordException(f"a record of {at - start} bytes and offset {base + delta} says that it has {length}")
+        yield Record(base + delta, newest if appended else first + since, appended, key, value)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
+from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from streams.decoding import Unreadable
 from streams.letters import CUT_BYTES
 from streams.records import Records
 from streams.settings import Settings
+from streams.transport import LONG_ROW, Fetched
 from tests.events_data import encoded, ms, payment
 from tests.line_process import WorkerProcess, just_now, published_cells, records_of, recount
 
@@ -146,6 +148,74 @@ def test_whatever_stands_in_a_batch_each_offset_is_passed(junk, codec):
     records, reached = unpack(batch + packed([b"after"], offset=10), 7)
     assert records[-1].value == b"after"
     assert reached == 11
+
+
+def rebuilt(batch: bytes, attributes: int, records: bytes) -> bytes:
+    """The batch with other attributes and packed records, the length and the sum that belong to them."""
+    body = batch[21:22] + bytes([attributes]) + batch[23:61] + records
+    return batch[:8] + struct.pack(">i", len(body) + 9) + batch[12:17] + struct.pack(">I", calc_crc32c(body)) + body
+
+
+@pytest.mark.parametrize("extra", [1, 2, 3])
+def test_bytes_after_the_last_block_of_framed_snappy_cost_their_batch_and_no_more(extra):
+    plain = packed([b"1", b"2", b"3"])
+    block = bytes(cramjam.snappy.compress_raw(plain[61:]))
+    framed = b"\x82SNAPPY\0" + struct.pack(">iii", 1, 1, len(block)) + block
+    assert [r.value for r in unpack(rebuilt(plain, 2, framed))[0]] == [b"1", b"2", b"3"]
+    records, reached = unpack(rebuilt(plain, 2, framed + bytes(extra)) + packed([b"after"], offset=3))
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records] == [(2, "malformed"), (3, b"after")]
+    assert reached == 4
+
+
+def test_a_codec_that_nobody_knows_costs_its_batch_and_no_more():
+    plain = packed([b"1", b"2"])
+    records, reached = unpack(rebuilt(plain, 6, plain[61:]) + packed([b"after"], offset=2))
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records] == [(1, "malformed"), (2, b"after")]
+    assert reached == 3
+
+
+@pytest.mark.parametrize("more", [1, 5, 10, 20])
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_where_a_record_s_length_is_not_its_own_one_stands_for_the_rest_of_the_batch(more, wrong):
+    bad = spoiled(packed([b"one", b"two", b"three"], headers=[("hh", b"1")]), b"hh", b"\xff\xfe")
+    body, at = bytearray(bad[61:]), 0
+    for _ in range(wrong):
+        at += 1 + body[at] // 2
+    body[at] += 2 * more
+    records, reached = unpack(rebuilt(bad, 1, bytes(cramjam.gzip.compress(bytes(body)))) + packed([b"after"], offset=3))
+    assert [r.value for r in records[:wrong]] == [b"one", b"two", b"three"][:wrong]
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records[wrong:]] == [(2, "malformed"), (3, b"after")]
+    assert reached == 4
+
+
+def test_an_offset_that_the_batch_does_not_have_is_not_taken_from_the_second_reader():
+    bad = spoiled(packed([b"one", b"two"], headers=[("hh", b"1")]), b"hh", b"\xff\xfe")
+    body = bytearray(bad[61:])
+    body[1 + body[0] // 2 + 3] = 2 * 40
+    records, reached = unpack(rebuilt(bad, 1, bytes(cramjam.gzip.compress(bytes(body)))) + packed([b"after"], offset=2))
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records] == [(0, b"one"), (1, "malformed"), (2, b"after")]
+    assert reached == 3
+
+
+@pytest.mark.parametrize("name", [b"hh", b"\xff\xfe"])
+def test_where_the_broker_says_the_time_it_is_the_broker_s(name):
+    plain = packed([b"a", b"b"], headers=[("hh", b"1")])
+    appended = plain[:35] + struct.pack(">q", 5_000_000) + plain[43:]
+    records, _ = unpack(spoiled(rebuilt(appended, 8, plain[61:]), b"hh", name))
+    assert [int(r.timestamp) for r in records] == [5_000_000, 5_000_000]
+
+
+def test_a_batch_of_more_records_than_memory_is_for_becomes_one(monkeypatch):
+    monkeypatch.setattr(unpacking, "MAX_RECORDS", 3)
+    records, reached = unpack(packed([b"{}"] * 3) + packed([b"{}"] * 4, "zstd", offset=3) + packed([b"after"], offset=7))
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records] == [*((n, b"{}") for n in range(3)), (6, "too_large"), (7, b"after")]
+    assert "4 records; at most 3" in records[3].value.detail
+    assert reached == 8
+
+
+def test_a_long_key_takes_as_much_of_the_room_for_waiting_records_as_a_long_value():
+    records = Records.of([unpacking.Record(0, 1, 0, b"k" * 40 * LONG_ROW, b"{}")])
+    assert Fetched.of(TP("t", 0), 1, 1, records).place.weight == 40
 
 
 def peak_bytes(worker: WorkerProcess) -> int:
