@@ -17,6 +17,7 @@ from streams.line import BROKER_ERRORS, Line
 from streams.looking_after import LookingAfter
 from streams.settings import Settings
 from streams.sharing import Partition, Sharing, Standing, manifest_in
+from streams.steadiness import CLOSES_AFTER, DELETES_AFTER, Steadiness
 from streams.transport import ChunkConsumer, Reach
 from streams.watermark import watermark
 from warehouse.closing import Closing
@@ -39,6 +40,7 @@ class Tending:
     def __init__(self, settings: Settings, writer: Writer, line: Line) -> None:
         self.line = line
         self.writer = writer
+        self.steadiness = Steadiness()
         self.lateness = timedelta(seconds=settings.lateness_seconds)
         self.publish_seconds = settings.publish_seconds
         self.raw_days, self.folder = settings.raw_days, settings.published_folder
@@ -56,7 +58,7 @@ class Tending:
     async def once(self, consumer: ChunkConsumer) -> None:
         """Close what the watermark closes, then publish where it is time to."""
         # Read before the ends are asked for: an event that comes in between must not lie behind the watermark.
-        now = self.line.now()
+        now, steady = self._believed()
         reaches = await self._reaches(consumer)
         read_through = {self._partition(tp) for tp, r in reaches.items() if r.position >= r.end and r.handed_out == self.line.applied.get(tp)}
         standing = Standing([self._partition(tp) for tp in consumer.assignment()], {self._partition(tp): r.end for tp, r in reaches.items()}, read_through)
@@ -70,7 +72,7 @@ class Tending:
             if self.sharing.led_in != self.line.epoch:
                 await self.line.retried(lambda: self.line.on_database(self._begin_to_lead))
         try:
-            await self._tend(standing, now)
+            await self._tend(standing, now, steady)
             if self.looking_after:
                 self.looking_after.soon()
         except NotLeadingError as error:
@@ -78,9 +80,18 @@ class Tending:
             if self.sharing:
                 self.sharing.leave()
 
-    async def _tend(self, standing: Standing, now: datetime | None) -> None:
+    def _believed(self) -> tuple[datetime | None, float]:
+        """The line's clock, None while it is the wall's and in doubt, and for how many seconds it has not jumped."""
+        if self.line.settings.clock != "wall":
+            return self.line.now(), math.inf
+        jumped, steady = self.steadiness.look(time.time(), time.monotonic())
+        if jumped:
+            log.warning("The wall clock jumped by %.0f s. It closes no minute for %d s and deletes nothing for %d s", jumped, CLOSES_AFTER, DELETES_AFTER)
+        return self.line.now() if steady >= CLOSES_AFTER else None, steady
+
+    async def _tend(self, standing: Standing, now: datetime | None, steady: float) -> None:
         # One visit to the database thread: while a backlog is read, each waits for a batch.
-        await self.line.retried(lambda: self.line.on_database(self._on_database, standing, now))
+        await self.line.retried(lambda: self.line.on_database(self._on_database, standing, now, steady))
         # While a backlog is read, publishing takes at most a tenth of the time.
         pause = self.publish_seconds if len(standing.read_through) == len(standing.ends) else max(self.publish_seconds, 10 * self.took)
         began = time.monotonic()
@@ -115,7 +126,7 @@ class Tending:
     def _partition(self, tp: TP) -> Partition:
         return self.line.contract_name(tp.topic), tp.partition
 
-    def _on_database(self, standing: Standing, now: datetime | None) -> None:
+    def _on_database(self, standing: Standing, now: datetime | None, steady: float = math.inf) -> None:
         newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
         naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
         mark = watermark(standing.partitions, newest, standing.read_through, naive, self.lateness)
@@ -126,7 +137,8 @@ class Tending:
             # On a lake a round over a backlog may take minutes, and the leader's own partitions would have had seconds between two.
             longest = LONGEST_CLOSE_PAUSE if self.sharing is None else math.inf
             self.close_at = time.monotonic() + min(4 * (time.monotonic() - began), longest)
-            self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
+            if steady >= DELETES_AFTER:
+                self.line.retained_from = self.closing.retire(mark, now or datetime.now(UTC))
 
     def _begin_to_lead(self) -> None:
         """Lead from now on. What another leader has closed and published since is looked at anew."""
