@@ -31,14 +31,14 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 class Ops:
     """A person at the command line."""
 
-    def __init__(self, writer: Writer) -> None:
-        self.writer, self.said = writer, 0
+    def __init__(self, writer: Writer, at: datetime = SAID) -> None:
+        self.writer, self.at, self.said = writer, at, 0
 
     def say(self, kind: str, **payload: Any) -> str:
         number = self.said
         self.said += 1
-        said = {"command_id": f"c{number}", "occurred_at": ms(SAID) + number, "actor": "ops", "kind": kind, "payload": payload}
-        self.writer.apply([chunk("commands", [said], first_offset=number, now=SAID)], SAID, lambda _: None)
+        said = {"command_id": f"c{number}", "occurred_at": ms(self.at) + number, "actor": "ops", "kind": kind, "payload": payload}
+        self.writer.apply([chunk("commands", [said], first_offset=number, now=self.at)], self.at, lambda _: None)
         return str(self.writer.connection.sql("SELECT outcome FROM command ORDER BY occurred_at").fetchall()[-1][0])
 
     def declare(self, onset: str, ended: str | None = None, **more: Any) -> str:
@@ -99,6 +99,22 @@ def test_an_incident_that_has_not_begun_is_refused_wherever_it_is_said(writer: W
     assert writer.connection.sql("FROM incident").fetchall() == []
     # to the minute, and rounded
     record(kind, {**more, "onset_at": (SAID + MINUTE).isoformat()}, "ops", SAID)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("incident_declared", {"scope": "nation", "onset_at": (SAID - 60 * MINUTE).isoformat()}), ("incident_corrected", {"incident_id": "i"})]
+)
+def test_an_end_that_has_not_come_is_refused_wherever_it_is_said(writer: Writer, kind: str, more: dict[str, Any]) -> None:
+    ahead = {**more, "ended_at": (SAID + 2 * MINUTE).isoformat()}
+    with pytest.raises(PayloadError, match=r"ended_at is 2025.*after this was said at .*expected an end that has come\. Leave ended_at empty until it is over"):
+        record(kind, ahead, "ops", SAID)
+    letters: list[Any] = []
+    said = {"command_id": "c", "occurred_at": ms(SAID), "actor": "ops", "kind": kind, "payload": ahead}
+    writer.apply([chunk("commands", [said], now=SAID)], SAID, letters.extend)
+    assert [(refused.reason, "an end that has come" in refused.detail) for _, _, refused in letters] == [("bad_payload", True)]
+    assert writer.connection.sql("FROM incident").fetchall() == []
+    # to the minute, and rounded
+    record(kind, {**more, "ended_at": (SAID + MINUTE).isoformat()}, "ops", SAID)
 
 
 def test_a_correction_changes_what_it_says_and_nothing_else(writer: Writer) -> None:
@@ -181,7 +197,7 @@ def test_an_end_that_a_person_gave_stands_again_once_what_was_merged_is_over(wri
     closing = Closing(writer, MINUTE, raw_days=35)
     closing.close(MARK + 45 * MINUTE)
     ((found,),) = writer.connection.sql("SELECT incident_id FROM incident").fetchall()
-    ops = Ops(writer)
+    ops = Ops(writer, NOON + 100 * MINUTE)
     mine = ops.declare((NOON + 20 * MINUTE).isoformat(), (NOON + 90 * MINUTE).isoformat())
     ops.say("incident_merged", incident_id=found, into=mine)
     assert ops.incident(mine)["ended_at"] is None
@@ -203,7 +219,7 @@ def test_an_outage_that_is_over_lasts_on_with_the_later_one_that_is_merged_into_
     closing.close(MARK + 200 * MINUTE)
     (first, ended), (second, _) = writer.connection.sql("SELECT incident_id, ended_at FROM incident ORDER BY onset_at").fetchall()
     assert ended < MARK + 70 * MINUTE
-    ops = Ops(writer)
+    ops = Ops(writer, NOON + 300 * MINUTE)
     ops.say("incident_merged", incident_id=second, into=first)
     forget(writer.connection, noted(writer.connection)[0])
     for minute in (201, 230):

@@ -212,6 +212,11 @@ def _check_incident(kind: str, parsed: IncidentDeclared | IncidentCorrected, sai
             f"{kind}: onset_at is {parsed.onset_at.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: "
             "expected an incident that has begun. What is planned: maintenance_announced"
         )
+    if parsed.ended_at is not None and parsed.ended_at > said_at + ROUNDED:
+        raise PayloadError(
+            f"{kind}: ended_at is {parsed.ended_at.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: "
+            "expected an end that has come. Leave ended_at empty until it is over, or the public status calls it resolved while it goes on"
+        )
     if isinstance(parsed, IncidentCorrected) and parsed == IncidentCorrected(parsed.incident_id):
         raise PayloadError(f"{kind}: it changes nothing: expected onset_at, ended_at, scope or note")
 
