@@ -33,6 +33,12 @@ def test_net_takes_off_what_was_made_up_and_doubts_both() -> None:
     assert net_shortfall(100, 80, 120, unsure)[1] == pytest.approx(70 - (14**2 + 10**2) ** 0.5)
 
 
+@pytest.mark.parametrize("lost", [-100.0, 0.0])
+def test_where_nothing_was_lost_nothing_is_made_up_nor_paid_by_other_means(lost: float) -> None:
+    assert net_shortfall(lost, lost - 50, lost + 120, Share(0.3, 0.2, 0.4)) == (lost, lost - 50, lost + 120)
+    assert merchants_loss(lost, lost - 50, lost + 120, [0.25]).row(0) == (0.25, lost, lost - 50, lost + 120)
+
+
 def test_merchants_loss_is_a_line_over_what_is_not_known() -> None:
     line = merchants_loss(100, 80, 120)
     assert line["lost"].to_list() == pytest.approx([100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0])

@@ -136,6 +136,14 @@ def test_a_window_that_gained_has_no_share_to_take_off() -> None:
     assert ladder.net == ladder.gross
 
 
+@pytest.mark.parametrize("survey", [SURVEY, None])
+def test_where_more_was_sold_than_expected_ladder_and_methods_tell_one_net(survey: Share | None) -> None:
+    known = account(back=0.25, survey=survey, expected=700)
+    ladder, told = ladder_of(known, Scenario()), {figure.method: (figure.value, figure.low, figure.high) for figure in side_by_side(known).figures}
+    assert told["net"] == (ladder.net.value, ladder.net.low, ladder.net.high) == (-100, -500, 300)
+    assert told["merchants_loss"] == (ladder.merchants.value, ladder.merchants.low, ladder.merchants.high)
+
+
 @pytest.mark.parametrize(
     ("expected", "half", "said", "by_chance"),
     [

@@ -82,7 +82,7 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
     else:
         lost = max(gross.value, 0.0)
         share = _made_up(account, scenario, lost)
-        net = Range(*net_shortfall(lost, gross.low, gross.high, share)) if lost else gross
+        net = Range(*net_shortfall(gross.value, gross.low, gross.high, share))
         tried = account.attempts.lost
         made_up, unseen = share.share * lost, None if tried is None else lost - min(tried, lost)
     if account.net is None:

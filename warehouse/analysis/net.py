@@ -59,10 +59,13 @@ def with_unseen(made_up: Share, unseen: float) -> Share:
 
 
 def net_shortfall(lost: float, low: float, high: float, made_up: Share) -> tuple[float, float, float]:
-    """Net = gross x (1 - share made up), with its interval, in the unit of the gross.
+    """Net = gross x (1 - share made up), with its interval, in the unit of the gross. A gross of nothing or less is left as it is.
 
+    Where nothing was lost nothing can be made up: a share of more sales than expected is no part of a loss.
     The half-widths of gross and share are combined in quadrature, relative to the point estimate (first order), as if independent.
     """
+    if lost <= 0:
+        return lost, low, high
     kept = 1 - made_up.share
     net = lost * kept
     down = ((lost - low) * kept) ** 2 + (abs(lost) * (made_up.high - made_up.share)) ** 2
@@ -71,7 +74,7 @@ def net_shortfall(lost: float, low: float, high: float, made_up: Share) -> tuple
 
 
 def merchants_loss(net: float, low: float, high: float, substitution: Sequence[float] = TENTHS) -> pl.DataFrame:
-    """What merchants lost for each share of the net that buyers paid them by paper voucher, card or cash instead.
+    """What merchants lost for each share of the net that buyers paid them by paper voucher, card or cash instead; of a net of nothing or less none was.
 
     That share is not in the platform's data: without a survey the answer is this line and no number. Columns ``substitution``, ``lost``, ``low``, ``high``.
 
@@ -81,7 +84,8 @@ def merchants_loss(net: float, low: float, high: float, substitution: Sequence[f
     wrong = [share for share in substitution if not 0 <= share <= 1]
     if wrong:
         raise AnalysisError(f"substitution: expected shares from 0 to 1, got {wrong[0]}. For 30 % give 0.3.")
-    rows = [(float(share), net * (1 - share), low * (1 - share), high * (1 - share)) for share in substitution]
+    kept = [(float(share), 1 - share if net > 0 else 1.0) for share in substitution]
+    rows = [(share, net * left, low * left, high * left) for share, left in kept]
     return pl.DataFrame(rows, schema=["substitution", "lost", "low", "high"], orient="row")
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from warehouse.analysis.attempts import AttemptsEstimate
 from warehouse.analysis.errors import need_columns
-from warehouse.analysis.net import Share
+from warehouse.analysis.net import Share, net_shortfall
 from warehouse.analysis.remarks import Remark
 
 Interval = tuple[float, float, float]
@@ -114,11 +114,8 @@ def _above_and_below(gross: Interval, attempts: AttemptsEstimate) -> list[Remark
 def _merchants(net: Interval, substitution: Share | None) -> Figure:
     if substitution is None:
         return Figure("merchants_loss", None, min(net[1], 0.0), net[2], Remark("figure_merchants"), [Remark("substitution_unknown")])
-    value = net[0] * (1 - substitution.share)
-    # first order, as if independent: as net_shortfall does
-    down = ((net[0] - net[1]) * (1 - substitution.share)) ** 2 + (abs(net[0]) * (substitution.high - substitution.share)) ** 2
-    up = ((net[2] - net[0]) * (1 - substitution.share)) ** 2 + (abs(net[0]) * (substitution.share - substitution.low)) ** 2
-    return Figure("merchants_loss", value, value - down**0.5, value + up**0.5, Remark("figure_merchants"), [])
+    # what was paid by other means is taken off the net as what was made up is off the gross
+    return Figure("merchants_loss", *net_shortfall(*net, substitution), Remark("figure_merchants"), [])
 
 
 def claimed(source: str, amount: float, merchants: Figure) -> list[Remark]:
