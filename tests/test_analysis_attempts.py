@@ -75,6 +75,12 @@ def test_a_queue_makes_it_a_lower_bound_and_that_is_said() -> None:
     assert codes(open_to_all) == []
 
 
+def test_a_queue_of_another_service_is_not_the_waiting_room() -> None:
+    rows = pl.concat([load(abandoned=900, queue=40), load().filter(pl.col("service") == "login").with_columns(queue_length=pl.lit(40_000, pl.Int64))])
+    found = estimate_attempts(purchases(("p1", "u1", START, 1, 30_000, None)), START, END, load=rows)
+    assert found.unseen is not None and (found.unseen.queue, found.unseen.turns) == (40, 900)
+
+
 def test_a_platform_that_reports_no_load_is_not_taken_for_one_without_a_queue() -> None:
     found = estimate_attempts(purchases(("p1", "u1", START, 1, 30_000, None)), START, END)
     assert found.lower_bound

@@ -23,6 +23,7 @@ from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
 
+WAITING_ELSEWHERE = {"queue_length": 90_000, "abandoned": 700}
 DAY = "minute_at >= TIMESTAMP '2025-02-28 15:00' AND minute_at < TIMESTAMP '2025-03-01 15:00'"
 
 
@@ -100,6 +101,25 @@ def test_before_an_incident_the_band_does_not_chase_the_sales_of_the_day(tmp_pat
 def test_a_platform_without_load_reports_has_no_queue_rather_than_an_empty_one(tmp_path: Path) -> None:
     with open_snapshot(publish_launch_day(tmp_path, load_reports=False)) as without:
         assert live_figures(without, pl.DataFrame(schema={"at": pl.Datetime("us", "Asia/Seoul"), "expected": pl.Float64})).load is None
+
+
+def test_the_queue_is_the_one_of_the_service_queue_whoever_else_reports_one(tmp_path: Path) -> None:
+    folder = publish_launch_day(tmp_path)
+    with open_snapshot(folder) as before:
+        load = before.sql("FROM load_minute")
+    elsewhere = {
+        name: pl.when(pl.col("service") == "login").then(pl.lit(number, pl.Int64)).otherwise(pl.col(name)) for name, number in WAITING_ELSEWHERE.items()
+    }
+    replace_table(folder, "load_minute", load.with_columns(**elsewhere))
+    with open_snapshot(folder) as snapshot:
+        live = live_figures(snapshot, band_of(snapshot)).queue
+        (launch,) = (one for one in known_incidents(snapshot) if one.incident_id == LAUNCH)
+        outage = incident_figures(snapshot, launch)
+        queue = snapshot.query("queue_by_minute", start=outage.incident.onset_at, end=outage.until)
+    real = load.filter(service="queue")
+    today = real.filter(pl.col("minute_at") >= datetime(2025, 2, 28, 15))
+    assert (live["queue_length"].max(), live["abandoned"].sum()) == (today["queue_length"].max(), today["abandoned"].sum())
+    assert (queue["queue_length"].max(), queue["abandoned"].sum()) == (outage.people.longest_queue, outage.people.abandoned)
 
 
 def test_a_day_that_has_just_begun_has_figures_and_no_steps(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def with_worth(failed_purchases: pl.DataFrame) -> pl.DataFrame:
 
 
 def unseen_of(load: pl.DataFrame) -> Unseen:
-    """Who was kept out, from reports of a window.
+    """Who was kept out, from reports of a window. The contract lets every service tell a queue; the waiting room's is that of the service ``queue``.
 
     Raises:
         FrameError: a column is missing.
@@ -119,7 +119,7 @@ def unseen_of(load: pl.DataFrame) -> Unseen:
     need_columns(load, "load", ("service", "abandoned", "failed", "queue_length"))
     of = {service: load.filter(pl.col("service") == service) for service in KEPT_OUT}
     return Unseen(
-        queue=int(load["queue_length"].max() or 0),  # type: ignore[arg-type]
+        queue=int(of["queue"]["queue_length"].max() or 0),  # type: ignore[arg-type]
         abandoned=int(sum(part["abandoned"].sum() for part in of.values())),
         logins=int(of["login"]["failed"].sum()),
         registrations=int(of["registration"]["failed"].sum()),
