@@ -122,6 +122,20 @@ def test_the_queue_is_the_one_of_the_service_queue_whoever_else_reports_one(tmp_
     assert (queue["queue_length"].max(), queue["abandoned"].sum()) == (outage.people.longest_queue, outage.people.abandoned)
 
 
+def test_failed_purchases_with_numbers_and_no_amounts_are_said_to_lack_amounts(tmp_path: Path) -> None:
+    noon = datetime(2025, 2, 12, 13, tzinfo=SEOUL)
+    folder = publish_incident(tmp_path, noon, noon + timedelta(hours=1))
+    with open_snapshot(folder) as before:
+        failed = before.sql(
+            "SELECT * REPLACE (uuid()::VARCHAR AS purchase_id, TIMESTAMP '2025-02-12 04:05' AS first_failure_at) FROM failed_purchase LIMIT 100"
+        )
+    nothing = {name: pl.lit(None, failed.schema[name]) for name in ("amount", "recovered_at", "recovered_amount")}
+    replace_table(folder, "failed_purchase", failed.with_columns(**nothing))
+    with open_snapshot(folder) as snapshot:
+        (incident,) = known_incidents(snapshot)
+        assert incident_figures(snapshot, incident).why_no_net == "no_amounts"
+
+
 def test_a_day_that_has_just_begun_has_figures_and_no_steps(tmp_path: Path) -> None:
     with open_snapshot(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 0, 0, 30, tzinfo=SEOUL))) as midnight:
         live = live_figures(midnight, band_of(midnight))

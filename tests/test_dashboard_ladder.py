@@ -206,25 +206,33 @@ def test_the_padded_window_stands_beside_the_estimate_and_says_how_far_it_reache
 
 
 @pytest.mark.parametrize(
-    ("back", "ended", "known_for", "with_id", "why"),
+    ("back", "ended", "known_for", "with_id", "owed", "why"),
     [
-        (None, False, 0, 4_000, "open"),
-        (None, True, 59, 4_000, "soon"),
-        (None, True, 60, 0, "nameless"),
-        (None, True, 60, 29, "few"),
-        (0.25, True, 60, 4_000, None),
+        (None, False, 0, 4_000, 4_000, "open"),
+        (None, True, 59, 4_000, 4_000, "soon"),
+        (None, True, 60, 0, 0, "nameless"),
+        (None, True, 60, 4_000, 29, "few"),
+        (None, True, 60, 30, 30, "no_amounts"),
+        (0.25, True, 60, 4_000, 4_000, None),
     ],
 )
-def test_it_is_said_why_nobody_knows_what_was_made_up_later(back: float | None, ended: bool, known_for: int, with_id: int, why: str | None) -> None:  # noqa: FBT001
+def test_it_is_said_why_nobody_knows_what_was_made_up_later(
+    back: float | None,
+    ended: bool,  # noqa: FBT001
+    known_for: int,
+    with_id: int,
+    owed: int,
+    why: str | None,
+) -> None:
     incident = Incident("i1", "failure_rate", "nation", "", NOON, None, None, NOON if ended else None, None, None)
-    assert why_no_net(account(back=back), incident, NOON, NOON + timedelta(minutes=known_for), with_id) == why
+    assert why_no_net(account(back=back), incident, NOON, NOON + timedelta(minutes=known_for), with_id, owed) == why
 
 
 def test_where_no_purchase_failed_none_is_said_to_lack_its_number() -> None:
     known = account(back=None)
     none = replace(known, attempts=replace(known.attempts, purchases=0))
     incident = Incident("i1", "failure_rate", "nation", "", NOON, None, None, NOON, None, None)
-    assert why_no_net(none, incident, NOON, NOON + timedelta(hours=1), 0) == "few"
+    assert why_no_net(none, incident, NOON, NOON + timedelta(hours=1), 0, 0) == "few"
 
 
 def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_last() -> None:

@@ -16,6 +16,7 @@ from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
+from warehouse.analysis.returns import FEW_BUYERS
 from warehouse.ladder import Ladder, Range, Scenario, ladder_of
 from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, measured_scope, window
 from warehouse.reading import Snapshot
@@ -31,8 +32,8 @@ LONG_LIST = 100
 WhyNoLoss = Literal["too_early", "too_short", "no_history", "unusable"]
 """No step has closed yet, the incident ended before any did, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
 
-WhyNoNet = Literal["open", "soon", "nameless", "few"]
-"""It has not ended; less than an hour after it is counted; no failed purchase has an id; too few of those that have one were left at its end."""
+WhyNoNet = Literal["open", "soon", "nameless", "few", "no_amounts"]
+"""It has not ended; less than an hour after it is counted; no failed purchase has an id; too few of those that have one were left at its end; none of those left has an amount."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     notices = ask(snapshot, "notices_in_span", start=incident.onset_at, end=until)
     surveys = ask(snapshot, "surveys_about", incident_id=incident.incident_id)
     last_seen = incident.last_seen_at or incident.detected_at
-    with_id = ask(snapshot, "failed_purchases_with_id", start=start, end=end, **scope).item()
+    with_id, owed = ask(snapshot, "failed_purchases_with_id", start=start, end=end, **scope).row(0)
     corrected = ask(snapshot, "times_corrected", incident_id=incident.incident_id).row(0, named=True)
     given = given_by(incident.declared_by, **corrected)
     return IncidentFigures(
@@ -208,7 +209,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         until=until,
         account=account,
         why_no_loss=why_no_loss,
-        why_no_net=why_no_net(account, incident, end, snapshot.manifest.watermark, with_id),
+        why_no_net=why_no_net(account, incident, end, snapshot.manifest.watermark, with_id, owed),
         steps=steps,
         regions=_hardest(loss.by_region.rename({"region": "name"})) if loss else _nobody(),
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
@@ -224,15 +225,20 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
     )
 
 
-def why_no_net(account: LossAccount | None, incident: Incident, end: datetime, watermark: datetime | None, with_id: int) -> WhyNoNet | None:
-    """Why what was made up later is not known: the account's own conditions, in their order. None where it is known, and without an account."""
+def why_no_net(account: LossAccount | None, incident: Incident, end: datetime, watermark: datetime | None, with_id: int, owed: int) -> WhyNoNet | None:
+    """Why what was made up later is not known: the account's own conditions, in their order. None where it is known, and without an account.
+
+    ``with_id`` failed purchases have an id; ``owed`` of them had not succeeded by the end.
+    """
     if account is None or account.net is not None:
         return None
     if incident.open:
         return "open"
     if watermark is None or watermark - end < HOUR:
         return "soon"
-    return "nameless" if account.attempts.purchases and not with_id else "few"
+    if account.attempts.purchases and not with_id:
+        return "nameless"
+    return "no_amounts" if owed >= FEW_BUYERS else "few"
 
 
 def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incident) -> tuple[LossAccount, None] | tuple[None, WhyNoLoss]:
