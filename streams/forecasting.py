@@ -127,7 +127,8 @@ def compare_in_warehouse(published: Path, first: str, second: str, gate: Path | 
         spans = [_span(snapshot, text, option) for text, option in ((first, "--first"), (second, "--second"))]
         found = compared(snapshot, *spans, losses=losses)
         said = [
-            f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike."
+            f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike.",
+            "Number, minutes and times of incidents, availability and losses are of the nation's incidents; those of a region, a channel or another part are in none.",
         ]
         if any(found.left_out):
             said.append(

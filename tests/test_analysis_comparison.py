@@ -138,6 +138,16 @@ def test_times_to_detect_recover_and_tell_are_those_of_the_incidents():
     assert row(found, "loss_per_million")["first"] == pytest.approx(3.5e8 / (total + 3.5e8) * 1e6)
 
 
+def test_an_incident_of_a_part_is_in_no_figure_of_the_nation():
+    at = naive(FIRST + timedelta(days=1, hours=10))
+    rows = [{**INCIDENT, "scope": "region", "scope_name": "부산광역시", "onset_at": at, "detected_at": at, "ended_at": at + timedelta(minutes=41)}]
+    one = span("a", FIRST, 14, minutes(FIRST, 14, busy=4), incidents=pl.DataFrame(rows, schema=NOTHING.schema), notices=[at])
+    found = compare(one, span("b", SECOND, 14, minutes(SECOND, 14, busy=4)))
+    assert [row(found, name)["first"] for name in ("incidents", "incident_minutes", "availability_total")] == [0, 0, 1]
+    assert [row(found, name)["first"] for name in ("detect_minutes", "notice_minutes", "recover_minutes")] == [None, None, None]
+    assert row(found, "recover_minutes")["why"] == "no_incidents"
+
+
 def test_a_span_of_no_length_has_no_figures():
     found = compare(span("a", FIRST, 14, minutes(FIRST, 14, busy=2)), span("b", SECOND, 0, minutes(SECOND, 1, busy=2).clear()))
     assert found.table["second"].null_count() == len(found.table)

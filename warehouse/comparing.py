@@ -29,7 +29,7 @@ def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, lo
     maintenance = snapshot.query("maintenance_in_span", **span).filter(touches("payment"))
     queue = snapshot.query("load_by_minute", **span, services=["queue"])
     purchases = snapshot.query("failed_purchases_with_buyers", **span, scope="nation", scope_name="")
-    told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(pl.col("kind") == "declared")["detected_at"]]
+    told = [*snapshot.query("notices_in_span", **span)["announced_at"], *incidents.filter(kind="declared", scope="nation")["detected_at"]]
     found = Span(name, start, end, snapshot.query("attempts_by_minute", **span), incidents, maintenance, purchases, queue, told)
     if not losses or start >= end:
         return found

@@ -1,7 +1,7 @@
 """Two spans of time side by side, such as two operators': how well the platform worked in each, like for like, with intervals and with what cannot be compared."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -36,7 +36,7 @@ class Comparison:
 
 
 def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, seed: int = 0) -> Comparison:
-    """Every measure of both spans; one of no length has none. Intervals are percentiles of a bootstrap over days (Efron 1979) with a fixed seed, of times over incidents.
+    """Every measure of both spans, of the whole nation: incidents of a part count in none; one of no length has none. Intervals are percentiles of a bootstrap over days (Efron 1979) with a fixed seed, of times over incidents.
 
     ``failure_rate_alike`` is directly standardised: the failure rates at each kind of day and load, weighted alike for both, where both have been.
 
@@ -87,7 +87,9 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
     nothing: Drawn = (Measure(None, why="no_data"), np.empty(0))
     if span.start == span.end:
         return dict.fromkeys(MEASURES, nothing)
-    known = availability(span.incidents, span.maintenance, span.start, span.end)
+    # As minutes and availability are the nation's, so are number and times: an incident of one region is no outage of the platform.
+    incidents = span.incidents.filter(pl.col("scope") == "nation")
+    known = availability(incidents, span.maintenance, span.start, span.end)
     days = days_of(laid_out(span), usual)
     picks = picks_of(len(days.attempts), rng)
 
@@ -100,7 +102,7 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
         "days": (Measure(known.minutes / DAY), np.empty(0)),
         "planned_minutes": (Measure(float(known.planned_minutes)), np.empty(0)),
         "incident_minutes": (Measure(float(known.incident_minutes)), np.empty(0)),
-        "incidents": (Measure(float(len(span.incidents))), np.empty(0)),
+        "incidents": (Measure(float(len(incidents))), np.empty(0)),
         "availability_total": (Measure(known.total), np.empty(0)),
         "availability_unplanned": ratio(days.up, days.open),
         "availability_demand": complement(away),
@@ -108,9 +110,9 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
         "failure_rate_alike": standardised(cells, picks_of(len(cells[0]), rng)) if len(cells[0]) else nothing,
         "never_succeeded": _share(span.purchases, rng),
         "wait_p95": _waits(span.waits),
-        "detect_minutes": _times(span.incidents, "onset_at", "detected_at", rng),
-        "notice_minutes": _to_notice(span, rng),
-        "recover_minutes": _times(span.incidents, "onset_at", "ended_at", rng),
+        "detect_minutes": _times(incidents, "onset_at", "detected_at", rng),
+        "notice_minutes": _to_notice(incidents, span.notices, rng),
+        "recover_minutes": _times(incidents, "onset_at", "ended_at", rng),
         "loss_per_million": (
             Measure(None, why="not_estimated")
             if span.lost is None
@@ -144,10 +146,10 @@ def _times(incidents: pl.DataFrame, begin: str, end: str, rng: np.random.Generat
     return median_of([max(one, 0.0) for one in took], rng)
 
 
-def _to_notice(span: Span, rng: np.random.Generator) -> Drawn:
+def _to_notice(incidents: pl.DataFrame, notices: list[datetime], rng: np.random.Generator) -> Drawn:
     """Minutes from an incident's onset to the first notice within a day of it."""
-    told = sorted(local_minute(moment) for moment in span.notices)
-    onsets = [local_minute(moment) for moment in span.incidents["onset_at"]]
+    told = sorted(local_minute(moment) for moment in notices)
+    onsets = [local_minute(moment) for moment in incidents["onset_at"]]
     took = [first - onset for onset in onsets if (first := next((moment for moment in told if onset <= moment < onset + DAY), None)) is not None]
     if onsets and not took:
         return Measure(None, why="no_notice"), np.empty(0)

@@ -20,7 +20,7 @@ LOADS = 3
 class Span:
     """What is known of a span [``start``, ``end``), aware times; frames' times are UTC, naive or aware.
 
-    ``minutes``: ``minute_at``, ``attempts``, ``failed``, ``sales``. ``incidents`` and ``maintenance`` as in ``availability``, with ``detected_at``. ``purchases``: ``first_failure_at``, ``recovered_at``.
+    ``minutes``: ``minute_at``, ``attempts``, ``failed``, ``sales``. ``incidents`` and ``maintenance`` as in ``availability``, with ``detected_at``; of the incidents only the nation's are looked at. ``purchases``: ``first_failure_at``, ``recovered_at``.
     ``waits``: ``minute_at``, ``attempts``, ``wait_ms_p95``. ``notices``: times at which customers were told. ``lost``: what its incidents cost (None: not estimated),
     without ``left_out`` windows of incidents, the shortest, that were not estimated; ``planned_cost``: what announced switch-offs cost.
     """
