@@ -244,7 +244,7 @@ def estimate(
     form: FormatOption = Format.table,
 ) -> None:
     """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
-    from streams.estimating import estimate_from_file, estimate_from_warehouse  # noqa: PLC0415
+    from streams.estimating import SHARES, estimate_from_file, estimate_from_warehouse, tables_for_people  # noqa: PLC0415
 
     form = form_of(form, None)
     if incident and sales:
@@ -254,17 +254,10 @@ def estimate(
         if sales
         else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )
+    for table in tables_for_people(frame) if form is Format.table else [frame]:
+        show(table, form, shares=SHARES)
     if form is Format.table and "methods" in frame.columns:
-        launch = frame["launch"].to_list()[0]
-        leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
-        show(frame.select("from", "to", *leading), form)
-        show(pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64)), form)
-        show(frame.select("taken_back", "taken_back_share", "taken_back_usual"), form)
-        if launch:
-            show(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)), form)
         console.print(str(frame["method"][0]), highlight=False, markup=False, soft_wrap=True)
-    else:
-        show(frame, form)
     for warning in warnings:
         _remark(warning)
 

@@ -16,6 +16,12 @@ from warehouse.taking_back import TakenBack
 
 Result = tuple[pl.DataFrame, list[str]]
 
+SHARES = ("level", "taken_back_share", "taken_back_usual")
+"""Columns of an estimate that are shares of 1."""
+
+_WON = frozenset(("launch_low", "launch_high", "expected", "observed", "lost", "value", "low", "high", "taken_back"))
+"""Columns of its tables that are amounts."""
+
 
 def estimate_from_warehouse(published: Path, incident: str | None, start: str | None, end: str | None, level: float, factors: tuple[float, float]) -> Result:
     """The estimate of an incident by its id, or of a span of the published data.
@@ -68,7 +74,7 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _account(found: LossAccount) -> Result:
-    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others.
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others. Amounts are in ``currency``; every interval covers ``level``.
 
     ``taken_back`` is what was approved and taken back in the window, ``taken_back_share`` of what was approved, ``taken_back_usual`` that share in the weeks before.
     On a launch ``launch_low`` and ``launch_high`` lead, for a demand of ``demand_low`` to ``demand_high`` times an ordinary day's; ``expected`` to ``high`` hold if demand went on as before.
@@ -93,7 +99,26 @@ def _account(found: LossAccount) -> Result:
     disagreements = pl.Series("disagreements", [[str(remark) for remark in told.disagreements]], dtype=pl.List(pl.String))
     said = [remark for figure in told.figures for remark in figure.remarks]
     every = dict.fromkeys([*(launch.warnings if launch else []), *warnings, *said, *told.disagreements])
-    return row.select("from", "to", *leading, *demand, pl.exclude("from", "to")).with_columns(*following, methods, disagreements, curve), list(every)
+    return row.select("from", "to", *leading, *demand, pl.exclude("from", "to")).with_columns(
+        pl.lit("KRW").alias("currency"), *following, methods, disagreements, curve
+    ), list(every)
+
+
+def tables_for_people(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """An estimate's row as tables that fit a terminal, with the coverage that is claimed; amounts of the warehouse are said to be in KRW, those of a file are in its own unit."""
+    if "methods" not in frame.columns:
+        return [frame]
+    launch = frame["launch"].to_list()[0]
+    leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
+    methods = pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64))
+    found = [
+        frame.select("from", "to", *leading, "level"),
+        methods.with_columns(level=frame["level"].item()),
+        frame.select("taken_back", *SHARES[1:]),
+    ]
+    if launch:
+        found.append(pl.DataFrame(launch).gather_every(4).with_columns(pl.col("expected", "lost", "low", "high").round().cast(pl.Int64)))
+    return [table.rename({name: f"{name} (KRW)" for name in table.columns if name in _WON}) for table in found]
 
 
 def _taken_back(found: TakenBack) -> list[pl.Series]:
@@ -115,6 +140,7 @@ def _result(estimate: LossEstimate) -> Result:
         "lost": round(estimate.lost),
         "low": round(estimate.low),
         "high": round(estimate.high),
+        "level": estimate.level,
         "method": estimate.method,
         "warnings": " ".join(warning.code for warning in estimate.warnings),
     }

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -63,27 +63,27 @@ def _either(forms: Sequence[Format]) -> str:
     return ", ".join(f".{form}" for form in forms[:-1]) + f" or .{forms[-1]}"
 
 
-def show(frame: pl.DataFrame, form: Format, out: Path | None = None) -> None:
-    """Print ``frame``, or write it to ``out``; ``form_of`` says in which form.
+def show(frame: pl.DataFrame, form: Format, out: Path | None = None, *, shares: Collection[str] = ()) -> None:
+    """Print ``frame``, or write it to ``out``; ``form_of`` says in which form. Columns that are ``shares`` of 1 are percent in a table, and numbers as they are in every other form.
 
     Raises:
         OutputError: ``out`` cannot be written.
     """
     try:
-        _show(frame, form, out)
+        _show(frame, form, out, shares)
     except OSError as error:
         if out is None:
             raise
         raise OutputError(f"{out} cannot be written: {error.strerror or error}. Name a file in a folder that is there.") from None
 
 
-def _show(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
+def _show(frame: pl.DataFrame, form: Format, out: Path | None, shares: Collection[str]) -> None:
     if out is not None and form in {Format.parquet, Format.xlsx}:
         out.write_bytes(_workbook(frame)) if form is Format.xlsx else frame.write_parquet(out)
         return
     frame = _with_offsets(frame)
     if form is Format.table:
-        _table(frame)
+        _table(frame, shares)
         return
     text = (
         frame.pipe(flat).pipe(neutralised).write_csv()
@@ -109,14 +109,18 @@ def _workbook(frame: pl.DataFrame) -> bytes:
         raise OutputError(f"{error} Write .csv or .parquet instead, or ask for fewer rows with: onnuri sql.") from None
 
 
-def _table(frame: pl.DataFrame) -> None:
+def _table(frame: pl.DataFrame, shares: Collection[str]) -> None:
     table = Table()
     for name, dtype in frame.schema.items():
         table.add_column(visible(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_percent(value) if name in shares else _cell(value) for name, value in zip(frame.columns, row, strict=True)))
     # Brackets in a text are the text's own. In a file or a pipe nothing is cut: there is no edge.
     Console(markup=False, width=None if sys.stdout.isatty() else NO_EDGE).print(table)
+
+
+def _percent(value: object) -> str:
+    return f"{value:.1%}" if isinstance(value, int | float) else _cell(value)
 
 
 def _cell(value: object) -> str:

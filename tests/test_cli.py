@@ -422,6 +422,17 @@ def test_an_own_sales_file_is_estimated_without_a_warehouse(onnuri, tmp_path):
     assert row["from"] == outage.astimezone(ZoneInfo("Asia/Seoul")).isoformat(timespec="minutes") and row["from"].endswith("+09:00")
 
 
+def test_an_estimate_says_what_its_interval_covers_in_every_form(onnuri, tmp_path):
+    at = [NOON - timedelta(days=35) + timedelta(minutes=30 * n) for n in range(36 * 48)]
+    pl.DataFrame({"at": at, "market_id": "m1", "sales": 1_000}).write_parquet(tmp_path / "sales.parquet")
+    window = ["--from", (NOON - timedelta(hours=1)).isoformat(), "--to", (NOON + timedelta(hours=3)).isoformat()]
+    asked = ["estimate", "--sales", tmp_path / "sales.parquet", *window, "--level", "0.505"]
+    assert [row["level"] for row in json.loads(onnuri(*asked, "--format", "json").out)] == [0.505]
+    assert [row["level"] for row in rows(onnuri(*asked, "--format", "csv").out)] == ["0.505"]
+    printed = onnuri(*asked).out
+    assert "level" in printed and "50.5%" in printed
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_doctor_masks_the_key(onnuri, form):
     shown = onnuri("doctor", "--format", form, user_key="a-secret-of-ours")

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from dashboard.figures.methods import methods_of
-from streams.estimating import estimate_from_warehouse
+from streams.estimating import SHARES, estimate_from_warehouse, tables_for_people
+from streams.output import Format, show
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
 from warehouse.analysis import AnalysisError, HistoryError
 from warehouse.ladder import Scenario, ladder_of
@@ -220,6 +221,19 @@ def test_an_account_tells_what_was_taken_back_and_where_it_is_more_than_ordinary
     assert told.row(0, named=True)["taken_back"] == found.taken_back.amount
     assert (told["taken_back_share"][0], told["taken_back_usual"][0]) == (found.taken_back.share, found.taken_back.usual)
     assert found.gross.warnings[-1] in warnings
+
+
+def test_tables_for_people_say_the_coverage_the_currency_and_small_shares(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for asked in ((LAUNCH, None, None), (None, "2025-02-13T11:00", "2025-02-13T13:00")):
+        row, _ = estimate_from_warehouse(published, *asked, 0.5, (0.5, 4.0))
+        assert (row["level"].item(), row["currency"].item()) == (0.5, "KRW")
+        for table in tables_for_people(row):
+            show(table, Format.table, shares=SHARES)
+        printed = capsys.readouterr().out
+        assert printed.count("50.0%") == 1 + len(row["methods"][0])
+        assert "low (KRW)" in printed and "taken_back (KRW)" in printed
+        assert 0.001 < row["taken_back_share"].item() < 0.005
+        assert f"{row['taken_back_share'].item():.1%}" in printed
 
 
 def test_a_few_reversals_in_one_market_and_a_history_without_sales_say_nothing(published: Path, tmp_path: Path) -> None:
