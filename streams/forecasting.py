@@ -130,6 +130,11 @@ def compare_in_warehouse(published: Path, first: str, second: str, gate: Path | 
             f"Alike in kind of day and load: {found.covered[0]:.0%} of the first's attempts, {found.covered[1]:.0%} of the second's. The rest is in no figure of failure_rate_alike.",
             "Number, minutes and times of incidents, availability and losses are of the nation's incidents; those of a region, a channel or another part are in none.",
         ]
+        which = " and ".join(name for name, launched in zip(("the first", "the second"), found.on_launch, strict=True) if launched)
+        if which:
+            said.append(
+                f"loss_per_million of {which} is in part of a launch, whose demand nobody knows: it holds only if demand went on as before, so no difference is given. Its range: onnuri estimate INCIDENT"
+            )
         if any(found.left_out):
             said.append(
                 f"Losses hold the {MOST_WINDOWS} longest times of incidents of each span: {found.left_out[0]} of the first and {found.left_out[1]} of the second are left out."

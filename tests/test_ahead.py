@@ -319,6 +319,17 @@ def test_only_the_longest_times_of_incidents_are_estimated_and_the_others_are_sa
     assert compare(replace(found, start=span[1], end=span[1] + timedelta(days=1)), found).left_out == (2, 2)
 
 
+def test_the_loss_of_a_launch_is_marked_and_held_against_no_other(launched, onnuri, monkeypatch):
+    spans = ("--first", "2025-02-03/2025-02-10", "--second", "2025-03-01/2025-03-02")
+    printed = onnuri(launched, "compare", *spans, "--format", "json")
+    found = {row["measure"]: row for row in json.loads(printed.out)}["loss_per_million"]
+    assert (found["first"], found["difference"], found["why"]) == (0, None, "launch")
+    assert found["second"] > 0
+    assert "loss_per_million of the second is in part of a launch" in printed.err
+    before = compare_in_warehouse(launched, "2025-02-03/2025-02-10", "2025-02-10/2025-02-14", None, losses=True)[0].filter(measure="loss_per_million")
+    assert before["why"].item() == ""
+
+
 def _nationwide(folder, launched, times, span):
     """A span's figures where the nation had incidents at these times (UTC)."""
     shutil.copytree(launched, folder, dirs_exist_ok=True)

@@ -89,6 +89,14 @@ def test_spans_in_the_link_are_those_compared_and_the_same_twice_is_refused(laun
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_loss_of_a_launch_is_marked_beside_its_figure(launched, monkeypatch, language):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    text = shown("compare", language, first="before", second="recent", costs="with")[1]
+    assert texts_in(language)("why.launch") in text
+    assert texts_in(language)("compare.on_launch_second") in text
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
 def test_of_two_weeks_before_counting_began_there_is_no_availability(tmp_path, monkeypatch, language):
     published = publish_launch_day(tmp_path, history=False)
     replace_table(published, "maintenance", pl.DataFrame(schema={"label": pl.String}))

@@ -13,7 +13,7 @@ from warehouse.analysis.forecast import forecast
 from warehouse.analysis.gate import Gate, judged
 from warehouse.analysis.scopes import touches
 from warehouse.analysis.times import SEOUL, aware
-from warehouse.losses import exclusions, loss_between, promotions, window
+from warehouse.losses import exclusions, loss_between, on_launch, promotions, window
 from warehouse.reading import Snapshot
 
 MOST_WINDOWS = 20
@@ -35,7 +35,8 @@ def span_of(snapshot: Snapshot, name: str, start: datetime, end: datetime, *, lo
         return found
     windows = windows_of(incidents.filter(pl.col("scope") == "nation"), start, end, snapshot.manifest.watermark)
     planned_cost = _switched_off(snapshot, maintenance, start, end)
-    return replace(found, lost=_lost(snapshot, windows[:MOST_WINDOWS]), left_out=len(windows[MOST_WINDOWS:]), planned_cost=planned_cost)
+    lost, launched = _lost(snapshot, windows[:MOST_WINDOWS]), any(on_launch(snapshot, begun) for begun, _ in windows[:MOST_WINDOWS])
+    return replace(found, lost=lost, left_out=len(windows[MOST_WINDOWS:]), on_launch=launched, planned_cost=planned_cost)
 
 
 def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], *, losses: bool = True) -> Comparison:

@@ -233,10 +233,15 @@ def launch_of(snapshot: Snapshot, start: datetime, end: datetime, *, factors: tu
     Raises:
         HistoryError, AnalysisError: as ``launch_scenario``.
     """
-    opened = opened_before(snapshot, start)
-    if opened is None or start - opened >= LAUNCH:
+    if not on_launch(snapshot, start):
         return None
     return launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level)
+
+
+def on_launch(snapshot: Snapshot, start: datetime) -> bool:
+    """Whether a window that begins at ``start``, aware, begins within two weeks after a long time without service: its gross then holds only if demand went on as before."""
+    opened = opened_before(snapshot, start)
+    return opened is not None and start - opened < LAUNCH
 
 
 def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor_low: float, factor_high: float, level: float = 0.9) -> LaunchScenario:

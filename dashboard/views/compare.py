@@ -50,6 +50,9 @@ def _compared(settings: DashboardSettings, texts: Texts) -> None:
         st.html(cards.table(heads, rows, numbers={1, 2, 3}))
         covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
         st.html(cards.caption(texts("compare.covered", **covered)))
+        for name, launched in zip(("first", "second"), found.on_launch, strict=True):
+            if launched:
+                st.html(cards.caption(texts(f"compare.on_launch_{name}")))
         if any(found.left_out):
             st.html(cards.caption(texts("compare.left_out", most=MOST_WINDOWS, first=found.left_out[0], second=found.left_out[1])))
     with st.container(border=True, key="compare_method_card"):

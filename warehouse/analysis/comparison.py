@@ -27,12 +27,15 @@ MEASURES = {
 class Comparison:
     """``table`` has a row a measure; ``covered`` is the share of each span's attempts at kinds of day and loads that both have, ``left_out`` how many windows of incidents its loss does not hold.
 
+    ``on_launch``: whether each span's loss is in part one of a launch, which holds only if demand went on as before; then ``why`` is ``launch``.
+
     Columns: ``measure``, ``unit``; of each span ``first``, ``first_low``, ``first_high``, ``second``, …; ``difference`` (second less first) with ``low`` and ``high``; ``why`` it cannot be compared, and then no difference is given (empty: it can).
     """
 
     table: pl.DataFrame
     covered: tuple[float, float]
     left_out: tuple[int, int]
+    on_launch: tuple[bool, bool] = (False, False)
 
 
 def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, seed: int = 0) -> Comparison:
@@ -79,7 +82,7 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
         )
     figures = ["first", "first_low", "first_high", "second", "second_low", "second_high", "difference", "low", "high"]
     schema = {"measure": pl.String, "unit": pl.String, **dict.fromkeys(figures, pl.Float64), "why": pl.String}
-    return Comparison(pl.DataFrame(rows, schema=schema, orient="row"), covered, (first.left_out, second.left_out))
+    return Comparison(pl.DataFrame(rows, schema=schema, orient="row"), covered, (first.left_out, second.left_out), (first.on_launch, second.on_launch))
 
 
 def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:
@@ -113,14 +116,16 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
         "detect_minutes": _times(incidents, "onset_at", "detected_at", rng),
         "notice_minutes": _to_notice(incidents, span.notices, rng),
         "recover_minutes": _times(incidents, "onset_at", "ended_at", rng),
-        "loss_per_million": (
-            Measure(None, why="not_estimated")
-            if span.lost is None
-            else Measure(span.lost / (total + max(span.lost, 0.0)) * 1e6 if total + span.lost > 0 else None),
-            np.empty(0),
-        ),
+        "loss_per_million": (_lost(span, total), np.empty(0)),
         "planned_cost": (Measure(span.planned_cost, why="" if span.planned_cost is not None else "not_estimated"), np.empty(0)),
     }
+
+
+def _lost(span: Span, total: float) -> Measure:
+    """Lost of a million wanted. On a launch nobody knows the demand: the figure holds only if it went on as before, and says so."""
+    if span.lost is None:
+        return Measure(None, why="not_estimated")
+    return Measure(span.lost / (total + max(span.lost, 0.0)) * 1e6 if total + span.lost > 0 else None, why="launch" if span.on_launch else "")
 
 
 def _share(purchases: pl.DataFrame, rng: np.random.Generator) -> Drawn:

@@ -22,7 +22,7 @@ class Span:
 
     ``minutes``: ``minute_at``, ``attempts``, ``failed``, ``sales``. ``incidents`` and ``maintenance`` as in ``availability``, with ``detected_at``; of the incidents only the nation's are looked at. ``purchases``: ``first_failure_at``, ``recovered_at``.
     ``waits``: ``minute_at``, ``attempts``, ``wait_ms_p95``. ``notices``: times at which customers were told. ``lost``: what its incidents cost (None: not estimated),
-    without ``left_out`` windows of incidents, the shortest, that were not estimated; ``planned_cost``: what announced switch-offs cost.
+    without ``left_out`` windows of incidents, the shortest, that were not estimated; ``on_launch``: some of it only if demand on a launch went on as before; ``planned_cost``: what announced switch-offs cost.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Span:
     lost: float | None = None
     planned_cost: float | None = None
     left_out: int = 0
+    on_launch: bool = False
 
 
 @dataclass(frozen=True)
