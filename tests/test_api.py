@@ -27,7 +27,7 @@ from dashboard.report.gathering import gather
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
-from tests.dashboard_data import LAUNCH, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, publish_launch_day, replace_table
 from warehouse.losses import incident_account
 from warehouse.reading import open_snapshot
 
@@ -92,13 +92,16 @@ def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_ap
     with open_snapshot(published) as snapshot:
         report = gather(snapshot, published, LAUNCH, AuthorFiles())
         whole = loss(snapshot, {**asked, "by": "total"}).row(0, named=True)
-        regions = loss(snapshot, {**asked, "by": "region"})
+        regions, markets = (loss(snapshot, {**asked, "by": by}) for by in ("region", "market"))
+        before = loss(snapshot, {**loss_of(EARLIER), "by": "market"}).row(0, named=True)
     launch, gross = report.figures.launch, report.figures.loss
     assert launch is not None
     assert gross is not None
     ends = (launch.low, launch.high)
     assert ((whole["launch_low"], whole["launch_high"]), whole["lost"]) == ((round(ends[0]), round(ends[1])), round(gross.lost))
     assert regions["launch_low"].null_count() == len(regions)
+    assert all("launch" in row["warnings"].split() for row in [whole, *regions.iter_rows(named=True), *markets.iter_rows(named=True)])
+    assert "launch" not in before["warnings"].split()
     said = next(
         block.text
         for section in compose(report, "ko").sections

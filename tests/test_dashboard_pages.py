@@ -420,6 +420,18 @@ def test_a_market_is_found_by_its_name_and_kept_in_the_link() -> None:
     assert app.query_params["market"] in ("M003", ["M003"])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.usefixtures("published")
+def test_what_a_launch_cost_a_market_is_told_with_its_condition(language: str) -> None:
+    texts = texts_in(language)
+    condition = texts("incidents.holds_as_before")
+    _, text = shown("markets", language, market="M004")
+    losses = text.split(texts("markets.losses"))[1]
+    launch, earlier = losses.index(texts.named("scope", "nation")), losses.index("부산광역시")
+    assert launch < losses.index(condition) < earlier
+    assert losses.count(condition) == 1
+
+
 @pytest.mark.usefixtures("published")
 def test_a_region_narrows_its_districts_and_markets() -> None:
     app, _ = shown("markets", "ko", region="부산광역시")

@@ -159,13 +159,17 @@ def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
 
 @dataclass(frozen=True)
 class PastLoss:
-    """What one incident cost one market, in KRW; None where the incident did not reach it or has no estimate."""
+    """What one incident cost one market, in KRW; None where the incident did not reach it or has no estimate.
+
+    ``launch``: the service had just launched, and the figures hold only if demand had gone on as in the hours before.
+    """
 
     incident: Incident
     lost: float | None
     low: float | None
     high: float | None
     expected: float | None
+    launch: bool
 
     @property
     def share(self) -> float | None:
@@ -179,5 +183,5 @@ def losses_of(market_id: str, known: Sequence[IncidentFigures]) -> list[PastLoss
     for figures in known:
         rows = figures.loss.by_market.filter(pl.col("market_id") == market_id).to_dicts() if figures.loss else []
         row = rows[0] if rows else dict.fromkeys(("lost", "low", "high", "expected"))
-        found.append(PastLoss(figures.incident, row["lost"], row["low"], row["high"], row["expected"]))
+        found.append(PastLoss(figures.incident, row["lost"], row["low"], row["high"], row["expected"], figures.launch is not None))
     return found

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import bars, cards, charts
 from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
-from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, digits_of, losses_of, matching, next_market_day
+from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day
 from dashboard.figures.rates import MIN_ATTEMPTS
 from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
@@ -168,8 +168,14 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
                 won(past.lost, language) if past.lost is not None else texts("markets.not_hit"),
                 f"{unbroken(won(past.low, language))} ~ {unbroken(won(past.high, language))}" if past.lost is not None else MISSING,
                 percent(past.share, 0),
+                _condition(past, texts),
             ]
             for past in losses_of(str(market["market_id"]), known)
         ]
-        heads = [texts(key) for key in ("course.onset", "table.scope", "table.lost", "table.interval", "table.lost_share")]
+        heads = [texts(key) for key in ("course.onset", "table.scope", "table.lost", "table.interval", "table.lost_share", "table.note")]
         st.html(cards.table(heads, rows, numbers={2, 3, 4}))
+
+
+def _condition(past: PastLoss, texts: Texts) -> str:
+    """What stands beside a figure that does not hold as it is: in its own row, since the incidents of a table differ in it."""
+    return texts("incidents.holds_as_before") if past.launch and past.lost is not None else ""
