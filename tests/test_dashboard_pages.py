@@ -432,6 +432,24 @@ def test_what_a_launch_cost_a_market_is_told_with_its_condition(language: str) -
     assert losses.count(condition) == 1
 
 
+@pytest.mark.parametrize(("scope", "name", "told"), [("issuer", "가람카드", True), ("service", "payment", True), ("channel", "card", False)])
+def test_what_an_issuer_s_incident_cost_a_market_is_told_to_be_the_whole_market_s(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scope: str,
+    name: str,
+    told: bool,  # noqa: FBT001
+) -> None:
+    onset = datetime(2025, 2, 12, 13, tzinfo=SEOUL)
+    use(publish_incident(tmp_path, onset, onset + timedelta(hours=1), scope=scope, scope_name=name), monkeypatch)
+    for language in LANGUAGES:
+        texts = texts_in(language)
+        _, text = shown("markets", language, market="M005")
+        losses = text.split(texts("markets.losses"))[1]
+        assert (texts("markets.whole_market", scope=texts.named("scope", scope).lower()) in losses) == told
+        assert texts("markets.not_hit") not in losses
+
+
 @pytest.mark.usefixtures("published")
 def test_a_region_narrows_its_districts_and_markets() -> None:
     app, _ = shown("markets", "ko", region="부산광역시")

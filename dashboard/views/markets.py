@@ -13,6 +13,7 @@ from dashboard.figures.rates import MIN_ATTEMPTS
 from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice, day, words
+from dashboard.remarks import joined
 from dashboard.settings import DashboardSettings
 from dashboard.store import MarketList, incident_list, incident_page, market_list, market_page
 from dashboard.texts import Texts
@@ -178,4 +179,8 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
 
 def _condition(past: PastLoss, texts: Texts) -> str:
     """What stands beside a figure that does not hold as it is: in its own row, since the incidents of a table differ in it."""
-    return texts("incidents.holds_as_before") if past.launch and past.lost is not None else ""
+    if past.lost is None:
+        return ""
+    incident = past.incident
+    whole = "" if incident.sales_known else texts("markets.whole_market", scope=texts.named("scope", incident.scope).lower())
+    return joined(whole, texts("incidents.holds_as_before") if past.launch else "")
