@@ -127,7 +127,7 @@ def market_page(published: Path, listed: MarketList, market: dict[str, Any], day
 
 
 def failures_page(published: Path, span: str, incident: Incident | None) -> FailuresPage:
-    """What failed in the span of that name (``figures.failures.SPANS``), or during the incident. Raises as ``live_page``."""
+    """What failed in the span of that name (``figures.failures.SPANS``), or during the incident and within its scope. Raises as ``live_page``."""
     manifest = newest_manifest(published)
     with readable(published):
         failures = _failures(str(published), manifest.warehouse_id, manifest.sequence, span, incident.incident_id if incident else "", _incident=incident)
@@ -272,7 +272,8 @@ def _failures(published: str, warehouse_id: str, sequence: int, span: str, incid
     with open_snapshot(Path(published)) as snapshot:
         if _incident is None:
             return failures_in(snapshot, *span_of(span, snapshot.manifest))
-        return failures_in(snapshot, _incident.onset_at, _incident.ended_at or snapshot.manifest.now)
+        until = _incident.ended_at or snapshot.manifest.now
+        return failures_in(snapshot, _incident.onset_at, until, scope=_incident.scope, scope_name=_incident.scope_name)
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)

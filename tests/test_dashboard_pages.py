@@ -11,12 +11,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.command import command
+from dashboard.figures.failures import failures_in
+from dashboard.figures.incidents import known_incidents
+from dashboard.figures.rates import rates_of
+from dashboard.formatting import count
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views import live
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
+from warehouse.reading import open_snapshot
 from warehouse.states import HOURLY
 
 LANGUAGES = ("ko", "en")
@@ -408,6 +413,49 @@ def test_failures_during_an_incident_are_asked_by_the_link() -> None:
     app, text = shown("failures", "ko", span=EARLIER)
     assert app.selectbox(key="span").value == EARLIER
     assert "2월 12일 13:00부터 2월 12일 13:41까지" in text
+
+
+@pytest.mark.parametrize(("scope", "name"), [("region", "부산광역시"), ("channel", "card"), ("market", "M005"), ("issuer", "가람카드"), ("nation", "")])
+def test_failures_during_an_incident_are_those_of_its_scope_and_what_is_the_nation_s_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, name: str
+) -> None:
+    use(publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2), scope=scope, scope_name=name), monkeypatch)
+    with open_snapshot(tmp_path) as snapshot:
+        incident = known_incidents(snapshot)[0]
+        span = {"start": ONSET, "end": ONSET + timedelta(hours=2)}
+        counted = rates_of(snapshot.query("outcomes_by_place", **span, scope=scope, scope_name=name))
+        nation = rates_of(snapshot.query("outcomes_by_place", **span, scope="nation", scope_name=""))
+        found = failures_in(snapshot, *span.values(), scope=scope, scope_name=name)
+    assert (counted == nation) == (scope in ("nation", "issuer"))
+    # What is known by issuer adds up to the attempts told above it, or is the nation's and says so.
+    assert rates_of(found.issuers) == (nation if found.issuers_of_nation else counted)
+    assert found.issuers_of_nation == (scope in ("region", "market"))
+    assert found.funnel[-1].attempts == nation.approved
+    for language in LANGUAGES:
+        texts = texts_in(language)
+        _, text = shown("failures", language, span=incident.incident_id)
+        assert texts("app.cases", number=count(counted.attempts)) in text
+        assert (texts("failures.whole_nation") in text) == (scope == "issuer")
+        assert text.count(texts("failures.of_nation")) == {"region": 4, "market": 4, "channel": 2}.get(scope, 0)
+
+
+def test_issuers_and_codes_of_a_region_are_its_own_where_all_of_its_attempts_are_known_by_issuer(tmp_path: Path) -> None:
+    publish_launch_day(tmp_path)
+    with open_snapshot(tmp_path) as snapshot:
+        seoul = snapshot.sql(
+            "SELECT minute_at, channel, approved, declined, failed FROM market_minute JOIN market USING (market_id) WHERE region = '서울특별시'"
+        )
+        others = snapshot.sql("FROM issuer_minute")
+    long = seoul.unpivot(on=["approved", "declined", "failed"], index=["minute_at", "channel"], variable_name="outcome", value_name="count")
+    own = long.filter(pl.col("count") > 0).with_columns(issuer=pl.lit("가람카드"), region=pl.lit("서울특별시"), code=pl.lit("timeout"))
+    other = others.with_columns(region=pl.lit("부산광역시"), issuer=pl.lit("나래은행"), code=pl.lit("network"))
+    replace_table(tmp_path, "issuer_minute", pl.concat([own.select(sorted(own.columns)), other.select(sorted(own.columns))]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = failures_in(snapshot, ONSET, ONSET + timedelta(hours=2), scope="region", scope_name="서울특별시")
+    assert not found.issuers_of_nation
+    assert found.issuers["name"].to_list() == ["가람카드"]
+    assert set(found.codes["code"]) == {"timeout"}
+    assert found.codes["attempts"].sum() == found.rates.declined + found.rates.failed
 
 
 @pytest.mark.usefixtures("published")

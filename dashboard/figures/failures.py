@@ -35,17 +35,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Failures:
-    """One span, [start, end), aware times.
+    """One span, [start, end), aware times, within a scope; of an issuer's or a service's, by which attempts are not counted everywhere, the whole nation.
 
     ``issuers``, ``regions``, ``channels``: name, approved, declined, failed, attempts, failure_rate, decline_rate (shares of 1,
-    null under 30 attempts). ``codes``: outcome, code, attempts, share (of all attempts). ``services``: service, code, errors.
-    ``funnel``: the widest stage first; its denominators come from ``service_load`` alone.
+    null under 30 attempts). ``codes``: outcome, code, attempts, share (of all attempts by issuer). ``issuers_of_nation``:
+    issuers and codes are the whole nation's, because those of the scope are not known. ``services``: service, code, errors.
+    ``funnel``: the widest stage first; its denominators come from ``service_load`` alone. Services and the stages are always the whole nation's.
     """
 
     start: datetime
     end: datetime
     rates: Rates
     issuers: pl.DataFrame
+    issuers_of_nation: bool
     codes: pl.DataFrame
     regions: pl.DataFrame
     channels: pl.DataFrame
@@ -64,23 +66,32 @@ def span_of(name: str, manifest: Manifest) -> tuple[datetime, datetime]:
     return (start - timedelta(days=6), now) if name == "week" else (start, now)
 
 
-def failures_in(snapshot: Snapshot, start: datetime, end: datetime) -> Failures:
-    """What failed in [start, end), aware times."""
-    places = ask(snapshot, "outcomes_by_place", start=start, end=end, scope="nation", scope_name="")
+def failures_in(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str = "nation", scope_name: str = "") -> Failures:
+    """What failed in [start, end), aware times, within a scope."""
+    span = {"start": start, "end": end}
+    within, nation = {"scope": scope, "scope_name": scope_name}, {"scope": "nation", "scope_name": ""}
+    places = ask(snapshot, "outcomes_by_place", **span, **within)
     rates = rates_of(places)
-    codes = ask(snapshot, "outcomes_by_code", start=start, end=end)
-    loads = {row["service"]: row for row in ask(snapshot, "services_in_span", start=start, end=end).iter_rows(named=True)}
+    of_issuers = within
+    issuers = ask(snapshot, "outcomes_by_issuer", **span, **within)
+    if rates_of(issuers) != rates:
+        # Markets are not kept by issuer, and an attempt keeps there the region that the market list had when it was counted: a part of the scope's would pass for all of it.
+        of_issuers, issuers = nation, ask(snapshot, "outcomes_by_issuer", **span, **nation)
+    codes = ask(snapshot, "outcomes_by_code", **span, **of_issuers)
+    approved = rates.approved if within == nation else rates_of(ask(snapshot, "outcomes_by_place", **span, **nation)).approved
+    loads = {row["service"]: row for row in ask(snapshot, "services_in_span", **span).iter_rows(named=True)}
     funnel = sorted((_stage(name, loads) for name in FUNNEL), key=lambda stage: -(stage.attempts or 0))
     return Failures(
         start=start,
         end=end,
         rates=rates,
-        issuers=_rated(ask(snapshot, "outcomes_by_issuer", start=start, end=end), "issuer"),
-        codes=codes.with_columns(share=pl.col("attempts") / max(rates.attempts, 1)),
+        issuers=_rated(issuers, "issuer"),
+        issuers_of_nation=of_issuers != within,
+        codes=codes.with_columns(share=pl.col("attempts") / max(rates_of(issuers).attempts, 1)),
         regions=_rated(places, "region"),
         channels=_rated(places, "channel"),
-        services=ask(snapshot, "errors_by_service", start=start, end=end),
-        funnel=[*funnel, Stage("approved", rates.approved, None, None, None)],
+        services=ask(snapshot, "errors_by_service", **span),
+        funnel=[*funnel, Stage("approved", approved, None, None, None)],
         registration=_stage("registration", loads),
     )
 

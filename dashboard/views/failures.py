@@ -14,7 +14,7 @@ from dashboard.link import NOTHING, choice
 from dashboard.settings import DashboardSettings
 from dashboard.store import failures_page, incident_list
 from dashboard.texts import Texts
-from dashboard.views.incidents import label_of
+from dashboard.views.incidents import label_of, scope_of
 
 REFRESH_SECONDS = 5
 
@@ -40,15 +40,20 @@ def _refreshing(settings: DashboardSettings, texts: Texts, span: str, incident: 
         freshness_line(shown.freshness, texts)
         banners(shown.freshness, texts)
         found = shown.failures
-        st.html(cards.caption(texts("failures.between", start=moment(found.start, texts.language), end=moment(found.end, texts.language))))
+        between = texts("failures.between", start=moment(found.start, texts.language), end=moment(found.end, texts.language))
+        st.html(cards.caption(f"{between} · {scope_of(incident, texts)}" if incident else between))
+        if incident and not incident.sales_known:
+            st.html(cards.banner("warning", texts("incidents.warning"), texts("failures.whole_nation")))
         if not found.rates.attempts:
             st.html(cards.state(texts("failures.none"), [texts("failures.none_detail")]))
         else:
             _headline(found, texts)
             _issuers(found, texts)
             _places(found, texts)
-        _funnel(found, texts)
-        _services(found.services, texts)
+        # What services report and fail is never told by place. Of an issuer's or a service's incident the notice above says it of all figures.
+        part = f" {texts('failures.of_nation')}" if incident and incident.sales_known and incident.scope != "nation" else ""
+        _funnel(found, part, texts)
+        _services(found.services, part, texts)
 
 
 def _headline(found: Failures, texts: Texts) -> None:
@@ -67,7 +72,7 @@ def _headline(found: Failures, texts: Texts) -> None:
 
 def _issuers(found: Failures, texts: Texts) -> None:
     with st.container(border=True, key="issuers_card"):
-        st.html(cards.section(texts("failures.issuers"), texts("failures.issuers_note", least=MIN_ATTEMPTS)))
+        st.html(cards.section(texts("failures.issuers"), texts("failures.issuers_note", least=MIN_ATTEMPTS) + _of_nation(found, texts)))
         issuers = _named(found.issuers, "issuer", texts)
         judged = issuers.filter(pl.col("failure_rate").is_not_null()).sort("failure_rate", descending=True)
         sentence = (
@@ -84,7 +89,7 @@ def _places(found: Failures, texts: Texts) -> None:
             st.html(cards.section(texts("failures.channels")))
             _outcomes(_named(found.channels, "channel", texts), texts("table.channel"), texts)
         with st.container(border=True, key="codes_card", height="stretch"):
-            st.html(cards.section(texts("failures.codes"), texts("failures.codes_note")))
+            st.html(cards.section(texts("failures.codes"), texts("failures.codes_note") + _of_nation(found, texts)))
             rows = [
                 [texts(f"outcome.{row['outcome']}"), texts.named("code", row["code"]), row["code"], count(row["attempts"]), percent(row["share"])]
                 for row in found.codes.iter_rows(named=True)
@@ -94,6 +99,11 @@ def _places(found: Failures, texts: Texts) -> None:
     with right, st.container(border=True, key="regions_card", height="stretch"):
         st.html(cards.section(texts("failures.regions")))
         _outcomes(_named(found.regions, "region", texts), texts("table.region"), texts)
+
+
+def _of_nation(found: Failures, texts: Texts) -> str:
+    """What a note adds where issuers and codes are not known within the incident's scope."""
+    return f" {texts('failures.of_nation')}" if found.issuers_of_nation else ""
 
 
 def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
@@ -110,9 +120,9 @@ def _named(frame: pl.DataFrame, group: str, texts: Texts) -> pl.DataFrame:
     return frame.with_columns(pl.Series("name", [texts.named(group, name) for name in frame["name"]], pl.String))
 
 
-def _funnel(found: Failures, texts: Texts) -> None:
+def _funnel(found: Failures, part: str, texts: Texts) -> None:
     with st.container(border=True, key="funnel_card"):
-        st.html(cards.section(texts("funnel.title"), texts("funnel.note")))
+        st.html(cards.section(texts("funnel.title"), texts("funnel.note") + part))
         widest = max((stage.attempts or 0 for stage in [*found.funnel, found.registration]), default=0)
         rows = [(texts(f"service.{stage.name}"), _stage(stage, texts), stage.attempts, widest) for stage in [*found.funnel, found.registration]]
         st.html(cards.funnel(rows))
@@ -127,9 +137,9 @@ def _stage(stage: Stage, texts: Texts) -> str:
     return texts("funnel.stage", attempts=count(stage.attempts), succeeded=count(stage.succeeded), share=percent(stage.passed), **left)
 
 
-def _services(services: pl.DataFrame, texts: Texts) -> None:
+def _services(services: pl.DataFrame, part: str, texts: Texts) -> None:
     with st.container(border=True, key="services_card"):
-        st.html(cards.section(texts("failures.services"), texts("failures.services_note")))
+        st.html(cards.section(texts("failures.services"), texts("failures.services_note") + part))
         if services.is_empty():
             st.html(cards.caption(texts("failures.no_errors")))
             return
