@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from dashboard.figures.incidents import Incident
 from dashboard.formatting import SEOUL, count, day_name, moment, percent, won
 from dashboard.texts import Texts
 from warehouse.analysis import LaunchScenario, LossEstimate, Remark
@@ -41,6 +42,11 @@ def chance(low: float, high: float, texts: Texts, *, launch: bool = False) -> st
 def hardest_sentence(name: str, lost: float, texts: Texts) -> str:
     """Which place lost most, where the first of them lost anything."""
     return texts("incidents.hardest_sentence", name=name, lost=_won(lost, texts)) if lost > 0 else texts("incidents.hardest_none")
+
+
+def all_channels(incident: Incident, texts: Texts) -> str:
+    """What is said of merchants where the incident is one channel's, since channels are not kept by merchant; empty for any other."""
+    return texts("hardest.all_channels") if incident.scope == "channel" else ""
 
 
 def taken_back_sentence(found: TakenBack, texts: Texts) -> str:

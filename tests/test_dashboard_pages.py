@@ -362,6 +362,20 @@ def test_an_incident_of_an_issuer_says_before_its_figures_that_they_are_the_nati
     assert text.index(said) < text.index("결제 감소액 추정")
 
 
+@pytest.mark.parametrize(("scope", "name", "told"), [("channel", "card", True), ("region", "부산광역시", False)])
+def test_merchants_of_a_channel_s_incident_are_told_on_its_page_to_be_of_all_channels(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scope: str,
+    name: str,
+    told: bool,  # noqa: FBT001
+) -> None:
+    use(publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2), scope=scope, scope_name=name), monkeypatch)
+    for language in LANGUAGES:
+        _, text = shown("incidents", language)
+        assert (texts_in(language)("hardest.all_channels") in text) == told
+
+
 @pytest.mark.usefixtures("published")
 def test_sliders_are_in_the_link_and_change_only_the_scenario() -> None:
     app, before = shown("incidents", "ko")

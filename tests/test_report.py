@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zipfile
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -239,6 +239,19 @@ def test_figures_of_the_whole_nation_are_told_as_such_where_sales_are_not_counte
     assert (of_nation in sentence) == (not incident.sales_known)
     figures = next(block for block in parts[texts("report_finding.title")] if isinstance(block, Figures))
     assert {what.endswith(texts("report_scope.nationwide", what="")) for what, _, _ in figures.shown} == {not incident.sales_known}
+
+
+@pytest.mark.parametrize(("scope", "name", "told"), [("channel", "card", True), ("region", "부산광역시", False), ("nation", "", False)])
+def test_merchants_of_a_channel_s_incident_are_told_to_be_of_all_channels(tmp_path, scope, name, told):
+    publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2), scope=scope, scope_name=name)
+    with open_snapshot(tmp_path) as snapshot:
+        found = gather(snapshot, tmp_path, known_incidents(snapshot)[0].incident_id, AuthorFiles())
+    for language in ("ko", "en"):
+        document, said = compose(found, language), texts_in(language)("hardest.all_channels")
+        merchants = next(table for table in document.tables if table.name == "merchants")
+        assert (said in merchants.note) == told
+        book = zipfile.ZipFile(io.BytesIO(write_xlsx(document)))
+        assert (said in book.read("xl/sharedStrings.xml").decode()) == told
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dashboard import cards, charts
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.formatting import count, percent, won
 from dashboard.frame import chart
-from dashboard.remarks import hardest_sentence
+from dashboard.remarks import all_channels, hardest_sentence, joined
 from dashboard.texts import Texts
 
 MERCHANTS = 10
@@ -20,7 +20,7 @@ def hit(shown: IncidentFigures, texts: Texts) -> None:
             with column, st.container(border=True, key=f"hardest_{name}_card", height="stretch"):
                 _places(frame, name, f" {texts('incidents.holds_as_before')}" if shown.launch else "", texts)
     with st.container(border=True, key="concentration_card"):
-        st.html(cards.section(texts("hardest.merchants"), texts("hardest.merchants_note")))
+        st.html(cards.section(texts("hardest.merchants"), joined(texts("hardest.merchants_note"), all_channels(shown.incident, texts))))
         found = shown.concentration
         if found is not None:
             facts = {"hit": count(found.hit), "half": count(found.half), "largest": percent(found.largest, 0)}

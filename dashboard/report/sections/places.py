@@ -4,7 +4,7 @@ import polars as pl
 
 from dashboard import charts
 from dashboard.formatting import count, percent
-from dashboard.remarks import hardest_sentence
+from dashboard.remarks import all_channels, hardest_sentence, joined
 from dashboard.report.document import Cell, Section
 from dashboard.report.gathering import SIZES, Report
 from dashboard.report.pictures import picture
@@ -61,9 +61,8 @@ def places(report: Report, words: Wording) -> Section:
         for row in figures.merchants.iter_rows(named=True)
     ]
     columns = ["merchant", "market", "region", "failed_amount", "failed", "sales"]
-    blocks.append(
-        words.table("merchants", columns, merchants, printed=PRINTED, note=words("report_places.merchants_note"), widths=[0.16, 0.24, 0.18, 0.16, 0.1, 0.16])
-    )
+    note = joined(words("report_places.merchants_note"), all_channels(figures.incident, words.texts))
+    blocks.append(words.table("merchants", columns, merchants, printed=PRINTED, note=note, widths=[0.16, 0.24, 0.18, 0.16, 0.1, 0.16]))
     return Section(words("report_places.title"), blocks)
 
 
