@@ -276,6 +276,8 @@ def detect(
     """Find where sales were missing, each day judged by the days before it. Example: onnuri detect --sales mine.csv --json"""
     from streams.detecting import detect_in_file  # noqa: PLC0415
 
+    if as_json and form not in {None, Format.json}:
+        raise typer.BadParameter(f"--json is --format json, got --format {form} beside it: expected one form. Leave one of the two out.")
     chosen = form_of(Format.json if as_json else form, out)
     show(detect_in_file(sales, calendar, since), chosen, out)
 

@@ -1,5 +1,6 @@
 """Commands about what is ahead: forecast, capacity, compare. Thin shells, as in ``streams.cli``."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -65,13 +66,30 @@ def forecast(
     from streams.forecasting import forecast_from_file, forecast_from_warehouse  # noqa: PLC0415
 
     chosen = form_of(form, out)
+    if sales is None:
+        _refuse_without_sales({"--as-of": as_of and as_of.date(), "--calendar": calendar, "--promotions": promotions, "--feasts": feasts})
+    elif what is not What.sales:
+        raise typer.BadParameter(f"--what {what} is of the warehouse, got --sales {sales}, a file of sales alone. Leave one of the two out.")
     frame, warnings = (
         forecast_from_file(sales, days, by, step, as_of=as_of, calendar=calendar, promotions=promotions, feasts=feasts)
-        if sales
+        if sales is not None
         else forecast_from_warehouse(Settings.read().published_folder, days, by, what, step)
     )
     show(frame, chosen, out)
     _say(warnings)
+
+
+def _refuse_without_sales(given: Mapping[str, object]) -> None:
+    """What is of a file's sales alone would be left unread where the warehouse is forecast, whose own days and promotions are taken.
+
+    Raises:
+        typer.BadParameter: one of them is given.
+    """
+    named = [f"{option} {value}" for option, value in given.items() if value is not None]
+    if named:
+        raise typer.BadParameter(
+            f"Expected --sales FILE beside {', '.join(given)}, got {' '.join(named)} without it. Add --sales FILE, or leave {'it' if len(named) == 1 else 'them'} out."
+        )
 
 
 @app.command()

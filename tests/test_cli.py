@@ -211,6 +211,24 @@ def test_wrong_options_are_told_with_the_usage(onnuri, published, arguments):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["forecast", "--as-of", "2025-03-01"], ["Expected --sales FILE", "got --as-of 2025-03-01 without it", "leave it out"]),
+        (["forecast", "--calendar", "c.csv", "--feasts", "f.csv"], ["got --calendar c.csv --feasts f.csv without it", "leave them out"]),
+        (["forecast", "--promotions", "p.csv"], ["got --promotions p.csv without it"]),
+        (["forecast", "--sales", "s.csv", "--what", "peaks"], ["--what peaks is of the warehouse", "got --sales s.csv"]),
+        (["detect", "--sales", "s.csv", "--json", "--format", "csv"], ["got --format csv beside it", "Leave one of the two out"]),
+    ],
+)
+def test_an_option_that_would_not_be_read_is_refused_and_not_passed_over(onnuri, published, arguments, words):
+    ended = onnuri(*arguments, published=published)
+    assert ended.code == 2
+    said = " ".join(re.sub(r"[│╭╮╰╯─]", " ", ended.said).split())
+    assert [word for word in words if word not in said] == []
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
     ("arguments", "place"),
     [
         (["incidents"], {"published": "file"}),
