@@ -12,7 +12,7 @@ from dashboard.figures.asking import ask
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import HISTORY, estimated_window, incident_window, on_launch, launch_of, loss_between, measured_scope
+from warehouse.losses import HISTORY, estimated_window, incident_window, launch_of, loss_between, measured_scope, on_launch
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
 
