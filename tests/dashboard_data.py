@@ -99,6 +99,14 @@ def replace_table(folder: Path, table: str, frame: pl.DataFrame) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
+def count_until(folder: Path, watermark: datetime) -> Path:
+    """Let a backlog wait: what is published is complete up to ``watermark`` (aware) only."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["watermark"] = watermark.astimezone(UTC).isoformat()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
 def publish_incident(folder: Path, onset_at: datetime, ended_at: datetime | None, **told: object) -> Path:
     """Publish the launch day with one incident alone, detected three minutes after its onset (times aware); ``told`` are columns that differ."""
     onset, ended = _utc(onset_at), _utc(ended_at) if ended_at else None

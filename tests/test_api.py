@@ -17,7 +17,7 @@ import pytest
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
 from dashboard.api.endpoints import ENDPOINTS, loss, sales
 from dashboard.api.hosts import known_host
-from dashboard.api.parameters import read_parameters
+from dashboard.api.parameters import BadParameterError, read_parameters
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import SEOUL, won
 from dashboard.report.author import AuthorFiles
@@ -27,7 +27,7 @@ from dashboard.report.gathering import gather
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
-from tests.dashboard_data import EARLIER, LAUNCH, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, count_until, publish_incident, publish_launch_day, replace_table
 from warehouse.losses import incident_account
 from warehouse.reading import open_snapshot
 
@@ -132,6 +132,15 @@ def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itsel
     assert (whole["from"], whole["to"]) == ("2025-03-01T10:00:00+09:00", "2025-03-01T19:50:00+09:00")
     assert whole["warnings"].split()[:2] == ["window_widened", "window_cut"]
     assert items(get("loss", **{"from": "2025-03-01T10:00", "to": "2025-03-01T19:50"}))[0]["lost"] == whole["lost"]
+
+
+def test_a_loss_of_an_incident_that_is_counted_in_part_says_so_and_of_one_that_is_not_there_is_none(tmp_path):
+    publish_incident(tmp_path, ONSET, ONSET.replace(hour=18, minute=0))
+    with open_snapshot(count_until(tmp_path, ONSET.replace(hour=15, minute=3))) as snapshot:
+        found = loss(snapshot, loss_of("i")).row(0, named=True)
+    assert (found["to"], "window_cut" in found["warnings"].split()) == (ONSET.replace(hour=15, minute=0), True)
+    with open_snapshot(count_until(tmp_path, ONSET)) as snapshot, pytest.raises(BadParameterError, match="Ask again later"):
+        loss(snapshot, loss_of("i"))
 
 
 def test_a_loss_tells_what_was_taken_back_as_the_account_does_and_nothing_of_its_parts(published):

@@ -10,7 +10,7 @@ import pytest
 from dashboard.figures.methods import methods_of
 from streams.estimating import SHARES, estimate_from_warehouse, tables_for_people
 from streams.output import Format, show
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import AnalysisError, HistoryError
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import (
@@ -81,6 +81,27 @@ def test_an_incident_has_gross_net_merchants_loss_attempts_and_their_reconciliat
     assert found.net.low < found.net.value < found.net.high
     assert found.merchants is not None and found.merchants["lost"][0] == found.net.value
     assert found.reconciliation.table["method"].to_list() == ["counterfactual", "attempts", "unseen", "net", "merchants_loss"]
+
+
+@pytest.mark.parametrize(
+    ("end", "watermark", "counted"), [((18, 0), (15, 3), (15, 0)), ((18, 0), (17, 59), (17, 50)), ((17, 57), (17, 59), (17, 50)), ((17, 57), (18, 0), None)]
+)
+def test_of_an_incident_that_is_not_all_counted_the_estimate_says_that_it_was_cut(
+    tmp_path: Path, end: tuple[int, int], watermark: tuple[int, int], counted: tuple[int, int] | None
+) -> None:
+    publish_incident(tmp_path, ONSET, ONSET.replace(hour=end[0], minute=end[1]))
+    count_until(tmp_path, ONSET.replace(hour=watermark[0], minute=watermark[1]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = incident_account(snapshot, "i").gross
+        start, reached = estimated_window(found)
+        of_the_span = loss_between(snapshot, start, reached)
+    row, told = estimate_from_warehouse(tmp_path, "i", None, None, 0.9, (1.0, 4.0))
+    cut = [warning for warning in found.warnings if warning.code == "window_cut"]
+    assert ([warning.values["until"] for warning in cut], [warning in told for warning in cut]) == (
+        ([ONSET.replace(hour=counted[0], minute=counted[1], tzinfo=None)], [True]) if counted else ([], [])
+    )
+    assert (found.lost, found.low, found.high) == (of_the_span.lost, of_the_span.low, of_the_span.high)
+    assert ("window_cut" in row["warnings"].item()) == bool(counted)
 
 
 def test_without_ids_of_purchases_there_is_no_net_and_that_is_said(published: Path) -> None:

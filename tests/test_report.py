@@ -19,14 +19,15 @@ from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
-from dashboard.report.document import Block, Cell, Code, Figures, Notice, Paragraph, Picture
+from dashboard.report.document import Block, Bullets, Cell, Code, Figures, Notice, Paragraph, Picture
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.report.xlsx import write_xlsx
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
+from dashboard.views.incidents import lost_figure
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from tests.verapdf import refusals
 from warehouse.commands import parse
 from warehouse.reading import open_snapshot
@@ -386,6 +387,30 @@ def test_the_end_of_the_estimate_of_an_open_incident_is_not_told_of_purchases_th
     finding = compose(report, language).sections[0]
     assert told in text_of(finding.blocks[0])
     assert report.figures.until == report.provenance.manifest.now > report.figures.end
+
+
+@pytest.mark.parametrize(
+    ("language", "whole", "cut"),
+    [
+        ("ko", "장애 시작부터 종료까지의 추정치입니다", ("17:57에 끝났으나", "17:50까지")),
+        ("en", r"from onset to end", ("ended at .{0,20}17:57", "until .{0,20}17:50")),
+    ],
+)
+def test_page_and_report_tell_an_incident_that_is_counted_in_part_as_provisional(tmp_path, language, whole, cut):
+    publish_incident(tmp_path, ONSET, ONSET.replace(hour=17, minute=57))
+    texts = texts_in(language)
+    for watermark, partly in ((ONSET.replace(hour=18, minute=0), False), (ONSET.replace(hour=17, minute=59), True)):
+        with open_snapshot(count_until(tmp_path, watermark)) as snapshot:
+            found = gather(snapshot, tmp_path, "i", AuthorFiles())
+        assert found.figures.loss is not None
+        document = compose(found, language)
+        on_page = " ".join(lost_figure(found.figures, found.figures.loss, texts).notes)
+        for said in (text_of(document.sections[0].blocks[0]), on_page):
+            assert bool(re.search(whole, said)) != partly
+            assert [bool(re.search(one, said)) for one in cut] == [partly, partly]
+        unknown = next(part for part in document.sections if part.title == texts("report_unknown.title"))
+        warned = max(texts("remark.window_cut", until="|").split("|"), key=len)
+        assert any(warned in said for block in unknown.blocks if isinstance(block, Bullets) for said in block.texts) == partly
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

@@ -68,7 +68,7 @@ def measured_scope(scope: str) -> str:
 
 
 def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, datetime]:
-    """Whole steps from the one with the onset to the end; an incident that is still open ends at the last closed minute. Aware, UTC.
+    """Whole steps from the one with the onset to the one with the end, also those that are not counted yet: an estimate cuts them and says so. While it is open, to the last closed step. Aware, UTC.
 
     Raises:
         LookupError: there is no such incident, or it was merged into another, which the message names.
@@ -78,7 +78,9 @@ def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, dat
     if found.is_empty():
         raise LookupError(f"There is no incident {incident_id!r}. List them with: onnuri incidents")
     row = found.row(0, named=True)
-    return window(row["onset_at"].replace(tzinfo=UTC), row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else None, snapshot.manifest.watermark)
+    ended_at = row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else None
+    start, end = window(row["onset_at"].replace(tzinfo=UTC), ended_at, snapshot.manifest.watermark)
+    return start, whole_end(ended_at, end)
 
 
 def refuse_merged(snapshot: Snapshot, incident_id: str) -> None:
@@ -103,6 +105,11 @@ def window(onset_at: datetime, ended_at: datetime | None, watermark: datetime | 
     closed = _floor(watermark) if watermark else start
     end = min(_ceil(ended_at), closed) if ended_at else closed
     return start, max(start, end)
+
+
+def whole_end(ended_at: datetime | None, end: datetime) -> datetime:
+    """Where the window would end if all of it were counted: after the step with the end, or at ``end``, as far as it is counted, while the incident is open. Times aware."""
+    return max(end, _ceil(ended_at)) if ended_at else end
 
 
 def loss_between(

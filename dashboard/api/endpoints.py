@@ -12,7 +12,7 @@ from dashboard.figures.asking import ask
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import HISTORY, estimated_window, incident_window, launch_of, loss_between, measured_scope, on_launch
+from warehouse.losses import HISTORY, estimated_window, incident_window, launch_of, loss_between, measured_scope, on_launch, window
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
 
@@ -108,7 +108,7 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
             if asked[other]:
                 raise BadParameterError(other, f"{other}: an incident has its own scope, got {asked[other]!r}. Leave {other} out, or give from and to.")
         start, end = incident_window(snapshot, asked["incident"])
-        if end <= start:
+        if min(end, window(start, None, snapshot.manifest.watermark)[1]) <= start:
             raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
         row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
         return start, end, row["scope"], row["scope_name"] or ""

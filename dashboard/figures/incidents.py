@@ -18,7 +18,7 @@ from dashboard.formatting import SEOUL
 from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
 from warehouse.analysis.returns import FEW_BUYERS
 from warehouse.ladder import Ladder, Range, Scenario, ladder_of
-from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, measured_scope, window
+from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, measured_scope, whole_end, window
 from warehouse.reading import Snapshot
 from warehouse.side_by_side import side_by_side
 
@@ -94,7 +94,7 @@ class Purchases:
 
 @dataclass(frozen=True)
 class IncidentFigures:
-    """One incident's page. The window runs from the step that holds the onset to the end, or to the watermark while open.
+    """One incident's page. The window runs from the step that holds the onset to the one that holds the end, or as far as is counted.
 
     Purchases and people are those from the onset to ``until``: the end, or the published state's clock while open.
 
@@ -162,6 +162,11 @@ class IncidentFigures:
     def rates(self) -> Rates:
         """Attempts inside the window and what became of them."""
         return rates_of(self.steps.filter("inside"))
+
+    @property
+    def cut(self) -> bool:
+        """It has ended, but the window ends before that: the rest is not counted yet."""
+        return whole_end(self.incident.ended_at, self.end) > self.end
 
     @property
     def cumulative(self) -> float | None:
@@ -245,9 +250,10 @@ def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incid
     """The account, or why there is none."""
     if end <= start:
         return None, "too_early" if incident.open else "too_short"
+    asked = whole_end(incident.ended_at, end)  # what is not counted yet is cut by the estimate, which says so
     try:
         found = account_between(
-            snapshot, start.astimezone(UTC), end.astimezone(UTC), scope=incident.scope, scope_name=incident.scope_name, incident_id=incident.incident_id
+            snapshot, start.astimezone(UTC), asked.astimezone(UTC), scope=incident.scope, scope_name=incident.scope_name, incident_id=incident.incident_id
         )
     except HistoryError:
         return None, "no_history"

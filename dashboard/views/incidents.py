@@ -127,7 +127,11 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     """The shortfall. On a launch nobody knows the demand: then its range leads, and the figure for a demand that went on as before comes second."""
     language, launch = texts.language, shown.launch
     interval = texts("incidents.interval", low=unbroken(won(loss.low, language)), high=unbroken(won(loss.high, language)))
-    status = texts("incidents.provisional", time=moment(shown.end, language)) if shown.incident.open else texts("incidents.final")
+    counted = {"time": moment(shown.end, language)}
+    if shown.incident.open:
+        status = texts("incidents.provisional", **counted)
+    else:
+        status = texts("incidents.provisional_ended", **counted, ended=moment(shown.incident.ended_at, language)) if shown.cut else texts("incidents.final")
     if launch is None:
         doubts = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
         return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubts, status), "danger" if loss.low > 0 else "plain", "lost")

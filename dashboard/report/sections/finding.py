@@ -23,7 +23,7 @@ def finding(report: Report, words: Wording) -> Section:
     if loss is None:
         unknown = words("report_finding.unknown", why=words(f"incidents.{figures.why_no_loss}"))
         return Section(words("report_finding.title"), [Paragraph(joined(began, unknown))])
-    status = words("report_finding.open", time=words.moment(figures.end)) if incident.open else words("report_finding.closed")
+    status = _status(report, words)
     launch, leads = _launch(report, words)
     nameless = words("report_finding.buyers_note", number=count(people.purchases_without_buyer)) if people.purchases_without_buyer else ""
     shown = [
@@ -49,6 +49,15 @@ def finding(report: Report, words: Wording) -> Section:
     if loss.low < 0:
         blocks.append(Notice(words("incidents.negative")))
     return Section(words("report_finding.title"), blocks)
+
+
+def _status(report: Report, words: Wording) -> str:
+    """Whether the figures are those of the whole outage, and where they are not, how far they reach."""
+    figures = report.figures
+    counted = {"time": words.moment(figures.end)}
+    if figures.incident.open:
+        return words("report_finding.open", **counted)
+    return words("report_finding.cut", **counted, ended=words.moment(figures.incident.ended_at)) if figures.cut else words("report_finding.closed")
 
 
 def _launch(report: Report, words: Wording) -> tuple[str, list[tuple[str, str, str]]]:
