@@ -18,7 +18,7 @@ from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, liv
 from dashboard.figures.markets import market_figures
 from dashboard.report.pictures import svg_of
 from dashboard.texts import texts_in
-from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import estimate_loss
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
@@ -183,6 +183,22 @@ def test_an_ended_incident_is_estimated_until_its_end(tmp_path: Path) -> None:
         assert not incident.open
         assert incident.lasted(closed.manifest.now) == ended - ONSET
         assert window_of(incident, closed.manifest.watermark)[1] == datetime(2025, 3, 1, 18, 10, tzinfo=SEOUL)
+
+
+@pytest.mark.parametrize(
+    ("ended", "watermark", "why"),
+    [
+        (ONSET + timedelta(hours=10), ONSET - timedelta(hours=1), "too_early"),
+        (ONSET + timedelta(hours=10), ONSET + timedelta(minutes=5), "too_early"),
+        (ONSET + timedelta(minutes=3), ONSET + timedelta(minutes=5), "too_early"),
+        (ONSET + timedelta(minutes=3), ONSET + timedelta(minutes=6), None),
+        (ONSET, ONSET + timedelta(minutes=6), None),
+    ],
+)
+def test_an_incident_is_short_by_its_own_times_and_not_by_what_is_counted(tmp_path: Path, ended: datetime, watermark: datetime, why: str | None) -> None:
+    publish_incident(tmp_path, min(ONSET, ended), ended)
+    with open_snapshot(count_until(tmp_path, watermark)) as behind:
+        assert incident_figures(behind, known_incidents(behind)[0]).why_no_loss == why
 
 
 @pytest.mark.parametrize(("factor", "why"), [(2.0, None), (-1.0, "unusable")])

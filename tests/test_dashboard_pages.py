@@ -246,7 +246,7 @@ def test_where_every_past_day_is_excluded_the_incident_page_says_so(tmp_path: Pa
     assert "정상 영업일이 하루 이상" in shown("incidents", "ko")[1]
 
 
-@pytest.mark.parametrize(("language", "expected"), [("ko", "집계가 끝난 10분 구간이 아직 없습니다"), ("en", "no step of ten minutes has closed yet")])
+@pytest.mark.parametrize(("language", "expected"), [("ko", "아직 집계되지 않았습니다"), ("en", "Not counted yet")])
 def test_an_incident_that_has_just_opened_says_that_its_estimate_comes(language: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, clock=datetime(2025, 3, 1, 10, 9, tzinfo=SEOUL)), monkeypatch)
     app, text = shown("incidents", language)

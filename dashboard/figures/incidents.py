@@ -30,7 +30,7 @@ PADDING = timedelta(minutes=30)
 LONG_LIST = 100
 
 WhyNoLoss = Literal["too_early", "too_short", "no_history", "unusable"]
-"""No step has closed yet, the incident ended before any did, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
+"""No step of it is counted yet, the incident ended as it began and has none, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
 
 WhyNoNet = Literal["open", "soon", "nameless", "few", "no_amounts"]
 """It has not ended; less than an hour after it is counted; no failed purchase has an id; too few of those that have one were left at its end; none of those left has an amount."""
@@ -248,9 +248,9 @@ def why_no_net(account: LossAccount | None, incident: Incident, end: datetime, w
 
 def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incident) -> tuple[LossAccount, None] | tuple[None, WhyNoLoss]:
     """The account, or why there is none."""
-    if end <= start:
-        return None, "too_early" if incident.open else "too_short"
     asked = whole_end(incident.ended_at, end)  # what is not counted yet is cut by the estimate, which says so
+    if end <= start:
+        return None, "too_early" if incident.open or asked > end else "too_short"
     try:
         found = account_between(
             snapshot, start.astimezone(UTC), asked.astimezone(UTC), scope=incident.scope, scope_name=incident.scope_name, incident_id=incident.incident_id
