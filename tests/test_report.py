@@ -16,7 +16,7 @@ import pytest
 from pypdf import PdfReader
 
 from dashboard.figures.incidents import incident_figures, known_incidents
-from dashboard.formatting import won
+from dashboard.formatting import duration, won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
 from dashboard.report.document import Block, Bullets, Cell, Code, Figures, Notice, Paragraph, Picture
@@ -411,6 +411,20 @@ def test_page_and_report_tell_an_incident_that_is_counted_in_part_as_provisional
         unknown = next(part for part in document.sections if part.title == texts("report_unknown.title"))
         warned = max(texts("remark.window_cut", until="|").split("|"), key=len)
         assert any(warned in said for block in unknown.blocks if isinstance(block, Bullets) for said in block.texts) == partly
+
+
+@pytest.mark.parametrize(("language", "goes_on", "past"), [("ko", "진행 중입니다", "있었습니다"), ("en", "there is an outage since", "there was")])
+def test_an_open_incident_goes_on_in_the_report_and_as_long_as_the_page_says(report, tmp_path, language, goes_on, past):
+    seen = report.figures.incident.last_seen_at
+    assert report.figures.end < seen
+    said = text_of(compose(report, language).sections[0].blocks[0])
+    assert goes_on in said and past not in said
+    assert duration(seen - ONSET, language) in said
+    publish_incident(tmp_path, ONSET, None)
+    with open_snapshot(tmp_path) as snapshot:
+        begun = text_of(compose(gather(snapshot, tmp_path, "i", AuthorFiles()), language).sections[0].blocks[0])
+    assert goes_on in begun
+    assert duration(timedelta(0), language) not in begun
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

@@ -164,6 +164,11 @@ class IncidentFigures:
         return rates_of(self.steps.filter("inside"))
 
     @property
+    def lasted(self) -> timedelta:
+        """From onset to the end; while it is open, as far as it is known to go on."""
+        return self.incident.lasted(self.incident.goes_on_at(self.end))
+
+    @property
     def cut(self) -> bool:
         """It has ended, but the window ends before that: the rest is not counted yet."""
         return whole_end(self.incident.ended_at, self.end) > self.end

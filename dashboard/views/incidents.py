@@ -155,8 +155,9 @@ def as_before(shown: IncidentFigures, texts: Texts) -> str:
 
 
 def _course(shown: IncidentFigures, texts: Texts) -> None:
-    lasted = shown.incident.lasted(shown.incident.goes_on_at(shown.end))
-    ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(lasted, texts.language))
+    ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(shown.lasted, texts.language))
+    if shown.incident.open and not shown.lasted:
+        ending = ""  # it was seen at its onset only: how long it goes on is not known
     st.html(cards.timeline([_step(step, ending, texts) for step in shown.course]))
     st.html(cards.facts([(texts("rule.word"), texts("rule.whom")), *[_rule(rule, shown.incident, texts) for rule in shown.rules]]))
 

@@ -18,8 +18,7 @@ def finding(report: Report, words: Wording) -> Section:
     """The loss in one sentence, with interval and status, and what stands behind it."""
     figures, people = report.figures, report.figures.people
     incident, loss = figures.incident, figures.loss
-    place = {"scope": scope_of(report, words), "start": words.moment(incident.onset_at), "span": words.duration(incident.lasted(figures.end))}
-    began = words("report_finding.began", **place)
+    began = _began(report, words)
     if loss is None:
         unknown = words("report_finding.unknown", why=words(f"incidents.{figures.why_no_loss}"))
         return Section(words("report_finding.title"), [Paragraph(joined(began, unknown))])
@@ -49,6 +48,15 @@ def finding(report: Report, words: Wording) -> Section:
     if loss.low < 0:
         blocks.append(Notice(words("incidents.negative")))
     return Section(words("report_finding.title"), blocks)
+
+
+def _began(report: Report, words: Wording) -> str:
+    """Where it began, and how long it was or has been: as the page says it, and of an open one in the present tense. One that was seen at its onset only has no length."""
+    figures = report.figures
+    place = {"scope": scope_of(report, words), "start": words.moment(figures.incident.onset_at)}
+    if not figures.incident.open:
+        return words("report_finding.began", **place, span=words.duration(figures.lasted))
+    return words("report_finding.began_open", **place, span=words.duration(figures.lasted)) if figures.lasted else words("report_finding.began_now", **place)
 
 
 def _status(report: Report, words: Wording) -> str:
