@@ -101,7 +101,7 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
 @lru_cache(maxsize=REMEMBERED)
 def _methods_spec(language: str) -> str:
     texts = texts_in(language)
-    abouts = [texts(f"about.{about}") for about in ("gross", "bound", "unseen", "net", "merchants", "claim")]
+    abouts = [texts(f"about.{about}") for about in ("gross", "attempts", "unseen", "net", "merchants", "claim")]
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
     legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 260 ? 1 : 2"), symbolOpacity=1)

@@ -1,4 +1,4 @@
-"""The loss from below: one amount a purchase, and a lower bound wherever a queue kept people out."""
+"""What failed purchases say of the loss: one amount a purchase, and incomplete wherever a queue kept people out."""
 
 from datetime import datetime, timedelta
 
@@ -62,15 +62,15 @@ def test_without_an_id_the_same_amount_of_the_same_buyer_is_the_same_purchase() 
     assert estimate_attempts(recovered, START, END, load=load()).lost == 0
 
 
-def test_a_queue_makes_it_a_lower_bound_and_that_is_said() -> None:
+def test_a_queue_makes_it_incomplete_and_that_is_said() -> None:
     rows = purchases(("p1", "u1", START, 1, 30_000, None))
     queued = estimate_attempts(rows, START, END, load=load(abandoned=900, queue=40_000, logins=100))
-    assert queued.lower_bound
+    assert queued.incomplete
     assert queued.high is None
     assert queued.unseen is not None and queued.unseen.turns == 1_000
     assert "40,000" in queued.warnings[-1]
     open_to_all = estimate_attempts(rows, START, END, load=load())
-    assert not open_to_all.lower_bound
+    assert not open_to_all.incomplete
     assert open_to_all.high == open_to_all.lost
     assert codes(open_to_all) == []
 
@@ -83,7 +83,7 @@ def test_a_queue_of_another_service_is_not_the_waiting_room() -> None:
 
 def test_a_platform_that_reports_no_load_is_not_taken_for_one_without_a_queue() -> None:
     found = estimate_attempts(purchases(("p1", "u1", START, 1, 30_000, None)), START, END)
-    assert found.lower_bound
+    assert found.incomplete
     assert found.unseen is None
     assert codes(found) == ["load_unknown"]
 

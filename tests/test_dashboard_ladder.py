@@ -1,5 +1,6 @@
 """From gross to merchants' loss, methods side by side, the course of an incident, concentration: pure figures of the incident's page."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,8 +15,9 @@ from dashboard.figures.markets import digits_of, next_market_day
 from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
-from dashboard.remarks import sales_sentence
+from dashboard.remarks import sales_sentence, sentence
 from dashboard.texts import texts_in
+from dashboard.views.losses import _value
 from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import LossAccount
@@ -56,7 +58,7 @@ def account(
 ) -> LossAccount:
     """A loss of 1,200 of which attempts show ``lost``; of these the share ``back`` came back after the end."""
     gross = loss(**figures)
-    attempts = AttemptsEstimate(10, 0, lost, lost, lost, None, lost, lower_bound=True, unseen=None, warnings=[])
+    attempts = AttemptsEstimate(10, 0, lost, lost, lost, None, lost, incomplete=True, unseen=None, warnings=[])
     interval = (gross.lost, gross.low, gross.high)
     made_up = None if back is None else Share(back, back, back)
     net = None if made_up is None else NetEstimate(*net_shortfall(*interval, made_up), made_up, 0.5, [])
@@ -194,9 +196,30 @@ def test_claims_stand_beside_the_merchants_loss_and_say_whether_they_lie_within_
     assert [(method.source, method.within) for method in found if method.about == "claim"] == [("신문", False), ("부처", True)]
 
 
-def test_failed_attempts_are_a_lower_bound_without_an_interval() -> None:
-    bound = next(method for method in methods_of(account(lost=600), None) if method.about == "bound")
-    assert (bound.value, bound.low, bound.high) == (600, None, None)
+def test_failed_purchases_stand_for_themselves_without_an_interval() -> None:
+    failed = next(method for method in methods_of(account(lost=600), None) if method.name == "attempts")
+    assert (failed.about, failed.value, failed.low, failed.high) == ("attempts", 600, None, None)
+
+
+@pytest.mark.parametrize("incomplete", [False, True])
+def test_failed_purchases_are_not_called_a_bound_of_the_gross(incomplete: bool) -> None:  # noqa: FBT001
+    base = account(lost=600)
+    attempts = replace(base.attempts, incomplete=incomplete, high=None if incomplete else 600.0)
+    gross = (base.gross.lost, base.gross.low, base.gross.high)
+    found = replace(base, attempts=attempts, reconciliation=reconcile(gross, attempts=attempts))
+    failed = next(method for method in methods_of(found, None) if method.name == "attempts")
+    meaning = next(figure.meaning for figure in found.reconciliation.figures if figure.method == "attempts")
+    for language in ("ko", "en"):
+        texts = texts_in(language)
+        said = [texts(f"about.{failed.about}"), texts(f"report_methods.about_{failed.about}"), _value(failed, texts)]
+        assert not [one for one in said if re.search("하한|이상|bound|at least", one)]
+        neither = {"ko": "하한도 상한도 아", "en": "on neither side"}[language]
+        assert neither in sentence(meaning, texts)
+        assert [neither in texts(key) for key in ("methods.note", "report_methods.sentence")] == [True, True]
+    assert "on neither side" in meaning
+    above = Remark("attempts_above", {"amount": 2.0, "high": 1.0})
+    assert "another number" in above
+    assert [re.search("다른 번호|another number", sentence(above, texts_in(language))) is None for language in ("ko", "en")] == [False, False]
 
 
 @pytest.mark.parametrize(("after", "name"), [(30, "padded"), (20, "padded_part"), (0, "padded_before")])

@@ -324,7 +324,7 @@ def test_the_server_listens_on_this_machine_and_shows_no_details_or_tools() -> N
     ("language", "expected"),
     [
         ("ko", ("소비자 피해", "기록 없음", "3시간 내 복구", "시도로 드러나지 않은 몫", "취소된 결제: 장애 중에")),
-        ("en", ("Consumers", "person-hours", "Lower bound", "Taken back: KRW")),
+        ("en", ("Consumers", "person-hours", "Failed purchases", "on neither side", "Taken back: KRW")),
     ],
 )
 @pytest.mark.usefixtures("published")

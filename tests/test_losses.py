@@ -74,7 +74,7 @@ def test_an_incident_has_gross_net_merchants_loss_attempts_and_their_reconciliat
         window = incident_window(snapshot, LAUNCH)
         assert found.gross.lost == account_between(snapshot, *window).gross.lost
     assert (found.attempts.purchases, found.attempts.lost, found.attempts.never) == (100, 1_000_000, 700_000)
-    assert found.attempts.lower_bound
+    assert found.attempts.incomplete
     assert found.net is not None
     assert found.net.made_up.share == pytest.approx(0.3)
     assert found.net.value == pytest.approx(0.7 * found.gross.lost)

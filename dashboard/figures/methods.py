@@ -8,13 +8,13 @@ from warehouse.analysis import Figure, LossEstimate, Remark
 from warehouse.losses import LossAccount
 from warehouse.side_by_side import side_by_side
 
-About = Literal["gross", "bound", "unseen", "net", "merchants", "claim"]
+About = Literal["gross", "attempts", "unseen", "net", "merchants", "claim"]
 
 _ABOUT: Mapping[str, About] = {
     "launch": "gross",
     "counterfactual": "gross",
     "as_before": "gross",
-    "attempts": "bound",
+    "attempts": "attempts",
     "unseen": "unseen",
     "net": "net",
     "merchants_loss": "merchants",
@@ -41,7 +41,7 @@ class Method:
 
 
 def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
-    """The account's figures from above to below as ``side_by_side`` has them, with the window padded behind the estimate, then what others say."""
+    """The account's figures as ``side_by_side`` has them, with the window padded behind the estimate, then what others say."""
     figures = side_by_side(account).figures
     merchants = next(figure for figure in figures if figure.method == "merchants_loss")
     found = [_method(figure, merchants) for figure in figures]
@@ -64,8 +64,6 @@ def _method(figure: Figure, merchants: Figure) -> Method:
     if about == "claim" and figure.value is not None:
         within = (merchants.low is None or figure.value >= merchants.low) and (merchants.high is None or figure.value <= merchants.high)
         return Method(figure.method, about, figure.value, None, None, str(figure.meaning.values["source"]), within, figure.remarks)
-    if about == "bound" and figure.high is not None:
-        about = "gross"
     low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (None, None)
     # Remarks on the gross are shown with its method.
     return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method in _ESTIMATED else figure.remarks)

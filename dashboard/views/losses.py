@@ -162,7 +162,7 @@ def _name(found: Method, texts: Texts) -> str:
 def _value(found: Method, texts: Texts) -> str:
     if found.value is None:
         return texts("app.not_available") if found.low is None else texts("methods.range_only")
-    return texts("methods.at_least", amount=won(found.value, texts.language)) if found.about == "bound" else won(found.value, texts.language)
+    return won(found.value, texts.language)
 
 
 def _interval(found: Method, texts: Texts) -> str:

@@ -1,4 +1,7 @@
-"""The loss from below: what buyers tried to pay and could not, one amount a purchase. A lower bound wherever a queue kept people out."""
+"""What failed purchases say of the loss: what buyers tried to pay and could not, one amount a purchase as it is numbered.
+
+It bounds the gross shortfall on neither side: who never tried is not in it, and who bought again under another number or elsewhere is.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +38,7 @@ class AttemptsEstimate:
 
     ``purchases`` failed, ``recovered`` of them by the end of what is known. ``amount`` is what they are worth together, ``lost`` what was not made
     good within the window (it stands beside the gross shortfall), ``never`` what was not made good at all (beside the net one). ``low`` leaves out
-    purchases without an amount; where none has one, every amount is None. ``high`` is None where ``lower_bound``: somebody was kept out, or nobody says that none was.
+    purchases without an amount; where none has one, every amount is None. ``high`` is None where ``incomplete``: somebody was kept out before an attempt, or nobody says that none was.
     ``unseen`` is None without ``service_load``.
     """
 
@@ -46,7 +49,7 @@ class AttemptsEstimate:
     low: float | None
     high: float | None
     never: float | None
-    lower_bound: bool
+    incomplete: bool
     unseen: Unseen | None
     warnings: list[Remark]
 
@@ -88,7 +91,7 @@ def estimate_attempts(
         warnings.append(Remark("load_unknown"))
     elif unseen.turns:
         warnings.append(Remark("kept_out", {"queue": unseen.queue, "count": unseen.turns}))
-    lower_bound = unseen is None or unseen.turns > 0
+    incomplete = unseen is None or unseen.turns > 0
     lost = _sum(amount.filter(~within), told)
     return AttemptsEstimate(
         purchases=len(inside),
@@ -96,9 +99,9 @@ def estimate_attempts(
         amount=_sum(amount, told),
         lost=lost,
         low=_sum(known.filter(~within), told),
-        high=None if lower_bound else lost,
+        high=None if incomplete else lost,
         never=_sum(amount.filter(recovered_at.is_null()), told),
-        lower_bound=lower_bound,
+        incomplete=incomplete,
         unseen=unseen,
         warnings=warnings,
     )

@@ -1,4 +1,4 @@
-"""The same loss from several sides: from above, from below, what nobody saw between, and what others claim. Where they disagree, it is said."""
+"""The same loss from several sides: from expected sales, from failed purchases, what these do not show, and what others claim. Where they disagree, it is said."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Every method's figure in the order from above to below, then claims; and where they disagree beyond their intervals."""
+    """Every method's figure from expected sales on, then claims; and where they disagree beyond their intervals."""
 
     figures: list[Figure]
     disagreements: list[Remark]
@@ -66,7 +66,7 @@ def reconcile(
     figures = [Figure("counterfactual", *gross, Remark("figure_counterfactual"), list(gross_remarks))]
     disagreements: list[Remark] = []
     if attempts is not None:
-        meaning = Remark("figure_attempts_at_least" if attempts.lower_bound else "figure_attempts")
+        meaning = Remark("figure_attempts_incomplete" if attempts.incomplete else "figure_attempts")
         figures.append(Figure("attempts", attempts.lost, attempts.low, attempts.high, meaning, list(attempts.warnings)))
         figures.append(_unseen(gross, attempts))
         disagreements += _above_and_below(gross, attempts)

@@ -41,10 +41,16 @@ SENTENCES = {
     "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
     "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
     "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be {amount:,.0f}.",
-    "figure_counterfactual": "From above: what was expected less what was paid (gross shortfall).",
-    "figure_attempts": "From below: what was tried and not paid within the window, one amount a purchase.",
-    "figure_attempts_at_least": "From below, a lower bound: what was tried and not paid within the window, one amount a purchase. Whoever was kept out before is not in it.",
-    "figure_unseen": "Between them: gross shortfall that no attempt shows, such as buyers kept in a queue, or who did not come.",
+    "figure_counterfactual": "What was expected less what was paid (gross shortfall).",
+    "figure_attempts": (
+        "What failed purchases say: tried and not paid within the window, one amount a purchase as it is numbered. What was bought again under another number or elsewhere is in it: "
+        "it bounds the gross shortfall on neither side."
+    ),
+    "figure_attempts_incomplete": (
+        "What failed purchases say: tried and not paid within the window, one amount a purchase as it is numbered. What was bought again under another number or elsewhere is in it, "
+        "and whoever was kept out before an attempt is not: it bounds the gross shortfall on neither side."
+    ),
+    "figure_unseen": "The difference of the two: gross shortfall that no attempt shows, such as buyers kept in a queue, or who did not come.",
     "figure_net": "Gross shortfall less purchases made up after the window (net shortfall).",
     "figure_merchants": "Net shortfall less what buyers paid the same merchants by paper voucher, card or cash.",
     "figure_claim": "What {source} states, held against the merchants' loss.",
@@ -55,7 +61,10 @@ SENTENCES = {
     "net_so_far": "As known at {until}, less than a day after the window: more may be made up.",
     "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to twice as many as of the others.",
     "substitution_unknown": "No survey tells what was paid by other means: the merchants' loss is anything from nothing to the net shortfall.",
-    "attempts_above": "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected.",
+    "attempts_above": (
+        "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected, failed purchases were bought "
+        "again under another number or elsewhere, or approvals were taken back, which count as sales in the gross shortfall."
+    ),
     "attempts_below": (
         "Disagreement: attempts, and all who were kept out, come to {amount:,.0f} at most, less than the lower end of the gross shortfall ({low:,.0f}). "
         "Less was wanted than was expected, or buyers did not try."
