@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from pypdf import PdfReader
 
-from dashboard.figures.incidents import incident_figures, known_incidents
+from dashboard.figures.incidents import Purchases, incident_figures, known_incidents
 from dashboard.formatting import duration, won
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
@@ -331,6 +331,16 @@ def test_a_warning_and_its_detail_are_two_sentences(report, language):
     texts = texts_in(language)
     said = [text_of(block) for _, part in compose(report, language).numbered for block in part.blocks]
     assert f"{texts('ahead.no_capacity')}. {texts('ahead.no_capacity_detail')}" in said
+
+
+@pytest.mark.parametrize(("language", "rest", "all_of_them"), [("ko", "나머지", "모두 나중에 성공"), ("en", "the others", "All of the 10")])
+def test_where_every_failed_purchase_succeeded_later_no_others_are_told_of(quiet, language, rest, all_of_them):
+    for recovered, expected in ((10, (False, True)), (9, (True, False))):
+        bought = Purchases(10, recovered, 12, 100_000, 10_000 * recovered, 10_000 * (10 - recovered))
+        found = compose(replace(quiet, figures=replace(quiet.figures, purchases=bought)), language)
+        harm = next(part for part in found.sections if part.title == texts_in(language)("report_harm.title"))
+        said = " ".join(text_of(block) for block in harm.blocks)
+        assert (rest in said, all_of_them in said) == expected
 
 
 def course_of(report: Report) -> list[list[str]]:

@@ -55,6 +55,8 @@ def harm(report: Report, words: Wording) -> Section:
 def _purchases(bought: Purchases, words: Wording) -> str:
     if not bought.purchases:
         return words("report_harm.no_purchases")
+    if bought.recovered == bought.purchases:
+        return words("report_harm.all_recovered", purchases=count(bought.purchases))
     return words("report_harm.sentence", purchases=count(bought.purchases), recovered=count(bought.recovered), share=percent(bought.recovered_share))
 
 
