@@ -343,6 +343,20 @@ def test_where_every_failed_purchase_succeeded_later_no_others_are_told_of(quiet
         assert (rest in said, all_of_them in said) == expected
 
 
+@pytest.mark.parametrize(("language", "never", "not_yet"), [("ko", "해당 없음", "아직"), ("en", "not reached", "not yet")])
+def test_a_limit_has_a_time_only_where_it_was_reached(tmp_path, language, never, not_yet):
+    def limits(end: datetime | None, seen: datetime) -> list[tuple[str, bool]]:
+        publish_incident(tmp_path, ONSET, end, last_seen_at=seen.astimezone(UTC).replace(tzinfo=None))
+        with open_snapshot(tmp_path) as snapshot:
+            document = compose(gather(snapshot, tmp_path, "i", AuthorFiles()), language)
+        return [(row[1].text, row[1].value is not None) for table in document.tables if table.name == "limits" for row in table.rows]
+
+    minutes = [timedelta(minutes=minutes) for minutes in (5, 12)]
+    assert limits(ONSET + minutes[0], ONSET + minutes[0]) == [(never, False)] * 3
+    (ten, timed), *later = limits(None, ONSET + minutes[1])
+    assert (ten.endswith("10:14"), timed, later) == (True, True, [(not_yet, False)] * 2)
+
+
 def course_of(report: Report) -> list[list[str]]:
     table = next(table for table in compose(report, "ko").tables if table.name == "course")
     return [[row[1].text, row[3].text, row[4].text] for row in table.rows]

@@ -3,10 +3,10 @@
 import polars as pl
 
 from dashboard import charts
-from dashboard.figures.course import Step
+from dashboard.figures.course import Rule, Step
 from dashboard.formatting import SEOUL, count, percent
 from dashboard.remarks import chance, gained, joined
-from dashboard.report.document import Block, Figures, Notice, Paragraph, Section
+from dashboard.report.document import Block, Cell, Figures, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
 from dashboard.report.scope import nationwide, of_nation, scope_of, whole_nation
@@ -129,8 +129,7 @@ def course(report: Report, words: Wording) -> Section:
     limits = [
         [
             plain(words(f"report_course.rule_{rule.name}")),
-            words.time(rule.due),
-            plain(words("report_course.exceeded") if rule.exceeded else words("report_course.kept")),
+            *_reached(rule, figures.incident.open, words),
         ]
         for rule in figures.rules
     ]
@@ -139,6 +138,13 @@ def course(report: Report, words: Wording) -> Section:
         words.table("limits", ["limit", "reached", "result"], limits, note=words("report_course.rules_note"), widths=[0.42, 0.33, 0.25]),
     ]
     return Section(words("report_course.title"), blocks)
+
+
+def _reached(rule: Rule, goes_on: bool, words: Wording) -> list[Cell]:  # noqa: FBT001
+    """When the limit was reached, and what came of it; of one that was not reached only whether it still may be."""
+    if rule.exceeded:
+        return [words.time(rule.due), plain(words("report_course.exceeded"))]
+    return [plain(words("report_course.not_yet")), plain("")] if goes_on else [plain(words("rule.not_reached")), plain(words("report_course.kept"))]
 
 
 def _source(step: Step, report: Report, words: Wording) -> str:
