@@ -357,6 +357,20 @@ def test_a_limit_has_a_time_only_where_it_was_reached(tmp_path, language, never,
     assert (ten.endswith("10:14"), timed, later) == (True, True, [(not_yet, False)] * 2)
 
 
+@pytest.mark.parametrize(("language", "zone"), [("ko", "시각은 대한민국 표준시(UTC+9)"), ("en", "Times are Korea Standard Time (UTC+9)")])
+def test_the_report_says_whose_times_it_tells_in_every_form(report, language, zone):
+    document = compose(report, language)
+    assert zone in [value for _, value in document.head]
+    assert zone in html_text(write_html(document))
+    with zipfile.ZipFile(io.BytesIO(write_xlsx(document))) as book:
+        shared = [" ".join(one.itertext()) for one in ET.fromstring(book.read("xl/sharedStrings.xml"))]
+        sheets = [ET.fromstring(book.read(f"xl/worksheets/sheet{number}.xml")) for number in range(2, len(document.tables) + 2)]
+    noted = [" ".join(shared[int(cell.findtext("{*}v"))] for cell in sheet.iterfind(".//{*}c") if cell.get("t") == "s") for sheet in sheets]
+    timed = [any(cell.kind == "time" for row in table.rows for cell in row) for table in document.tables]
+    assert any(timed)
+    assert [zone in said for said in noted] == timed
+
+
 def course_of(report: Report) -> list[list[str]]:
     table = next(table for table in compose(report, "ko").tables if table.name == "course")
     return [[row[1].text, row[3].text, row[4].text] for row in table.rows]

@@ -43,8 +43,10 @@ def write_xlsx(document: Document) -> bytes:
                 for place, cell in enumerate(cells):
                     _write(sheet, line, place, replace(cell, text=next(texts)), formats)
             sheet.freeze_panes(3, 1)
-            if table.note:
-                sheet.write_string(1, 0, table.note)
+            # A spreadsheet's times have no zone of their own.
+            zone = document.words["time_zone"] if any(cell.kind == "time" for cells in table.rows for cell in cells) else ""
+            if note := " ".join(one for one in (table.note, zone) if one):
+                sheet.write_string(1, 0, note)
     return target.getvalue()
 
 
