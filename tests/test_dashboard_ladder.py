@@ -16,8 +16,9 @@ from dashboard.figures.methods import methods_of
 from dashboard.figures.rates import PurchaseOutcomes
 from dashboard.formatting import SEOUL
 from dashboard.remarks import sales_sentence, sentence
+from dashboard.report.wording import Wording
 from dashboard.texts import texts_in
-from dashboard.views.losses import _value
+from dashboard.views.losses import _interval, _value
 from warehouse.analysis import AttemptsEstimate, LaunchScenario, LossEstimate, NetEstimate, Remark, Share, net_shortfall, reconcile, reporting_facts
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import LossAccount
@@ -220,6 +221,22 @@ def test_failed_purchases_are_not_called_a_bound_of_the_gross(incomplete: bool) 
     above = Remark("attempts_above", {"amount": 2.0, "high": 1.0})
     assert "another number" in above
     assert [re.search("다른 번호|another number", sentence(above, texts_in(language))) is None for language in ("ko", "en")] == [False, False]
+
+
+def test_only_an_interval_of_a_probability_is_told_as_one_and_the_others_as_ranges() -> None:
+    base = account(lost=600, back=0.25)
+    attempts = replace(base.attempts, incomplete=False, low=400.0, high=600.0)
+    assert base.net is not None
+    gross, net = (base.gross.lost, base.gross.low, base.gross.high), (base.net.value, base.net.low, base.net.high)
+    for survey, merchants in ((None, True), (SURVEY, False)):
+        found = methods_of(replace(base, attempts=attempts, reconciliation=reconcile(gross, attempts=attempts, net=net, substitution=survey)), None)
+        ranges = {method.name: method.ranged for method in found}
+        assert ranges == {"counterfactual": False, "attempts": True, "unseen": True, "net": False, "merchants_loss": merchants}
+        for language, word in (("ko", "(범위)"), ("en", "(range)")):
+            texts = texts_in(language)
+            assert {method.name: _interval(method, texts).endswith(word) for method in found} == ranges
+            assert {method.name: Wording(texts).ends(method.low, method.high, ranged=method.ranged).endswith(word) for method in found} == ranges
+            assert not [key for key in ("table.ends", "report_column.ends") if "90" in texts(key)]
 
 
 @pytest.mark.parametrize(("after", "name"), [(30, "padded"), (20, "padded_part"), (0, "padded_before")])

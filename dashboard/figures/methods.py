@@ -39,6 +39,11 @@ class Method:
     within: bool | None = None
     remarks: list[Remark] = field(default_factory=list)
 
+    @property
+    def ranged(self) -> bool:
+        """Whether the ends are those between which the figure may lie, and no interval of a probability."""
+        return self.low is not None and (self.value is None or self.about in {"attempts", "unseen"})
+
 
 def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
     """The account's figures as ``side_by_side`` has them, with the window padded behind the estimate, then what others say."""

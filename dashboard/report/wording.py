@@ -30,6 +30,11 @@ class Wording:
             return self("report.at_least", amount=self.won(low))
         return f"{unbroken(self.won(low))} ~ {unbroken(self.won(high))}"
 
+    def ends(self, low: float | None, high: float | None, *, ranged: bool) -> str:
+        """The same; of a figure that may lie anywhere between, and has no interval of a probability, it says so."""
+        found = self.interval(low, high)
+        return self("methods.ranged", ends=found) if ranged and low is not None else found
+
     def moment(self, at: datetime | None) -> str:
         """Day with its year, and time in Seoul."""
         return MISSING if at is None else f"{day_name(seoul(at).date(), self.texts.language)} {clock(at)}"

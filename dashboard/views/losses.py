@@ -45,7 +45,7 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
                 [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)]
                 for name, method in zip(names, shown.methods, strict=True)
             ]
-            st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.interval")], rows, numbers={2}))
+            st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.ends")], rows, numbers={2}))
         for disagreement in shown.disagreements:
             st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
         st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))
@@ -170,7 +170,8 @@ def _interval(found: Method, texts: Texts) -> str:
         return texts("methods.within" if found.within else "methods.outside")
     if found.low is None or found.high is None:
         return MISSING
-    return f"{_won(found.low, texts)} ~ {_won(found.high, texts)}"
+    ends = f"{_won(found.low, texts)} ~ {_won(found.high, texts)}"
+    return texts("methods.ranged", ends=ends) if found.ranged else ends
 
 
 def _claims_sentence(methods: list[Method], texts: Texts) -> str:

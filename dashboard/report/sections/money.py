@@ -52,7 +52,7 @@ def waterfall(report: Report, words: Wording) -> Section:
             words("report_table.waterfall"),
             _ladder_sentence(ladder, words),
         ),
-        words.table("waterfall", ["step", "amount", "interval", "how"], rows, widths=[0.22, 0.16, 0.32, 0.3]),
+        words.table("waterfall", ["step", "amount", "ends", "how"], rows, note=words("report_methods.ends_note"), widths=[0.22, 0.16, 0.32, 0.3]),
         Paragraph(taken_back_sentence(figures.account.taken_back, words.texts)),
     ]
     if figures.why_no_net is not None:
@@ -87,7 +87,7 @@ def methods(report: Report, words: Wording) -> Section:
             plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
             plain(words(f"report_methods.about_{method.about}")),
             plain(words("report_waterfall.interval_only")) if method.value is None and method.low is not None else words.money(method.value),
-            plain(words.interval(method.low, method.high)),
+            plain(words.ends(method.low, method.high, ranged=method.ranged)),
             plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
         ]
         for method in figures.methods
@@ -97,7 +97,9 @@ def methods(report: Report, words: Wording) -> Section:
         *whole_nation(report, words),
         words.paragraph("report_methods.sentence"),
         picture(bars.methods_chart(figures.methods, names, words.texts), words("report_methods.chart"), words("report_methods.chart_sentence")),
-        words.table("methods", ["method", "about", "amount", "interval", "result"], rows, widths=[0.25, 0.2, 0.15, 0.3, 0.1]),
+        words.table(
+            "methods", ["method", "about", "amount", "ends", "result"], rows, note=words("report_methods.ends_note"), widths=[0.25, 0.2, 0.15, 0.3, 0.1]
+        ),
     ]
     blocks += [Notice(sentence(remark, words.texts)) for remark in figures.disagreements]
     if not len(figures.claims):
@@ -161,7 +163,7 @@ def _ranged(found: Range | None, words: Wording) -> list[Cell]:
         return [plain(words("app.not_available")), plain("")]
     exact = found.low == found.high
     value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
-    return [value, plain("" if exact else words.interval(found.low, found.high))]
+    return [value, plain("" if exact else words.ends(found.low, found.high, ranged=found.value is None))]
 
 
 def _no_estimate(figures: IncidentFigures, words: Wording) -> Notice:

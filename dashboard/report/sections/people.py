@@ -97,7 +97,13 @@ def compensation(report: Report, words: Wording) -> Section:
     if not report.author.rules:
         return Section(words("report_compensation.title"), [Notice(words("report_compensation.none"), "plain")])
     rows = [_paid(rule, report, words) for rule in report.author.rules]
-    table = words.table("compensation", ["rule", "payee", "base", "rate", "amount", "interval", "source"], rows, widths=[0.2, 0.09, 0.2, 0.1, 0.14, 0.15, 0.12])
+    table = words.table(
+        "compensation",
+        ["rule", "payee", "base", "rate", "amount", "ends", "source"],
+        rows,
+        note=words("report_methods.ends_note"),
+        widths=[0.2, 0.09, 0.2, 0.1, 0.14, 0.15, 0.12],
+    )
     return Section(words("report_compensation.title"), [*whole_nation(report, words), words.paragraph("report_compensation.note"), table])
 
 
@@ -111,7 +117,7 @@ def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
         # A cap that both ends reach is the amount, whatever lies between them.
         paid = low if low == high else value
         amount = words.money(paid) if paid is not None else plain(words("report_waterfall.interval_only"))
-        interval = plain("" if low == high else words.interval(low, high))
+        interval = plain("" if low == high else words.ends(low, high, ranged=value is None))
     return [
         plain(rule.name),
         plain(words(f"report_compensation.{rule.payee}")),
