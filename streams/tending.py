@@ -82,12 +82,14 @@ class Tending:
 
     def _believed(self) -> tuple[datetime | None, float]:
         """The line's clock, None while it is the wall's and in doubt, and for how many seconds it has not jumped."""
-        if self.line.settings.clock != "wall":
-            return self.line.now(), math.inf
-        jumped, steady = self.steadiness.look(time.time(), time.monotonic())
+        now = self.line.now()
+        if self.line.settings.clock != "wall" or now is None:
+            return now, math.inf
+        # One look: a clock that jumps between two would be believed once.
+        jumped, steady = self.steadiness.look(now.timestamp(), time.monotonic())
         if jumped:
             log.warning("The wall clock jumped by %.0f s. It closes no minute for %d s and deletes nothing for %d s", jumped, CLOSES_AFTER, DELETES_AFTER)
-        return self.line.now() if steady >= CLOSES_AFTER else None, steady
+        return now if steady >= CLOSES_AFTER else None, steady
 
     async def _tend(self, standing: Standing, now: datetime | None, steady: float) -> None:
         # One visit to the database thread: while a backlog is read, each waits for a batch.
@@ -126,7 +128,7 @@ class Tending:
     def _partition(self, tp: TP) -> Partition:
         return self.line.contract_name(tp.topic), tp.partition
 
-    def _on_database(self, standing: Standing, now: datetime | None, steady: float = math.inf) -> None:
+    def _on_database(self, standing: Standing, now: datetime | None, steady: float) -> None:
         newest = {key: source.event_time_max for key, source in self.writer.sources().items()}
         naive = now.astimezone(UTC).replace(tzinfo=None) if now else None
         mark = watermark(standing.partitions, newest, standing.read_through, naive, self.lateness)

@@ -45,7 +45,7 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     made = Clocks()
-    monkeypatch.setattr(tending, "time", SimpleNamespace(time=lambda: made.wall, monotonic=lambda: made.monotonic))
+    monkeypatch.setattr(tending, "time", SimpleNamespace(monotonic=lambda: made.monotonic))
     monkeypatch.setattr(Line, "now", lambda _: datetime.fromtimestamp(made.wall, UTC))
     return made
 
