@@ -207,16 +207,12 @@ def parse(kind: str, payload: str, said_at: datetime) -> Payload:
 def _check_incident(kind: str, parsed: IncidentDeclared | IncidentCorrected, said_at: datetime) -> None:
     if parsed.scope is not None and (parsed.scope == "nation") == bool(parsed.scope_name):
         raise PayloadError(f"{kind}: scope_name is {parsed.scope_name!r}: expected a name with every scope but nation, and none with that")
-    if parsed.onset_at is not None and parsed.onset_at > said_at + ROUNDED:
-        raise PayloadError(
-            f"{kind}: onset_at is {parsed.onset_at.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: "
-            "expected an incident that has begun. What is planned: maintenance_announced"
-        )
-    if parsed.ended_at is not None and parsed.ended_at > said_at + ROUNDED:
-        raise PayloadError(
-            f"{kind}: ended_at is {parsed.ended_at.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: "
-            "expected an end that has come. Leave ended_at empty until it is over, or the public status calls it resolved while it goes on"
-        )
+    for name, moment, expected in (
+        ("onset_at", parsed.onset_at, "an incident that has begun. What is planned: maintenance_announced"),
+        ("ended_at", parsed.ended_at, "an end that has come. Leave ended_at empty until it is over, or the public status calls it resolved while it goes on"),
+    ):
+        if moment is not None and moment > said_at + ROUNDED:
+            raise PayloadError(f"{kind}: {name} is {moment.isoformat()}, after this was said at {said_at.isoformat(timespec='seconds')}: expected {expected}")
     if isinstance(parsed, IncidentCorrected) and parsed == IncidentCorrected(parsed.incident_id):
         raise PayloadError(f"{kind}: it changes nothing: expected onset_at, ended_at, scope or note")
 
