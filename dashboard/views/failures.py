@@ -51,7 +51,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts, span: str, incident: 
             _issuers(found, texts)
             _places(found, texts)
         # What services report and fail is never told by place. Of an issuer's or a service's incident the notice above says it of all figures.
-        part = f" {texts('failures.of_nation')}" if incident and incident.sales_known and incident.scope != "nation" else ""
+        part = _of_nation(bool(incident and incident.sales_known and incident.scope != "nation"), texts)
         _funnel(found, part, texts)
         _services(found.services, part, texts)
 
@@ -72,7 +72,7 @@ def _headline(found: Failures, texts: Texts) -> None:
 
 def _issuers(found: Failures, texts: Texts) -> None:
     with st.container(border=True, key="issuers_card"):
-        st.html(cards.section(texts("failures.issuers"), texts("failures.issuers_note", least=MIN_ATTEMPTS) + _of_nation(found, texts)))
+        st.html(cards.section(texts("failures.issuers"), texts("failures.issuers_note", least=MIN_ATTEMPTS) + _of_nation(found.issuers_of_nation, texts)))
         issuers = _named(found.issuers, "issuer", texts)
         judged = issuers.filter(pl.col("failure_rate").is_not_null()).sort("failure_rate", descending=True)
         sentence = (
@@ -89,7 +89,7 @@ def _places(found: Failures, texts: Texts) -> None:
             st.html(cards.section(texts("failures.channels")))
             _outcomes(_named(found.channels, "channel", texts), texts("table.channel"), texts)
         with st.container(border=True, key="codes_card", height="stretch"):
-            st.html(cards.section(texts("failures.codes"), texts("failures.codes_note") + _of_nation(found, texts)))
+            st.html(cards.section(texts("failures.codes"), texts("failures.codes_note") + _of_nation(found.issuers_of_nation, texts)))
             rows = [
                 [texts(f"outcome.{row['outcome']}"), texts.named("code", row["code"]), row["code"], count(row["attempts"]), percent(row["share"])]
                 for row in found.codes.iter_rows(named=True)
@@ -101,9 +101,9 @@ def _places(found: Failures, texts: Texts) -> None:
         _outcomes(_named(found.regions, "region", texts), texts("table.region"), texts)
 
 
-def _of_nation(found: Failures, texts: Texts) -> str:
-    """What a note adds where issuers and codes are not known within the incident's scope."""
-    return f" {texts('failures.of_nation')}" if found.issuers_of_nation else ""
+def _of_nation(so: bool, texts: Texts) -> str:  # noqa: FBT001
+    """What a note adds where its figures are not known within the incident's scope."""
+    return f" {texts('failures.of_nation')}" if so else ""
 
 
 def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
