@@ -74,7 +74,7 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _account(found: LossAccount) -> Result:
-    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others. Amounts are in ``currency``; every interval covers ``level``.
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others. Amounts are in ``currency``; every interval covers ``level``, those of ``methods`` but where they are ``ranged``.
 
     ``taken_back`` is what was approved and taken back in the window, ``taken_back_share`` of what was approved, ``taken_back_usual`` that share in the weeks before.
     On a launch ``launch_low`` and ``launch_high`` lead, for a demand of ``demand_low`` to ``demand_high`` times an ordinary day's; ``expected`` to ``high`` hold if demand went on as before.
@@ -105,15 +105,16 @@ def _account(found: LossAccount) -> Result:
 
 
 def tables_for_people(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """An estimate's row as tables that fit a terminal, with the coverage that is claimed; amounts of the warehouse are said to be in KRW, those of a file are in its own unit."""
+    """An estimate's row as tables that fit a terminal, with the coverage that is claimed (ranges claim none); amounts of the warehouse are said to be in KRW, those of a file are in its own unit."""
     if "methods" not in frame.columns:
         return [frame]
     launch = frame["launch"].to_list()[0]
     leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
-    methods = pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64))
+    level = pl.when(~pl.col("ranged") & pl.col("low").is_not_null()).then(frame["level"].item()).alias("level")
+    methods = pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64), level)
     found = [
         frame.select("from", "to", *leading, "level"),
-        methods.with_columns(level=frame["level"].item()),
+        methods,
         frame.select("taken_back", *SHARES[1:]),
     ]
     if launch:

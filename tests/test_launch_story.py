@@ -14,7 +14,6 @@ from dashboard.report.composing import compose
 from dashboard.report.document import Document
 from dashboard.report.gathering import gather
 from dashboard.report.html import write_html
-from dashboard.texts import texts_in
 from tests.dashboard_data import LAUNCH, publish_launch_day
 from tests.test_dashboard_pages import shown, use
 from tests.test_report import html_text
@@ -75,12 +74,10 @@ def test_the_report_says_the_same_range_in_its_finding_waterfall_methods_sensiti
     document = reported(snapshot, published, language)
     tables = {table.name: table for table in document.tables}
     interval = " ~ ".join(unbroken(end) for end in told(outage, language).split(" ~ "))
-    # A range of demands is no interval of a chance, and the tables that hold both say so.
-    ranged = texts_in(language)("methods.ranged", ends=interval)
-    assert tables["waterfall"].rows[2][2].text == ranged
-    assert tables["methods"].rows[0][3].text == ranged
+    assert tables["waterfall"].rows[2][2].text == interval
+    assert tables["methods"].rows[0][3].text == interval
     assert tables["sensitivity"].rows[0][1].text == interval
-    assert tables["compensation"].rows[0][5].text == ranged
+    assert tables["compensation"].rows[0][5].text == interval
     assert told(outage, language) in html_text(write_html(document)).replace("\N{NO-BREAK SPACE}", " ")
 
 

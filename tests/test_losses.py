@@ -251,7 +251,8 @@ def test_tables_for_people_say_the_coverage_the_currency_and_small_shares(publis
         for table in tables_for_people(row):
             show(table, Format.table, shares=SHARES)
         printed = capsys.readouterr().out
-        assert printed.count("50.0%") == 1 + len(row["methods"][0])
+        assert printed.count("50.0%") == 1 + sum(not method["ranged"] and method["low"] is not None for method in row["methods"][0])
+        assert [method["method"] for method in row["methods"][0] if method["ranged"]] == ["attempts", "unseen", "merchants_loss"]
         assert "low (KRW)" in printed and "taken_back (KRW)" in printed
         assert 0.001 < row["taken_back_share"].item() < 0.005
         assert f"{row['taken_back_share'].item():.1%}" in printed

@@ -9,11 +9,12 @@ from warehouse.losses import LossAccount
 
 @dataclass(frozen=True)
 class Range:
-    """A figure in KRW with its interval; ``value`` is None where only the interval is known."""
+    """A figure in KRW with its interval; ``value`` is None where only the interval is known. ``ranged`` as in ``Figure``: the ends are no interval of a probability."""
 
     value: float | None
     low: float
     high: float
+    ranged: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def ladder_of(account: LossAccount, scenario: Scenario) -> Ladder:
         tried = account.attempts.lost
         made_up, unseen = share.share * lost, None if tried is None else lost - min(tried, lost)
     if account.net is None:
-        net, made_up = Range(None, min(gross.low, 0.0), net.high), None
+        net, made_up = Range(None, min(gross.low, 0.0), net.high, ranged=True), None
     substitution = account.substitution if scenario.substitution is None else Share(*(scenario.substitution,) * 3)
     # A survey is about the net, as in ``reconcile``: where there is none it takes nothing off.
     taken = substitution if account.net or scenario.substitution is not None else None
@@ -108,7 +109,8 @@ def _gross(account: LossAccount, scenario: Scenario) -> Range:
     if launch is not None:
         return Range(None, launch.low, launch.high) if scenario.demand is None else Range(*launch.at(scenario.demand))
     demand = 1.0 if scenario.demand is None else scenario.demand
-    return Range(*((figure + loss.observed) * demand - loss.observed for figure in (loss.lost, loss.low, loss.high)))
+    lost, low, high = ((figure + loss.observed) * demand - loss.observed for figure in (loss.lost, loss.low, loss.high))
+    return Range(lost, low, high)
 
 
 def _net_of_range(account: LossAccount, scenario: Scenario, gross: Range) -> Range:
@@ -129,7 +131,7 @@ def _made_up(account: LossAccount, scenario: Scenario, lost: float) -> Share:
 def _merchants(net: Range, share: Share | None) -> Range:
     """The net less what was paid by other means; intervals as ``net_shortfall`` combines them. Without a survey, from nothing to the whole net."""
     if share is None:
-        return Range(None, min(net.low, 0.0), net.high)
+        return Range(None, min(net.low, 0.0), net.high, ranged=True)
     if net.value is None:
-        return Range(None, min(net.low, net.low * (1 - share.high)), net.high * (1 - share.low))
+        return Range(None, min(net.low, net.low * (1 - share.high)), net.high * (1 - share.low), net.ranged)
     return Range(*net_shortfall(net.value, net.low, net.high, share))

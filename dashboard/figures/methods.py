@@ -27,7 +27,7 @@ _ESTIMATED = ("counterfactual", "as_before")
 class Method:
     """One figure in KRW for the loss: what it is about, its interval where it has one, and for a claim whether it lies within ours.
 
-    ``low`` and ``high`` are None for a figure without an interval. ``remarks`` are what the method itself has to say.
+    ``low`` and ``high`` are None for a figure without an interval. ``remarks`` are what the method itself has to say; ``ranged`` as in ``warehouse.analysis.Figure``.
     """
 
     name: str
@@ -38,11 +38,7 @@ class Method:
     source: str = ""
     within: bool | None = None
     remarks: list[Remark] = field(default_factory=list)
-
-    @property
-    def ranged(self) -> bool:
-        """Whether the ends are those between which the figure may lie, and no interval of a probability."""
-        return self.low is not None and (self.value is None or self.about in {"attempts", "unseen"})
+    ranged: bool = False
 
 
 def methods_of(account: LossAccount, padded: LossEstimate | None) -> list[Method]:
@@ -71,4 +67,4 @@ def _method(figure: Figure, merchants: Figure) -> Method:
         return Method(figure.method, about, figure.value, None, None, str(figure.meaning.values["source"]), within, figure.remarks)
     low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (None, None)
     # Remarks on the gross are shown with its method.
-    return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method in _ESTIMATED else figure.remarks)
+    return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method in _ESTIMATED else figure.remarks, ranged=figure.ranged)

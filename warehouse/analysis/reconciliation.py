@@ -18,7 +18,8 @@ Interval = tuple[float, float, float]
 class Figure:
     """One method's answer in KRW. ``value``, ``low``, ``high`` are None where it has none: unknown, or open on that side.
 
-    ``method`` is ``counterfactual``, ``attempts``, ``unseen``, ``net``, ``merchants_loss`` or ``claim``; ``meaning`` says what it measures.
+    ``method`` is ``counterfactual``, ``attempts``, ``unseen``, ``net``, ``merchants_loss`` or ``claim``; ``meaning`` says what it measures. Where it is
+    ``ranged``, its ends are what an unknown leaves open (amounts, other means of payment), and no interval of a probability.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Figure:
     high: float | None
     meaning: Remark
     remarks: list[Remark] = field(default_factory=list)
+    ranged: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Reconciliation:
 
     @property
     def table(self) -> pl.DataFrame:
-        """Methods side by side: ``method``, ``value``, ``low``, ``high`` (null: none), ``meaning`` and ``remark`` in English."""
-        rows = [(f.method, f.value, f.low, f.high, str(f.meaning), " ".join(f.remarks)) for f in self.figures]
+        """Methods side by side: ``method``, ``value``, ``low``, ``high`` (null: none), ``ranged``, ``meaning`` and ``remark`` in English."""
+        rows = [(f.method, f.value, f.low, f.high, f.ranged, str(f.meaning), " ".join(f.remarks)) for f in self.figures]
         texts, numbers = dict.fromkeys(("meaning", "remark"), pl.String), dict.fromkeys(("value", "low", "high"), pl.Float64)
-        return pl.DataFrame(rows, schema={"method": pl.String, **numbers, **texts}, orient="row")
+        return pl.DataFrame(rows, schema={"method": pl.String, **numbers, "ranged": pl.Boolean, **texts}, orient="row")
 
 
 def reconcile(
@@ -67,13 +69,13 @@ def reconcile(
     disagreements: list[Remark] = []
     if attempts is not None:
         meaning = Remark("figure_attempts_incomplete" if attempts.incomplete else "figure_attempts")
-        figures.append(Figure("attempts", attempts.lost, attempts.low, attempts.high, meaning, list(attempts.warnings)))
+        figures.append(Figure("attempts", attempts.lost, attempts.low, attempts.high, meaning, list(attempts.warnings), ranged=True))
         figures.append(_unseen(gross, attempts))
         disagreements += _above_and_below(gross, attempts)
     unknown = [] if net else [Remark("net_unknown")]
     value, low, high = net or (None, None, None)
     figures.append(Figure("net", value, low, high, Remark("figure_net"), [*unknown, *net_remarks]))
-    merchants = _merchants(net, substitution) if net else Figure("merchants_loss", None, min(gross[1], 0.0), gross[2], Remark("figure_merchants"))
+    merchants = _merchants(net, substitution) if net else Figure("merchants_loss", None, min(gross[1], 0.0), gross[2], Remark("figure_merchants"), ranged=True)
     figures.append(merchants)
     if claims is not None and len(claims):
         need_columns(claims, "claims", ("source", "amount"))
@@ -90,7 +92,7 @@ def _unseen(gross: Interval, attempts: AttemptsEstimate) -> Figure:
     value, low, high = (max(one - other, 0.0) for one, other in zip(gross, (attempts.lost, attempts.high or attempts.lost, attempts.low), strict=True))
     most = _unseen_at_most(attempts)
     remarks = [] if most is None else [Remark("unseen_at_most", {"amount": most})]
-    return Figure("unseen", value, low, high, Remark("figure_unseen"), remarks)
+    return Figure("unseen", value, low, high, Remark("figure_unseen"), remarks, ranged=True)
 
 
 def _unseen_at_most(attempts: AttemptsEstimate) -> float | None:
@@ -113,7 +115,7 @@ def _above_and_below(gross: Interval, attempts: AttemptsEstimate) -> list[Remark
 
 def _merchants(net: Interval, substitution: Share | None) -> Figure:
     if substitution is None:
-        return Figure("merchants_loss", None, min(net[1], 0.0), net[2], Remark("figure_merchants"), [Remark("substitution_unknown")])
+        return Figure("merchants_loss", None, min(net[1], 0.0), net[2], Remark("figure_merchants"), [Remark("substitution_unknown")], ranged=True)
     # what was paid by other means is taken off the net as what was made up is off the gross
     return Figure("merchants_loss", *net_shortfall(*net, substitution), Remark("figure_merchants"), [])
 

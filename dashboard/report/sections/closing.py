@@ -53,7 +53,7 @@ def revisions(report: Report, words: Wording) -> Section:
             words.time(row["issued_at"]),
             plain(row["issued_by"]),
             plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
-            plain(words.ends(row["low"], row["high"], ranged=row["lost"] is None)),
+            plain(words.interval(row["low"], row["high"])),
             plain(row["inputs"][:12]),
             plain(joined(row["note"], _of_a_part(row["incident_id"], report, words))),
         ]
@@ -62,8 +62,8 @@ def revisions(report: Report, words: Wording) -> Section:
     this = words("report_revisions.this", stage=words(f"report_stage.{report.stage}"), time=words.moment(report.provenance.as_of))
     blocks: list[Block] = [Paragraph(this)]
     if rows:
-        columns = ["stage", "issued", "by", "lost", "ends", "inputs", "note"]
-        blocks.append(words.table("editions", columns, rows, note=words("report_methods.ends_note"), widths=[0.08, 0.2, 0.11, 0.14, 0.2, 0.13, 0.14]))
+        columns = ["stage", "issued", "by", "lost", "interval", "inputs", "note"]
+        blocks.append(words.table("editions", columns, rows, widths=[0.08, 0.2, 0.11, 0.14, 0.2, 0.13, 0.14]))
     else:
         blocks.append(Notice(words("report_revisions.none"), "plain"))
     return Section(words("report_revisions.title"), blocks)

@@ -163,7 +163,7 @@ def _ranged(found: Range | None, words: Wording) -> list[Cell]:
         return [plain(words("app.not_available")), plain("")]
     exact = found.low == found.high
     value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
-    return [value, plain("" if exact else words.ends(found.low, found.high, ranged=found.value is None))]
+    return [value, plain("" if exact else words.ends(found.low, found.high, ranged=found.ranged))]
 
 
 def _no_estimate(figures: IncidentFigures, words: Wording) -> Notice:
