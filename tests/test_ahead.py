@@ -333,13 +333,30 @@ def test_the_loss_of_a_launch_is_marked_and_held_against_no_other(launched, onnu
 def _nationwide(folder, launched, times, span):
     """A span's figures where the nation had incidents at these times (UTC)."""
     shutil.copytree(launched, folder, dirs_exist_ok=True)
+    replace_table(folder, "incident", _incidents(times))
+    with open_snapshot(folder) as snapshot:
+        return span_of(snapshot, "span", *span)
+
+
+def _incidents(times):
     rows = [
         {"incident_id": f"i{n}", "kind": "declared", "scope": "nation", "onset_at": low, "detected_at": low, "last_seen_at": high, "ended_at": high}
         for n, (low, high) in enumerate(times)
     ]
-    replace_table(folder, "incident", pl.DataFrame(rows).with_columns(evidence=pl.lit("{}"), version=1, scope_name=pl.lit("")))
-    with open_snapshot(folder) as snapshot:
-        return span_of(snapshot, "span", *span)
+    return pl.DataFrame(rows).with_columns(evidence=pl.lit("{}"), version=1, scope_name=pl.lit(""))
+
+
+def test_that_a_region_s_incident_was_declared_is_no_notice_of_the_nation_s(launched, tmp_path):
+    low, high, span = datetime(2025, 2, 12, 1), datetime(2025, 2, 12, 2), (datetime(2025, 2, 11, tzinfo=UTC), datetime(2025, 2, 13, tzinfo=UTC))
+    alone = _nationwide(tmp_path, launched, [(low, high)], span)
+    region = {"incident_id": "r", "scope": "region", "scope_name": "서울특별시", "detected_at": low - timedelta(minutes=30)}
+    rows = pl.concat([_incidents([(low, high)]), _incidents([(low, high)]).with_columns(**{name: pl.lit(value) for name, value in region.items()})])
+    replace_table(tmp_path, "incident", rows)
+    with open_snapshot(tmp_path) as snapshot:
+        both = span_of(snapshot, "span", *span, losses=False)
+    assert (len(alone.incidents), len(both.incidents)) == (1, 2)
+    assert len(alone.notices) == 1
+    assert both.notices == alone.notices
 
 
 def test_the_capacity_is_that_of_the_service_asked_for(launched):
