@@ -221,6 +221,24 @@ def test_old_events_go_and_what_they_were_counted_into_stays(store: Store) -> No
     writer.close()
 
 
+def test_a_purchase_that_fails_once_more_after_its_events_are_gone_is_another_row_beside_the_first(store: Store) -> None:
+    writer = store.open()
+    begin(writer, *ALL)
+    if isinstance(writer, LakeWriter):
+        writer.lead()
+    later, without_id = NOON + timedelta(days=40), {"purchase_id": None, "user_id": "somebody"}
+    # As long ago as the first, a buyer's without an id.
+    write(writer, chunk("errors", [failure(1), failure(2, **without_id)]))
+    first, other = sorted(rows(writer, "SELECT purchase_id, first_failure_at, failures FROM failed_purchase"), key=lambda row: row[0] is None)
+    Closing(writer, timedelta(0), 35).retire(later.replace(tzinfo=None), later)
+    for number, minutes in enumerate((0, 5), 1):
+        again = failure(1, event_id=f"again {number}", attempt=number + 1, occurred_at=ms(later) + minutes * 60_000)
+        write(writer, chunk("errors", [again], now=later + timedelta(hours=1), first_offset=number + 1))
+        second = (first[0], later.replace(tzinfo=None), number)
+        assert Counter(rows(writer, "SELECT purchase_id, first_failure_at, failures FROM failed_purchase")) == Counter([first, second, other])
+    writer.close()
+
+
 def test_what_is_added_up_is_what_the_views_said_before(lake: Store) -> None:
     writer = lake.open()
     assert isinstance(writer, LakeWriter)
