@@ -7,6 +7,7 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self, cast
@@ -21,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams import unpacking
+from streams.alignment import Alignment
 from streams.records import Records
 
 FETCH_BYTES = 65_536
@@ -94,6 +96,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sequences: dict[TP, int] = {}
+        self.alignment = Alignment()
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         unpacking.install()
@@ -118,13 +121,29 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, list[Fetched]]:
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        alignment = self.alignment
+        wanted = alignment.wanted(active_partitions, self._unread(active_partitions))
+        fetched = await super()._fetch_records(consumer, set(wanted), timeout, max_records)
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
             if batches:
                 self.sequences[tp] = self.sequences.get(tp, 0) + 1
                 chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], Records.together(batches))]
+        aligned = cast("ChunkTransport", self.consumer.transport).aligned
+        newest = {tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}
+        alignment.brought({tp: at for tp, at in newest.items() if at > 0})
         return chunks
+
+    def _unread(self, active: Iterable[TP]) -> set[TP]:
+        """Partitions that hold more than was handed out, as far as the last fetch of each has told."""
+        states = {tp: self._state(tp) for tp in active}
+        return {tp for tp, state in states.items() if state and state.lso is not None and state._position < state.lso}  # noqa: SLF001
+
+    def _state(self, tp: TP) -> Any | None:  # noqa: ANN401  # aiokafka's
+        """What aiokafka knows of a partition that has a position: its own position() would wait for one."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
+        held = subscription.assignment.state_value(driver.ensure_aiokafka_TP(tp)) if subscription and subscription.assignment else None
+        return held if held is not None and held.has_valid_position else None
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Tell Kafka, for those who watch the group there. The warehouse is the truth, so a failure costs nothing."""
@@ -148,6 +167,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                 consumer.seek(driver.ensure_aiokafka_TP(tp), offset)
         self.epoch = start.epoch
         self.sequences.clear()
+        self.alignment = Alignment()
 
     async def _highwaters(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
         """The ends of logs. A reader of committed records is told of an end before the first open transaction, and would take what was sent after it for no part of the log."""
@@ -159,16 +179,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     async def reaches(self, tps: Iterable[TP]) -> dict[TP, Reach]:
         """Position and end of each partition, in one consistent look of the thread that moves the positions."""
-        consumer = self._ensure_consumer()
         wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps if tp in self.assignment()]
         ends = await self._highwaters(wanted)
-        state = consumer._subscription.subscription  # noqa: SLF001  # position() would wait for a partition without one
-        found = {}
-        for tp, end in ends.items():
-            held = state.assignment.state_value(tp) if state and state.assignment else None
-            if held is not None and held.has_valid_position:
-                found[TP(tp.topic, tp.partition)] = Reach(held._position, end, (self.epoch, self.sequences.get(tp, 0)))  # noqa: SLF001
-        return found
+        states = {TP(tp.topic, tp.partition): (self._state(tp), end) for tp, end in ends.items()}
+        return {tp: Reach(held._position, end, (self.epoch, self.sequences.get(tp, 0))) for tp, (held, end) in states.items() if held}  # noqa: SLF001
 
 
 class Unheeded(dict[TP, int | None]):
@@ -256,11 +270,23 @@ class PatientTables(TableManager):
 
 
 class ChunkTransport(driver.Transport):
-    """``app.transport = ChunkTransport(url, app, start_offsets=...)``."""
+    """``app.transport = ChunkTransport(url, app, start_offsets=...)``.
+
+    ``aligned`` are topics whose partitions are read side by side in time, by when their records were sent: not a scenario's clock, which may have times of its
+    own, nor what people say, which may be sent long after.
+    """
 
     Consumer = ChunkConsumer
 
-    def __init__(self, *args: Any, start_offsets: StartOffsets, together: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401
+        start_offsets: StartOffsets,
+        aligned: AbstractSet[str] = frozenset(),
+        together: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        self.aligned = aligned
         self.together = together
         super().__init__(*args, **kwargs)
         self.start_offsets = start_offsets

@@ -27,7 +27,7 @@ from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkTransport, PatientTables, Start
 from streams.webhook import Webhook
 from warehouse.access import Access
-from warehouse.ingest import Writer
+from warehouse.ingest import ARRIVING, Writer
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ def create_app(  # noqa: C901  # what is counted are the agents and tasks nested
         known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}, settings.access))
         return await line.start_offsets(assignment, consumer(), known_ids)
 
-    app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets, together=settings.lake is not None)
+    aligned = {settings.topic(name) for name in ARRIVING}
+    app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets, aligned=aligned, together=settings.lake is not None)
 
     def consumer() -> ChunkConsumer:
         return cast("ChunkConsumer", app.consumer)

@@ -1,0 +1,39 @@
+"""Which partitions are read on: those whose records were sent the earliest, so that a backlog is worked off in the order of time. Pure.
+
+Partitions hold different amounts of the same hour, and a fetch brings as much of each. Read as they come, they drift apart by as much as the backlog is long:
+a batch would spread over days, be added to hours that were written before, and have their files published again and again. Kafka Streams has the same
+(KIP-353), Flink calls it watermark alignment. It is about speed alone: nothing depends on the order, and nobody is waited for in vain.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from faust.types import TP
+
+AHEAD_MS = 3_600_000
+"""Partitions may be so far ahead of the last of them."""
+
+
+class Alignment:
+    """How far partitions have been read, by when their records were sent, in epoch milliseconds."""
+
+    def __init__(self) -> None:
+        self.reached: dict[TP, int] = {}
+        self.awaited: AbstractSet[TP] = frozenset()
+        self.given_up: set[TP] = set()
+        """Waited for, and nothing came: nobody waits for these until they bring something."""
+
+    def wanted(self, active: AbstractSet[TP], unread: AbstractSet[TP]) -> AbstractSet[TP]:
+        """Of the ``active`` partitions those that may be read now, at least one; ``unread`` are those that are known to hold more."""
+        last = {tp: self.reached[tp] for tp in active & unread - self.given_up if tp in self.reached}
+        if not last:
+            self.awaited = frozenset()
+            return active
+        until = min(last.values()) + AHEAD_MS
+        self.awaited = {tp for tp, at in last.items() if at <= until}
+        return {tp for tp in active if self.reached.get(tp, until) <= until}
+
+    def brought(self, found: Mapping[TP, int]) -> None:
+        """What a fetch brought, or that its time went by without anything: by partition, when its newest record was sent."""
+        self.reached.update(found)
+        self.given_up = (self.given_up | (set() if found else set(self.awaited))) - set(found)
