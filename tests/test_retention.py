@@ -16,19 +16,33 @@ from warehouse.ingest import MARGIN, Chunk, Writer
 
 DAY = timedelta(days=1)
 RAW_DAYS, A_DAY, DAYS = 2, 8_000, 24
+BACKLOG = 150_000
 
 
-def a_day_of_payments(day: int) -> Chunk:
+def a_day_of_payments(day: int, count: int = A_DAY) -> Chunk:
     """As many payments as that in one minute, without the time that JSON takes."""
-    first = day * A_DAY
+    first = day * count
     like = chunk("payments", [payment(1, occurred_at=ms(NOON + day * DAY))], now=NOON + day * DAY).frame
     # Ids that do not pack well, as real ones do not.
     chance = random.Random(day)
-    ids = pl.Series([chance.randbytes(16) for _ in range(A_DAY)], dtype=pl.Binary)
-    same = pl.concat([like] * A_DAY)
+    ids = pl.Series([chance.randbytes(16) for _ in range(count)], dtype=pl.Binary)
+    same = like[[0] * count]
     return Chunk(
-        "payments", 0, first, first + A_DAY, same.with_columns(event_id=ids, purchase_id=ids, row=pl.int_range(A_DAY), offset_at=pl.int_range(A_DAY) + first)
+        "payments", 0, first, first + count, same.with_columns(event_id=ids, purchase_id=ids, row=pl.int_range(count), offset_at=pl.int_range(count) + first)
     )
+
+
+def test_a_checkpoint_writes_what_is_new_and_not_once_more_what_is_there(tmp_path: Path) -> None:
+    """A backlog's batch is larger than a row group, and leaves a small one beside it."""
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    sizes = []
+    for day in range(6):
+        writer.apply([a_day_of_payments(day, BACKLOG)], NOON + day * DAY, lambda _: None)
+        sizes.append((tmp_path / "w.duckdb").stat().st_size)
+    writer.connection.execute("CHECKPOINT")
+    grown = (tmp_path / "w.duckdb").stat().st_size - sizes[-1]
+    assert grown < 0.5 * sizes[-1]
+    writer.close()
 
 
 def test_the_file_stays_as_large_as_what_is_kept_while_time_goes_on(tmp_path: Path) -> None:

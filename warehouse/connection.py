@@ -51,10 +51,9 @@ def lacks_memory(error: Exception) -> bool:
 MEMORY_USED = re.compile(r"\([^()]+/[^()]+ used\)")
 
 
-STORAGE = {"disabled_compression_methods": "fsst,dict_fsst,zstd,roaring,alp,alprd", "checkpoint_threshold": "256MB", "max_vacuum_tasks": "2"}
-"""Ways to compress that are tried on every column of every row group and hardly ever win here: a fifth of the writing. Checkpoints come when the log is
-large, or at once where a batch is larger than a row group and goes past it. A batch of a backlog leaves a whole row group and a small one; with its usual hundred
-tasks a checkpoint would put all of these together again, which is to write the table once more, and leave the file twice as large."""
+STORAGE = {"checkpoint_threshold": "256MB", "max_vacuum_tasks": "2"}
+"""Checkpoints come when the log is large, or at once where a batch is larger than a row group and goes past it. Such a batch leaves a whole row group and a small one:
+with its usual hundred tasks a checkpoint would put these together again, which is to write the table once more, and leave the file twice as large."""
 
 WHAT_TO_DO = (
     "Restore a backup: onnuri restore FILE. Without one, move the file away together with the folder of published files and start again: "
