@@ -19,8 +19,8 @@ help: ## Show this list
 demo: $(VENV)/ready ## Start everything and watch the launch day of 2025-03-01 (ARGS=--headless: without pages, checked to the won)
 	$(BIN)/onnuri demo $(ARGS)
 
-test: $(VENV)/ready-to-test ## Run the tests but the long ones, in two processes; in one where ARGS says which (ARGS: what pytest takes)
-	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
+test: $(VENV)/ready-to-test ## Run the tests but the long ones, in three processes; in one where ARGS says which (ARGS: what pytest takes)
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=3 --dist=worksteal)
 
 test-faults: $(VENV)/ready-to-test ## Kill, freeze and starve the line, the long tests too: half an hour
 	$(BIN)/python -m pytest -m "faults or long" $(ARGS)

@@ -20,6 +20,15 @@ from tests.postgres_server import Postgres
 FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_TEST_PUBLISHED", "ONNURI_TEST_PICTURES", "ONNURI_DATA"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, a share in each process: at the end nobody then waits for a minute's test that is somebody else's last."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if any(map(item.get_closest_marker, ("faults", "slow")))]
+    others = [item for item in items if item not in set(long)]
+    size = -(-len(others) // processes)
+    items[:] = [item for number in range(processes) for item in [*long[number::processes], *others[number * size : (number + 1) * size]]]
+
+
 @pytest.fixture(autouse=True)
 def _settings_of_the_shell_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ONNURI_") and name not in FOR_TESTS]:

@@ -63,6 +63,7 @@ def test_a_known_loss_is_found_within_its_interval() -> None:
     assert "conformal" in found.method
 
 
+@pytest.mark.slow
 def test_most_intervals_hold_the_loss_over_many_worlds() -> None:
     held = 0
     for seed in range(40):

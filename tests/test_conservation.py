@@ -66,6 +66,7 @@ def deliver(folder: Path, arrivals: list[tuple[str, object]], chance: random.Ran
     return writer
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 30))
 @example(seed=184, size=1)
@@ -107,6 +108,7 @@ def story() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(order=st.permutations(range(6)), each_alone=st.booleans())
 def test_an_approval_before_its_failure_and_a_reversal_before_its_approval_give_the_same_tables(
@@ -131,6 +133,7 @@ def test_an_approval_before_its_failure_and_a_reversal_before_its_approval_give_
     writer.close()
 
 
+@pytest.mark.slow
 def test_duplicates_days_apart_and_after_a_restart_count_once_and_the_counts_are_told(tmp_path: Path) -> None:
     days_ago = payment(1, occurred_at=ms(NOON - timedelta(days=30)))
     writer = Writer(tmp_path / "w.duckdb", NOON)

@@ -102,6 +102,7 @@ def test_a_new_state_appears_by_itself_inside_the_charts_that_are_there(address:
         assert severe(driver) == []
 
 
+@pytest.mark.slow
 def test_the_estimate_of_an_open_incident_follows_new_states(address: str, published: Path, tmp_path: Path) -> None:
     publish_launch_day(published, sequence=4, clock=datetime(2025, 3, 1, 15, 0, tzinfo=SEOUL))
     with browser(tmp_path, width=1280) as driver:

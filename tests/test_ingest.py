@@ -272,6 +272,7 @@ KINDS += ["incident_merged", "markets_imported"]
 PAYLOADS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING)))
 
 
+@pytest.mark.slow
 @settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS), min_size=4, max_size=4))
 def test_whatever_a_command_holds_it_is_applied_or_refused(writer: Writer, said: list[tuple[str, dict[str, Any]]]) -> None:
@@ -346,6 +347,7 @@ def history(seed: int, size: int) -> tuple[list[dict[str, Any]], list[dict[str, 
     return payments, failures
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 40), cuts=st.integers(1, 6))
 def test_the_tables_are_the_same_whatever_the_order_batching_repetition_and_restarts(

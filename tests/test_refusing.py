@@ -98,6 +98,7 @@ def test_what_was_let_through_on_purpose_is_not_held_against_what_comes_after():
     assert not stops(limit, batch([GOOD] * 5 + [BAD]))
 
 
+@pytest.mark.slow
 def test_a_worker_stops_loudly_keeps_its_place_and_goes_on_exactly_when_it_is_mended(narrow_line: Settings):
     at = ms(just_now())
     good = [payment(n, occurred_at=at) for n in range(1, 101)]

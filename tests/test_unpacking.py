@@ -228,6 +228,7 @@ def peak_bytes(worker: WorkerProcess) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.slow
 def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neighbour(narrow_line: Settings):
     events = [payment(n, occurred_at=ms(just_now())) for n in range(1, 9)]
     sound = [encoded(event) for event in events]

@@ -25,10 +25,10 @@ KILLED_AT = [step for step in STEPS if step not in ("fetched", "sought", "statem
 COUNTED = ("accepted", "duplicate", "refused")
 
 
-def sent(settings: Settings, scale: float) -> int:
+def sent(settings: Settings, scale: float, history_days: int = 28) -> int:
     """Send the launch day with dirt in it; returns how many records there are."""
     ensure_topics(settings)
-    send(play(load_scenario("launch-day", scale=scale), dirty=0.01), settings.kafka, settings.topic)
+    send(play(load_scenario("launch-day", scale=scale, history_days=history_days), dirty=0.01), settings.kafka, settings.topic)
     return sum(len(records_of(settings.kafka, settings.topic(t))) for t in ("payments", "errors", "service_load", "commands"))
 
 
@@ -72,7 +72,7 @@ def assert_exact(worker: WorkerProcess, expected: Cells) -> None:
 @pytest.mark.faults
 def test_a_signal_ends_the_worker_cleanly_and_a_kill_at_any_step_leaves_every_cell_exact(line: Settings) -> None:
     settings = line.model_copy(update={"clock": "replay", "batch_rows": 1_000})
-    total, chance = sent(settings, scale=0.02), random.Random(20)
+    total, chance = sent(settings, scale=0.05, history_days=10), random.Random(20)
     steps = ["decoded", "written", "committed", "copied"]
     with WorkerProcess(settings) as worker:
         worker.wait(lambda: worker.health().get("committed_at"))
