@@ -14,26 +14,35 @@ AHEAD_MS = 3_600_000
 """Partitions may be so far ahead of the last of them."""
 
 
+PATIENCE_SECONDS = 1.0
+"""So long nothing may come of those that all others wait for: their broker may be away."""
+
+
 class Alignment:
-    """How far partitions have been read, by when their records were sent, in epoch milliseconds."""
+    """How far partitions have been read, by when their records were sent, in epoch milliseconds. ``now`` is a clock in seconds that never goes back."""
 
     def __init__(self) -> None:
         self.reached: dict[TP, int] = {}
         self.awaited: AbstractSet[TP] = frozenset()
+        self.waiting_since = 0.0
         self.given_up: set[TP] = set()
-        """Waited for, and nothing came: nobody waits for these until they bring something."""
+        """Waited for in vain: nobody waits for these until they bring something."""
 
-    def wanted(self, active: AbstractSet[TP], unread: AbstractSet[TP]) -> AbstractSet[TP]:
+    def wanted(self, active: AbstractSet[TP], unread: AbstractSet[TP], now: float) -> AbstractSet[TP]:
         """Of the ``active`` partitions those that may be read now, at least one; ``unread`` are those that are known to hold more."""
         last = {tp: self.reached[tp] for tp in active & unread - self.given_up if tp in self.reached}
-        if not last:
-            self.awaited = frozenset()
-            return active
-        until = min(last.values()) + AHEAD_MS
-        self.awaited = {tp for tp, at in last.items() if at <= until}
-        return {tp for tp in active if self.reached.get(tp, until) <= until}
+        until = min(last.values(), default=0) + AHEAD_MS
+        held = {tp for tp in active if self.reached.get(tp, until) > until} if last else set()
+        if held and not self.awaited:
+            self.waiting_since = now
+        self.awaited = {tp for tp, at in last.items() if at <= until} if held else set()
+        return active - held
 
-    def brought(self, found: Mapping[TP, int]) -> None:
-        """What a fetch brought, or that its time went by without anything: by partition, when its newest record was sent."""
+    def brought(self, found: Mapping[TP, int], now: float) -> None:
+        """What a fetch brought: by partition, when its newest record was sent. Others than these partitions may have brought something too."""
         self.reached.update(found)
-        self.given_up = (self.given_up | (set() if found else set(self.awaited))) - set(found)
+        self.given_up -= set(found)
+        if found:
+            self.awaited = set()
+        elif now - self.waiting_since >= PATIENCE_SECONDS:
+            self.given_up |= self.awaited

@@ -6,6 +6,7 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 
 import asyncio
 import copy
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, list[Fetched]]:
         alignment = self.alignment
-        wanted = alignment.wanted(active_partitions, self._unread(active_partitions))
+        wanted = alignment.wanted(active_partitions, self._unread(active_partitions), time.monotonic())
         fetched = await super()._fetch_records(consumer, set(wanted), timeout, max_records)
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
@@ -131,7 +132,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                 chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], Records.together(batches))]
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
         newest = {tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}
-        alignment.brought({tp: at for tp, at in newest.items() if at > 0})
+        alignment.brought({tp: at for tp, at in newest.items() if at > 0}, time.monotonic())
         return chunks
 
     def _unread(self, active: Iterable[TP]) -> set[TP]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kafka import KafkaProducer
 
 from streams import unpacking
-from streams.alignment import AHEAD_MS, Alignment
+from streams.alignment import AHEAD_MS, PATIENCE_SECONDS, Alignment
 from streams.broker import create_topics
 from streams.settings import Settings
 from streams.transport import ChunkThread
@@ -27,37 +27,46 @@ A_FETCH = 5
 
 def aligned(reached: dict[TP, int]) -> Alignment:
     made = Alignment()
-    made.brought(reached)
+    made.brought(reached, now=0.0)
     return made
 
 
 def test_what_is_an_hour_ahead_waits_as_long_as_there_is_more_before_it() -> None:
     found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1, OTHER: AHEAD_MS})
     every = {SLOW, QUICK, OTHER}
-    assert found.wanted(every, every) == {SLOW, OTHER}
+    assert found.wanted(every, every, now=0.0) == {SLOW, OTHER}
     # All of the slow one is read: a live stream's partition without events holds nobody.
-    assert found.wanted(every, {QUICK, OTHER}) == every
-    assert found.wanted(every, set()) == every
+    assert found.wanted(every, {QUICK, OTHER}, now=0.0) == every
+    assert found.wanted(every, set(), now=0.0) == every
 
 
 def test_of_others_and_of_what_was_never_read_nothing_is_known_and_nothing_held() -> None:
     clock = TP("clock", 0)
     found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1})
-    assert found.wanted({SLOW, QUICK, OTHER, clock}, {SLOW, QUICK, OTHER, clock}) == {SLOW, OTHER, clock}
+    assert found.wanted({SLOW, QUICK, OTHER, clock}, {SLOW, QUICK, OTHER, clock}, now=0.0) == {SLOW, OTHER, clock}
     # One that went to another worker in a rebalance is not waited for.
-    assert found.wanted({QUICK}, {QUICK}) == {QUICK}
+    assert found.wanted({QUICK}, {QUICK}, now=0.0) == {QUICK}
 
 
-def test_who_was_waited_for_in_vain_holds_nobody_until_something_comes() -> None:
+def test_who_is_waited_for_in_vain_holds_nobody_until_something_comes() -> None:
     found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1})
     both = {SLOW, QUICK}
-    assert found.wanted(both, both) == {SLOW}
-    found.brought({})
-    assert found.wanted(both, both) == both
-    found.brought({QUICK: 2 * AHEAD_MS})
-    assert found.wanted(both, both) == both
-    found.brought({SLOW: 1})
-    assert found.wanted(both, both) == {SLOW}
+    for now in (10.0, 10.4, 10.8):
+        # Of a clock's topic something comes all the time, and nothing of the slow one.
+        assert found.wanted(both, both, now) == {SLOW}
+        found.brought({}, now + 0.1)
+    assert found.wanted(both, both, 10.9) == {SLOW}
+    found.brought({}, 10.0 + PATIENCE_SECONDS)
+    assert found.wanted(both, both, 11.1) == both
+    found.brought({QUICK: 2 * AHEAD_MS}, 11.2)
+    found.brought({}, 30.0)
+    assert found.wanted(both, both, 30.1) == both
+    for now in (30.2, 60.2):
+        found.brought({SLOW: 1}, now)
+        # However long ago it was that anybody waited.
+        assert found.wanted(both, both, now + 20) == {SLOW}
+        found.brought({}, now + 20.5)
+        assert found.wanted(both, both, now + 20.6) == {SLOW}
 
 
 @given(st.lists(st.lists(st.integers(1, CHUNK_MS), max_size=30), min_size=1, max_size=5), st.sets(st.integers(0, 4)))
@@ -67,13 +76,13 @@ def test_whatever_partitions_hold_all_is_read_and_nobody_runs_away(lengths: Sequ
     away = {tp for tp in partitions if tp.partition in silent}
     left = {tp: list(chunks) for tp, chunks in partitions.items()}
     reached, found = dict.fromkeys(partitions, 0), Alignment()
-    for _ in range(sum(map(len, lengths)) + 2):
+    for now in range(sum(map(len, lengths)) + 2 * len(lengths)):
         unread = {tp for tp, chunks in left.items() if chunks}
-        wanted = found.wanted(set(partitions), unread)
+        wanted = found.wanted(set(partitions), unread, float(now))
         assert wanted
         brought = {tp: reached[tp] + left[tp].pop(0) for tp in wanted & unread - away}
         reached |= brought
-        found.brought(brought)
+        found.brought(brought, float(now))
         # The first chunk of each is read whatever time it is of.
         begun = {tp for tp in unread if len(left[tp]) < len(partitions[tp]) - 1}
         if not away and begun:
