@@ -1,7 +1,7 @@
 """Which partitions are read on: those whose records were sent the earliest, so that a backlog is worked off in the order of time. Pure.
 
 Partitions hold different amounts of the same hour, and a fetch brings as much of each. Read as they come, they drift apart by as much as the backlog is long:
-a batch would spread over days, be added to hours that were written before, and have their files published again and again. Kafka Streams has the same
+a batch would spread over days, be added to hours that were written before, and have their files published again and again. Kafka Streams does the same
 (KIP-353), Flink calls it watermark alignment. It is about speed alone: nothing depends on the order, and nobody is waited for in vain.
 """
 
@@ -12,7 +12,6 @@ from faust.types import TP
 
 AHEAD_MS = 3_600_000
 """Partitions may be so far ahead of the last of them."""
-
 
 PATIENCE_SECONDS = 1.0
 """So long nothing may come of those that all others wait for: their broker may be away."""

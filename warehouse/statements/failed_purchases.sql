@@ -1,5 +1,5 @@
 -- What the batch makes outdated goes, and what was written anew takes its place. What lies before the kept failures cannot be made again from them: a purchase
--- that fails once more a year later is another row.
+-- that fails once more after those are gone is another row.
 CREATE OR REPLACE TEMP TABLE outdated AS
 WITH known AS MATERIALIZED (
     SELECT purchase_id, first_failure_at FROM failed_purchase
