@@ -92,38 +92,60 @@ class Connection:
 
     def close(self) -> None:
         """Let the lake go, but for cursors that still read. Detached, since DuckLake 1.5.5 keeps it and all that it knows of it where a commit was refused."""
-        if not self.is_cursor:
-            with suppress(duckdb.Error):
-                self.inner.execute(f"USE memory; DETACH {NAME}")
-        self.inner.close()
+        if self.is_cursor:
+            self.inner.close()
+        else:
+            let_go(self.inner)
 
 
-def open_lake(lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read_only: bool = False, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
+REFUSED = ("already exists", "duplicate key", "Current transaction is aborted")
+"""Parts of what DuckDB says, beside what conflicts, where another began the same lake at the same time; the last where SQLite's catalog was locked meanwhile."""
+
+
+def let_go(inner: duckdb.DuckDBPyConnection) -> None:
+    """Detach the lake, if it is attached, and close."""
+    with suppress(duckdb.Error):
+        inner.execute(f"USE memory; DETACH {NAME}")
+    inner.close()
+
+
+def open_lake(
+    lake: Lake, *, memory_limit: str = "512MB", threads: int = 1, read_only: bool = False, snapshot: int | None = None, first: str = ""
+) -> duckdb.DuckDBPyConnection:
     """Attach a lake to a database in memory, and bring it to the newest migration unless it is only read; as it was at ``snapshot`` where that is given.
+
+    ``first`` are statements that whoever writes runs before any other.
 
     Raises:
         LakeExtensionError: DuckDB's extensions are not there.
         duckdb.Error: the catalog is away, or there is no lake to read.
     """
-    inner = connect(memory_limit=memory_limit, threads=threads, temp_directory=tempfile.gettempdir())
-    load_extensions(inner, lake)
-    inner.execute(SESSION)
     statement = attaching(lake, NAME, read_only=read_only, snapshot=snapshot)
-    if read_only or snapshot is not None:
-        inner.execute(statement)
-        return _using(inner)
-    # Of several workers that begin a lake at once all but one are refused, and look again.
+    last: duckdb.Error | None = None
+    # Of several workers that begin a lake at once all but one are refused, and look again: by a database of its own each time, for what DuckLake knows of a
+    # lake where it was refused may be half of it.
     for _ in range(100):
+        inner = connect(memory_limit=memory_limit, threads=threads, temp_directory=tempfile.gettempdir())
         try:
-            inner.execute(statement.replace("ATTACH", "ATTACH IF NOT EXISTS", 1))
-            migrate(_using(inner), _own_scripts())
+            load_extensions(inner, lake)
+            inner.execute(SESSION)
+            inner.execute(statement)
+            made = _using(inner)
+            if not read_only and snapshot is None:
+                migrate(made, _own_scripts())
+                if first:
+                    made.execute(first)
         except duckdb.Error as error:
-            if not conflicts(error) and not any(sign in str(error) for sign in ("already exists", "duplicate key")):
+            let_go(inner)
+            if read_only or snapshot is not None or not (conflicts(error) or any(sign in str(error) for sign in REFUSED)):
                 raise
+            last = error
             time.sleep(random.uniform(0.05, 0.5))  # noqa: S311  # no secret
         else:
-            return _using(inner)
-    raise duckdb.TransactionException("The lake could not be brought up to date: others changed it each time. Start one worker first.")
+            return made
+    raise duckdb.TransactionException(
+        f"The lake could not be brought up to date: others changed it each time. Start one worker first. The last time: {last}"
+    ) from last
 
 
 def attaching(lake: Lake, name: str, *, read_only: bool = False, snapshot: int | None = None) -> str:

@@ -64,9 +64,8 @@ class LakeWriter(Writer):
         return self.stopped or time.monotonic() > self.opened_at + ATTACHED_SECONDS
 
     def _open(self) -> None:
-        self.connection = open_lake(self.lake, memory_limit=f"{self.memory_mb}MB")
+        self.connection = open_lake(self.lake, memory_limit=f"{self.memory_mb}MB", first=statement("macros"))
         self.opened_at = time.monotonic()
-        self.connection.execute(statement("macros"))
 
     def reopen(self) -> None:
         """Connect anew. What was about to be committed may be committed: then other offsets are held than the lake has."""
