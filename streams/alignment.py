@@ -6,7 +6,6 @@ a batch would spread over days, be added to hours that were written before, and 
 """
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 
 from faust.types import TP
 
@@ -22,24 +21,27 @@ class Alignment:
 
     def __init__(self) -> None:
         self.reached: dict[TP, int] = {}
-        self.awaited: AbstractSet[TP] = frozenset()
+        self.awaited: set[TP] = set()
         self.waiting_since = 0.0
         self.given_up: set[TP] = set()
         """Waited for in vain: nobody waits for these until they bring something."""
 
-    def wanted(self, active: AbstractSet[TP], unread: AbstractSet[TP], now: float) -> AbstractSet[TP]:
+    def wanted(self, active: set[TP], unread: set[TP], now: float) -> set[TP]:
         """Of the ``active`` partitions those that may be read now, at least one; ``unread`` are those that are known to hold more."""
         last = {tp: self.reached[tp] for tp in active & unread - self.given_up if tp in self.reached}
-        until = min(last.values(), default=0) + AHEAD_MS
-        held = {tp for tp in active if self.reached.get(tp, until) > until} if last else set()
+        if not last:
+            self.awaited = set()
+            return active
+        until = min(last.values()) + AHEAD_MS
+        held = {tp for tp in active if self.reached.get(tp, until) > until}
         if held and not self.awaited:
             self.waiting_since = now
         self.awaited = {tp for tp, at in last.items() if at <= until} if held else set()
         return active - held
 
     def brought(self, found: Mapping[TP, int], now: float) -> None:
-        """What a fetch brought: by partition, when its newest record was sent. Others than these partitions may have brought something too."""
-        self.reached.update(found)
+        """What a fetch brought: by partition, when its newest record was sent, 0 where it does not tell. Others than these may have brought something too."""
+        self.reached.update({tp: at for tp, at in found.items() if at > 0})
         self.given_up -= set(found)
         if found:
             self.awaited = set()

@@ -7,8 +7,7 @@ fetch brought for a partition into one event; agents, supervisors, rebalancing a
 import asyncio
 import copy
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self, cast
@@ -124,15 +123,14 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     ) -> dict[TP, list[Fetched]]:
         alignment = self.alignment
         wanted = alignment.wanted(active_partitions, self._unread(active_partitions), time.monotonic())
-        fetched = await super()._fetch_records(consumer, set(wanted), timeout, max_records)
+        fetched = await super()._fetch_records(consumer, wanted, timeout, max_records)
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
             if batches:
                 self.sequences[tp] = self.sequences.get(tp, 0) + 1
                 chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], Records.together(batches))]
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
-        newest = {tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}
-        alignment.brought({tp: at for tp, at in newest.items() if at > 0}, time.monotonic())
+        alignment.brought({tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}, time.monotonic())
         return chunks
 
     def _unread(self, active: Iterable[TP]) -> set[TP]:
@@ -283,7 +281,7 @@ class ChunkTransport(driver.Transport):
         self,
         *args: Any,  # noqa: ANN401
         start_offsets: StartOffsets,
-        aligned: AbstractSet[str] = frozenset(),
+        aligned: Collection[str] = (),
         together: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:

@@ -23,8 +23,8 @@ FOR_TESTS = {"ONNURI_TEST_KAFKA", "ONNURI_TEST_PUBLISHED", "ONNURI_TEST_PICTURES
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, a share in each process: at the end nobody then waits for a minute's test that is somebody else's last."""
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [item for item in items if any(map(item.get_closest_marker, ("faults", "slow")))]
-    others = [item for item in items if item not in set(long)]
+    marked = [(item, any(map(item.get_closest_marker, ("faults", "slow")))) for item in items]
+    long, others = [item for item, slow in marked if slow], [item for item, slow in marked if not slow]
     size = -(-len(others) // processes)
     items[:] = [item for number in range(processes) for item in [*long[number::processes], *others[number * size : (number + 1) * size]]]
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import ensure_aiokafka_TP
@@ -16,8 +17,10 @@ from streams import unpacking
 from streams.alignment import AHEAD_MS, PATIENCE_SECONDS, Alignment
 from streams.broker import create_topics
 from streams.settings import Settings
-from streams.transport import ChunkThread
+from streams.transport import ChunkThread, ChunkTransport, Start
+from streams.worker import create_app
 from tests.events_data import NOON, ms
+from warehouse.ingest import Writer
 
 SLOW, QUICK, OTHER = (TP("payments", number) for number in range(3))
 CHUNK_MS, HOUR_MS = 7_200_000, 3_600_000
@@ -32,7 +35,7 @@ def aligned(reached: dict[TP, int]) -> Alignment:
 
 
 def test_what_is_an_hour_ahead_waits_as_long_as_there_is_more_before_it() -> None:
-    found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1, OTHER: AHEAD_MS})
+    found = aligned({SLOW: 1, QUICK: AHEAD_MS + 2, OTHER: AHEAD_MS + 1})
     every = {SLOW, QUICK, OTHER}
     assert found.wanted(every, every, now=0.0) == {SLOW, OTHER}
     # All of the slow one is read: a live stream's partition without events holds nobody.
@@ -42,14 +45,19 @@ def test_what_is_an_hour_ahead_waits_as_long_as_there_is_more_before_it() -> Non
 
 def test_of_others_and_of_what_was_never_read_nothing_is_known_and_nothing_held() -> None:
     clock = TP("clock", 0)
-    found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1})
+    found = aligned({SLOW: 1, QUICK: AHEAD_MS + 2})
     assert found.wanted({SLOW, QUICK, OTHER, clock}, {SLOW, QUICK, OTHER, clock}, now=0.0) == {SLOW, OTHER, clock}
     # One that went to another worker in a rebalance is not waited for.
     assert found.wanted({QUICK}, {QUICK}, now=0.0) == {QUICK}
 
 
+def test_records_that_tell_no_time_are_no_reason_to_wait() -> None:
+    found = aligned({SLOW: 0, QUICK: 2 * AHEAD_MS})
+    assert found.wanted({SLOW, QUICK}, {SLOW, QUICK}, now=0.0) == {SLOW, QUICK}
+
+
 def test_who_is_waited_for_in_vain_holds_nobody_until_something_comes() -> None:
-    found = aligned({SLOW: 0, QUICK: AHEAD_MS + 1})
+    found = aligned({SLOW: 1, QUICK: AHEAD_MS + 2})
     both = {SLOW, QUICK}
     for now in (10.0, 10.4, 10.8):
         # Of a clock's topic something comes all the time, and nothing of the slow one.
@@ -127,3 +135,23 @@ def test_a_backlog_on_a_broker_is_handed_out_in_the_order_of_time(line: Settings
         assert asyncio.run(drift(topic)) <= 1 + A_FETCH
         # Without it, where the test would see nothing: each fetch brings four hours of the one and half an hour of the other.
         assert asyncio.run(drift()) > 2 * (1 + A_FETCH)
+
+
+def test_after_a_seek_nothing_is_known_of_how_far_anybody_had_read() -> None:
+    thread: Any = ChunkThread.__new__(ChunkThread)
+    thread.sequences, thread.alignment = {}, aligned({SLOW: 1, QUICK: AHEAD_MS + 2})
+    thread._ensure_consumer, thread.assignment = SimpleNamespace, set
+    asyncio.run(thread.seek_from(Start(2, {SLOW: 0, QUICK: 0})))
+    both = {SLOW, QUICK}
+    assert thread.alignment.wanted(both, both, now=0.0) == both
+
+
+def test_a_worker_reads_the_topics_of_events_side_by_side(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path / "w.duckdb", topic_prefix="mine.")
+    worker = create_app(settings, Writer(settings.warehouse, NOON), "me", None)
+    try:
+        assert cast("ChunkTransport", worker.app.transport).aligned == {"mine.payments", "mine.errors", "mine.service_load"}
+    finally:
+        worker.tending.close()
+        worker.telling.close()
+        worker.line.close()

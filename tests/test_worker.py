@@ -65,7 +65,7 @@ def test_a_port_may_be_asked_of_either_family_of_addresses() -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("kills", "scale", "history_days", "cells"), [(4, 0.07, 10, 15_000), pytest.param(10, 0.1, 28, 50_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kills", "scale", "history_days", "cells"), [(4, 0.08, 10, 15_000), pytest.param(10, 0.1, 28, 50_000, marks=pytest.mark.long)])
 def test_kills_in_the_middle_of_a_simulation_leave_every_cell_exact(line: Settings, kills: int, scale: float, history_days: int, cells: int) -> None:
     # Small batches, so that there are many places to be killed at.
     settings = line.model_copy(update={"clock": "replay", "batch_rows": 1_000})

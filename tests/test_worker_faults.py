@@ -72,7 +72,7 @@ def assert_exact(worker: WorkerProcess, expected: Cells) -> None:
 @pytest.mark.faults
 def test_a_signal_ends_the_worker_cleanly_and_a_kill_at_any_step_leaves_every_cell_exact(line: Settings) -> None:
     settings = line.model_copy(update={"clock": "replay", "batch_rows": 1_000})
-    total, chance = sent(settings, scale=0.05, history_days=10), random.Random(20)
+    total, chance = sent(settings, scale=0.06, history_days=10), random.Random(20)
     steps = ["decoded", "written", "committed", "copied"]
     with WorkerProcess(settings) as worker:
         worker.wait(lambda: worker.health().get("committed_at"))

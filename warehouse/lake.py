@@ -41,6 +41,9 @@ BUSY = "META_BUSY_TIMEOUT 500"
 WAL = "META_JOURNAL_MODE 'WAL'"
 """Those who read do not keep others from committing. It is a property of the file, asked for when that is made: to ask again needs the file for oneself."""
 
+REFUSED = ("already exists", "duplicate key", "Current transaction is aborted")
+"""Parts of what DuckDB says, beside what conflicts, where another began the same lake at the same time; the last where SQLite's catalog was locked meanwhile."""
+
 
 class LakeExtensionError(Exception):
     """DuckDB has not got what a lake needs; the message says how to get it."""
@@ -98,10 +101,6 @@ class Connection:
             let_go(self.inner)
 
 
-REFUSED = ("already exists", "duplicate key", "Current transaction is aborted")
-"""Parts of what DuckDB says, beside what conflicts, where another began the same lake at the same time; the last where SQLite's catalog was locked meanwhile."""
-
-
 def let_go(inner: duckdb.DuckDBPyConnection) -> None:
     """Detach the lake, if it is attached, and close."""
     with suppress(duckdb.Error):
@@ -120,25 +119,26 @@ def open_lake(
         LakeExtensionError: DuckDB's extensions are not there.
         duckdb.Error: the catalog is away, or there is no lake to read.
     """
-    statement = attaching(lake, NAME, read_only=read_only, snapshot=snapshot)
+    statement, writes = attaching(lake, NAME, read_only=read_only, snapshot=snapshot), not read_only and snapshot is None
     last: duckdb.Error | None = None
     # Of several workers that begin a lake at once all but one are refused, and look again: by a database of its own each time, for what DuckLake knows of a
     # lake where it was refused may be half of it.
     for _ in range(100):
         inner = connect(memory_limit=memory_limit, threads=threads, temp_directory=tempfile.gettempdir())
+        load_extensions(inner, lake)
+        inner.execute(SESSION)
         try:
-            load_extensions(inner, lake)
-            inner.execute(SESSION)
             inner.execute(statement)
             made = _using(inner)
-            if not read_only and snapshot is None:
+            if writes:
                 migrate(made, _own_scripts())
-                if first:
-                    made.execute(first)
+                made.execute(first)
         except duckdb.Error as error:
-            let_go(inner)
-            if read_only or snapshot is not None or not (conflicts(error) or any(sign in str(error) for sign in REFUSED)):
+            # To close a database that DuckDB has invalidated would abort the process.
+            invalid = isinstance(error, (duckdb.FatalException, duckdb.InternalException))
+            if invalid or not writes or not (conflicts(error) or any(sign in str(error) for sign in REFUSED)):
                 raise
+            let_go(inner)
             last = error
             time.sleep(random.uniform(0.05, 0.5))  # noqa: S311  # no secret
         else:

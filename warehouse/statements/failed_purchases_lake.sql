@@ -2,7 +2,7 @@
 CREATE OR REPLACE TEMP TABLE outdated AS
 SELECT * EXCLUDE (copies) FROM (
     SELECT * EXCLUDE (copies), sum(copies) AS copies FROM failed_purchase_copy
-    WHERE (purchase_id IN (SELECT purchase_id FROM touched_purchase) AND (purchase_id, first_failure_at) IN (SELECT (purchase_id, occurred_at) FROM touched_failure))
+    WHERE (purchase_id, first_failure_at) IN (SELECT (purchase_id, occurred_at) FROM touched_failure)
         OR (purchase_id IS NULL AND last_failure_at >= retained_from() AND (user_key, market_id) IN (SELECT (user_key, market_id) FROM touched_buyer))
     GROUP BY ALL
 ) WHERE copies > 0;
