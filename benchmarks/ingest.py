@@ -2,8 +2,9 @@
 
 An embedded Kafka, one topic of lz4-compressed payments from the simulator, and in turn: aiokafka's bare ``getmany``, and our worker as a
 process of its own with a new warehouse. As the reader's time counts from when it has its partitions, so does the worker's: from the first state that it
-publishes, which tells how far the topic goes, to the COMMIT of the last payment, which it tells Kafka. Until everything is published too, the time counts from when
-it answers on /health, and from its very start. Medians of the turns; the totals of every turn are checked to the won.
+publishes, which tells how far the topic goes, to the COMMIT of the last record, which it tells Kafka. Until everything is published too, the time counts from when
+it answers on /health, and from its very start. Medians of the turns; the totals of every turn are checked to the won. With ``--failures`` the failed attempts of
+the same time are in a topic beside, and count as the payments do.
 
 ``python -m benchmarks ingest --events 300000 --turns 3``
 """
@@ -21,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import psutil
@@ -51,7 +52,7 @@ RESULTS = Path(__file__).with_name("results.csv")
 PACKAGES = ("aiokafka", "duckdb", "faust-streaming", "polars")
 COLUMNS = (
     "date", "events", "reader_per_second", "committed_per_second", "worker_per_second", "worker_from_start_per_second", "ratio", "committed_ratio",
-    "python", *PACKAGES, "machine", "load_before", "peak_mb",
+    "python", *PACKAGES, "machine", "load_before", "peak_mb", "failures",
 )  # fmt: skip
 PATIENCE_SECONDS = 1_800
 BATCH_BYTES = 900_000
@@ -65,11 +66,16 @@ class TotalsError(Exception):
 
 @dataclass(frozen=True)
 class Filled:
-    """What the topic holds: sound records, KRW by status, and records that are to be refused."""
+    """What the topics hold: sound records, KRW by status, records that are to be refused, and how many of the sound ones are failures."""
 
     events: int
     krw: Mapping[str, int]
     refused: int = 0
+    failures: int = 0
+
+    def topics(self, settings: Settings) -> list[str]:
+        """Those that hold something."""
+        return [settings.topic(name) for name in ("payments", *["errors"] * bool(self.failures))]
 
 
 def payments(events: int, scale: float = 1.0) -> Iterator[Record]:
@@ -78,7 +84,7 @@ def payments(events: int, scale: float = 1.0) -> Iterator[Record]:
     Raises:
         ValueError: the scenario has fewer.
     """
-    made = (record for one in play(load_scenario("launch-day", scale=scale)) if "payments" in one.records for record in _records(one.records["payments"]))
+    made = (record for one in play(load_scenario("launch-day", scale=scale)) for record in _records(one.records, "payments"))
     taken = 0
     for record in islice(made, events):
         taken += 1
@@ -87,38 +93,64 @@ def payments(events: int, scale: float = 1.0) -> Iterator[Record]:
         raise ValueError(f"--events is {events}, but the scenario has only {taken} payments. Give fewer.")
 
 
-def _records(found: object) -> Iterator[Record]:
-    return zip(found.keys, found.values, found.send_times_ms, strict=True)  # type: ignore[attr-defined]
+def failures(events: int, scale: float = 1.0) -> Iterator[Record]:
+    """The same of the failed attempts of the time in which so many payments are made."""
+    for one in play(load_scenario("launch-day", scale=scale)):
+        yield from _records(one.records, "errors")
+        events -= sum(1 for _ in _records(one.records, "payments"))
+        if events <= 0:
+            return
 
 
-async def fill(settings: Settings, records: Iterable[Record], *, poison_every: int = 0) -> Filled:
-    """Send payments in large lz4 batches, each to the partition of its key, and count them from their own JSON; one in so many is none."""
-    topic, krw, counted = settings.topic("payments"), Counter[str](), Counter[bool]()
+def _records(found: Mapping[str, Any], topic: str) -> Iterator[Record]:
+    return zip(found[topic].keys, found[topic].values, found[topic].send_times_ms, strict=True) if topic in found else iter(())
+
+
+async def fill(settings: Settings, records: Iterable[Record], *, poison_every: int = 0, failed: Iterable[Record] = ()) -> Filled:
+    """Send payments in large lz4 batches, each to the partition of its key, and count them from their own JSON; one in so many is none.
+
+    Failures are sent a few at a time, as they come: a large batch of them would be of weeks.
+    """
+    krw, counted = Counter[str](), Counter[bool]()
     decoder = msgspec.json.Decoder(Payment)
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks="all")
-    await producer.start()
-    try:
-        batches = {partition: producer.create_batch() for partition in range(settings.partitions)}
-        sent: deque[asyncio.Future[object]] = deque()
+
+    def seen() -> Iterator[Record]:
         for number, (key, value, at) in enumerate(records):
             sound = not poison_every or number % poison_every > 0
             counted[sound] += 1
             if sound:
                 payment = decoder.decode(value)
                 krw[payment.status] += payment.amount
-            partition = _hash(key) % settings.partitions
-            if batches[partition].append(key=key, value=value, timestamp=at) is None:
-                # No more under way than a broker takes at once: all of a long topic would not fit into memory.
-                if len(sent) >= UNDER_WAY:
-                    await sent.popleft()
-                sent.append(await producer.send_batch(batches[partition], topic, partition=partition))
-                batches[partition] = producer.create_batch()
-                batches[partition].append(key=key, value=value, timestamp=at)
-        sent += [await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items() if batch.record_count()]
-        await asyncio.gather(*sent)
+            yield key, value, at
+
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks="all")
+    await producer.start()
+    try:
+        await _send(producer, settings.topic("payments"), settings.partitions, seen())
+        count = await _send(producer, settings.topic("errors"), settings.partitions, failed, together=10)
     finally:
         await producer.stop()
-    return Filled(counted[True], krw, counted[False])
+    return Filled(counted[True] + count, krw, counted[False], count)
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, partitions: int, records: Iterable[Record], together: int | None = None) -> int:
+    """Send records in batches as large as they may be, or of so many ``together``; how many there were."""
+    batches = {partition: producer.create_batch() for partition in range(partitions)}
+    sent: deque[asyncio.Future[object]] = deque()
+    count = 0
+    for key, value, at in records:
+        count += 1
+        partition = _hash(key) % partitions
+        if batches[partition].record_count() == together or batches[partition].append(key=key, value=value, timestamp=at) is None:
+            # No more under way than a broker takes at once: all of a long topic would not fit into memory.
+            if len(sent) >= UNDER_WAY:
+                await sent.popleft()
+            sent.append(await producer.send_batch(batches[partition], topic, partition=partition))
+            batches[partition] = producer.create_batch()
+            batches[partition].append(key=key, value=value, timestamp=at)
+    sent += [await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items() if batch.record_count()]
+    await asyncio.gather(*sent)
+    return count
 
 
 @lru_cache(maxsize=65_536)
@@ -135,7 +167,7 @@ async def read_and_throw_away(settings: Settings, filled: Filled) -> float:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed")
     await consumer.start()
     try:
-        partitions = [TopicPartition(settings.topic("payments"), number) for number in range(settings.partitions)]
+        partitions = [TopicPartition(topic, number) for topic in filled.topics(settings) for number in range(settings.partitions)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         began, read = time.perf_counter(), 0
@@ -219,7 +251,7 @@ def _until_published(settings: Settings, filled: Filled, process: subprocess.Pop
                 manifest = None
             if manifest and manifest.lag is not None:
                 assigned = assigned or Moment.now(worker)
-                if not committed and _told(admin, manifest.warehouse_id, settings) >= filled.events + filled.refused:
+                if not committed and _told(admin, manifest.warehouse_id, filled.topics(settings)) >= filled.events + filled.refused:
                     committed = Moment.now(worker)
             if manifest and manifest.lag == 0 and manifest.totals["accepted"] >= filled.events and assigned and committed:
                 return answered or assigned.at, assigned, committed
@@ -231,10 +263,10 @@ def _until_published(settings: Settings, filled: Filled, process: subprocess.Pop
     raise TotalsError(f"The worker did not publish {filled.events} events within {PATIENCE_SECONDS} s:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def _told(admin: KafkaAdminClient, warehouse_id: str, settings: Settings) -> int:
-    """How many payments Kafka was told to be committed."""
+def _told(admin: KafkaAdminClient, warehouse_id: str, topics: Collection[str]) -> int:
+    """How many records of these topics Kafka was told to be committed."""
     group = f"onnuri-{warehouse_id}"
-    return sum(max(found.offset, 0) for tp, found in admin.list_group_offsets(group)[group].items() if tp.topic == settings.topic("payments"))
+    return sum(max(found.offset, 0) for tp, found in admin.list_group_offsets(group)[group].items() if tp.topic in topics)
 
 
 def _answers(settings: Settings) -> bool:
@@ -257,8 +289,8 @@ def _check(published: Path, filled: Filled) -> None:
         raise TotalsError(f"Sent {filled.events} events with KRW {sent}; published KRW {krw}, and counted {dict(totals)}.")
 
 
-def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
-    """Fill a topic, take turns, and return the row of results.
+def measure(events: int, turns: int, scale: float = 1.0, *, with_failures: bool = False) -> dict[str, object]:
+    """Fill a topic of so many payments, or two, take turns, and return the row of results.
 
     Raises:
         TotalsError: a turn's totals were wrong.
@@ -269,7 +301,7 @@ def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
         # The replayed clock never ticks here: nothing is too old, and no minute closes.
         settings = Settings.read(kafka=broker.bootstrap, clock="replay")
         ensure_topics(settings)
-        filled = asyncio.run(fill(settings, payments(events, scale)))
+        filled = asyncio.run(fill(settings, payments(events, scale), failed=failures(events, scale) if with_failures else ()))
         read, worked = [], []
         for turn in range(turns):
             read.append(asyncio.run(read_and_throw_away(settings, filled)))
@@ -277,10 +309,11 @@ def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
             folder.mkdir()
             worked.append(work(settings, filled, folder))
     times = (read, [w.committed for w in worked], [w.published for w in worked], [w.from_start for w in worked])
-    rates = [events / statistics.median(some) for some in times]
+    rates = [filled.events / statistics.median(some) for some in times]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
-        "events": events,
+        "events": filled.events,
+        "failures": filled.failures,
         **dict(zip(("reader_per_second", "committed_per_second", "worker_per_second", "worker_from_start_per_second"), map(round, rates), strict=True)),
         "ratio": round(rates[2] / rates[0], 3),
         "committed_ratio": round(rates[1] / rates[0], 3),
@@ -290,7 +323,7 @@ def measure(events: int, turns: int, scale: float = 1.0) -> dict[str, object]:
         "load_before": round(load, 1),
         "peak_mb": max(max(w.memory) for w in worked) // 1_000_000,
         "memory": worked[-1].tenths(),
-        "processor_us": statistics.median(w.processor for w in worked) / events * 1e6,
+        "processor_us": statistics.median(w.processor for w in worked) / filled.events * 1e6,
         "busy": statistics.median(w.busy for w in worked),
     }
 
@@ -313,10 +346,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument(
         "--scale", type=float, default=1.0, help="size of the simulated country, which limits how many payments there are (default: %(default)s)"
     )
+    options.add_argument("--failures", action="store_true", help="the failed attempts of the same time too, in a topic beside")
     options.add_argument("--results", type=Path, default=RESULTS, help="file of results to append to (default: benchmarks/results.csv)")
     given = options.parse_args(arguments)
     try:
-        row = measure(given.events, given.turns, given.scale)
+        row = measure(given.events, given.turns, given.scale, with_failures=given.failures)
     except TotalsError as error:
         print(f"The totals are wrong, so nothing was measured. {error}", file=sys.stderr)
         return 1
@@ -327,7 +361,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'worker, published, once it answers':<34}{row['worker_per_second']:>12,}")
     print(f"{'worker, published, from its start':<34}{row['worker_from_start_per_second']:>12,}")
     print(f"Memory of the worker in each tenth of its last turn: {', '.join(map(str, row['memory']))} MB; at most {row['peak_mb']} MB.")  # type: ignore[call-overload]
-    print(f"To its last COMMIT it took {row['processor_us']:.1f} µs of processor time a payment; all cores were {row['busy']:.0%} busy meanwhile.")
+    print(f"To its last COMMIT it took {row['processor_us']:.1f} µs of processor time a record; all cores were {row['busy']:.0%} busy meanwhile.")
     print(
         f"The worker commits at {row['committed_ratio']:.0%} of the bare reader's rate, and has published all at {row['ratio']:.0%}. "
         f"Totals agree to the won. Kept in {given.results.name}."

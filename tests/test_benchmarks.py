@@ -33,10 +33,12 @@ def test_results_are_appended_under_one_line_of_names(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ingest_publishes_what_was_sent_and_keeps_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "results.csv"
-    assert main(["ingest", "--events", "4000", "--turns", "1", "--results", str(results)]) == 0
+    assert main(["ingest", "--events", "4000", "--turns", "1", "--failures", "--results", str(results)]) == 0
     with results.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["events"] for row in rows] == ["4000"]
+    (failures,) = [int(row["failures"]) for row in rows]
+    assert failures
+    assert [row["events"] for row in rows] == [str(4000 + failures)]
     assert float(rows[0]["worker_per_second"]) > 0
     assert "agree to the won" in capsys.readouterr().out
 
@@ -47,8 +49,8 @@ def test_ingest_fails_where_the_totals_are_not_those_that_were_sent(
 ) -> None:
     whole = ingest.fill
 
-    async def one_won_more(*given: object) -> ingest.Filled:
-        filled = await whole(*given)  # type: ignore[arg-type]
+    async def one_won_more(*given: object, **more: object) -> ingest.Filled:
+        filled = await whole(*given, **more)  # type: ignore[arg-type]
         return ingest.Filled(filled.events, {**filled.krw, "approved": filled.krw["approved"] + 1})
 
     monkeypatch.setattr(ingest, "fill", one_won_more)

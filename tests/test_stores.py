@@ -74,10 +74,21 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 def begin(writer: Writer, *keys: tuple[str, int]) -> None:
     """Take these partitions over, as a worker does after an assignment."""
-    for topic, partition in keys:
-        writer.begin_source(topic, partition, 0, None)
-    known = writer.sources()
-    writer.hold({key: known[key].next_offset for key in keys})
+    while True:
+        try:
+            for topic, partition in keys:
+                writer.begin_source(topic, partition, 0, None)
+            known = writer.sources()
+            writer.hold({key: known[key].next_offset for key in keys})
+        except duckdb.Error as error:
+            # SQLite's catalog is locked for a moment when the last connection to it goes; the line tries again in the same way.
+            if not conflicts(error):
+                raise
+            writer.failed(error)
+            if writer.worn:
+                writer.reopen()
+        else:
+            return
 
 
 def write(writer: Writer, *chunks: Chunk) -> None:
