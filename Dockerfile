@@ -8,7 +8,10 @@ COPY pyproject.toml constraints.txt LICENSE ./
 COPY streams streams
 COPY warehouse warehouse
 COPY dashboard dashboard
-RUN pip install --no-cache-dir --only-binary :all: --constraint constraints.txt '.[signin]'
+# signin,lake-offline for a lake, which pins a DuckDB of its own.
+ARG EXTRAS=signin
+RUN case "$EXTRAS" in *lake*) sed -i '/^duckdb==/d' constraints.txt ;; esac && \
+    pip install --no-cache-dir --only-binary :all: --constraint constraints.txt ".[$EXTRAS]"
 
 USER onnuri
 WORKDIR /home/onnuri

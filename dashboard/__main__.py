@@ -4,6 +4,8 @@ import argparse
 import os
 
 from dashboard.command import command
+from dashboard.settings import DashboardSettings
+from warehouse.access import AccessError
 
 
 def main() -> None:
@@ -12,6 +14,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: %(default)s, this machine only).")
     parser.add_argument("--port", type=int, default=8501, help="Port to listen on (default: %(default)s).")
     given = parser.parse_args()
+    try:
+        DashboardSettings.read()
+    except AccessError as error:
+        parser.error(str(error))
     arguments = command(given.host, given.port)
     os.execv(arguments[0], arguments)  # noqa: S606 - no shell; the arguments are our own
 

@@ -117,11 +117,12 @@ class Settings(BaseSettings):
     @field_validator("kafka")
     @classmethod
     def _brokers(cls, value: str) -> str:
-        for broker in filter(None, value.split(",")):
-            host, _, port = broker.strip().rpartition(":")
+        brokers = [broker.strip() for broker in value.split(",") if broker.strip()]
+        for broker in brokers:
+            host, _, port = broker.rpartition(":")
             if not host or not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 65536:
-                raise ValueError(f"{broker.strip()!r} is not host:port with a port of 1-65535. Example: ONNURI_KAFKA=127.0.0.1:9092")
-        return value
+                raise ValueError(f"{broker!r} is not host:port with a port of 1-65535. Example: ONNURI_KAFKA=127.0.0.1:9092")
+        return ",".join(brokers)
 
     @field_validator("alert_url")
     @classmethod

@@ -156,7 +156,8 @@ class Tending:
         return made
 
     async def _publish(self, now: datetime | None, standing: Standing) -> None:
-        ends, positions = standing.ends, {partition: standing.ends[partition] for partition in standing.read_through}
+        ends = {partition: standing.ends.get(partition) for partition in {*standing.partitions, *standing.ends}}
+        positions = {partition: standing.ends[partition] for partition in standing.read_through}
         wall = datetime.now(UTC)
         try:
             self.manifest = await asyncio.get_running_loop().run_in_executor(self.publishing, self._on_publisher, now or wall, wall, ends, positions)
@@ -171,7 +172,7 @@ class Tending:
         else:
             self.line.waiting.pop("publishing", None)
 
-    def _on_publisher(self, now: datetime, wall: datetime, ends: Mapping[Partition, int], positions: Mapping[Partition, int]) -> dict[str, Any]:
+    def _on_publisher(self, now: datetime, wall: datetime, ends: Mapping[Partition, int | None], positions: Mapping[Partition, int]) -> dict[str, Any]:
         with self.writer.in_use:
             self.publisher.connection = self.writer.connection
             return self.publisher.publish(now, wall, ends, positions)

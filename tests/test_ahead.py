@@ -22,7 +22,7 @@ from tests.dashboard_browser import served
 from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day, replace_table
 from tests.demand_data import hourly
 from tests.test_api import fetched
-from warehouse.ahead import ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
+from warehouse.ahead import _ordinary, ahead, as_of, capacity, demand_ahead, headroom_ahead, public_feed
 from warehouse.analysis import HistoryError
 from warehouse.analysis.comparison import compare
 from warehouse.comparing import compared, operator_spans, span_of
@@ -455,3 +455,10 @@ def test_the_feed_has_what_is_published(launched):
         found = public_feed(snapshot)
     assert set(found["id"]) >= {LAUNCH, "planned-20250215T0000-payment"}
     assert found.filter(pl.col("scheduled"))["status"].to_list() == ["completed"]
+
+
+def test_what_ends_at_midnight_leaves_the_day_that_begins_then_to_be_learnt_from():
+    midnight = datetime(2025, 3, 1, tzinfo=SEOUL)
+    minutes = pl.DataFrame({"minute_at": [midnight - timedelta(hours=1), midnight + timedelta(hours=1)]}, schema={"minute_at": pl.Datetime("us", "UTC")})
+    off = pl.DataFrame({"market_id": [None], "starts_at": [midnight - timedelta(days=14)], "ends_at": [midnight]}, schema_overrides={"market_id": pl.String})
+    assert _ordinary(minutes, off)["minute_at"].to_list() == [midnight + timedelta(hours=1)]

@@ -9,6 +9,7 @@ import pytest
 from warehouse.analysis import AnalysisError
 from warehouse.analysis.comparison import Span, compare
 from warehouse.analysis.gate import EXAMPLE, judged, read_gate
+from warehouse.analysis.span_days import laid_out
 from warehouse.analysis.status import downtimes, overall
 
 KST = timedelta(hours=9)
@@ -229,3 +230,11 @@ def test_a_gate_that_cannot_be_read_is_told_with_an_example(tmp_path, text, mess
     file.write_text(text, encoding="utf-8")
     with pytest.raises(AnalysisError, match=message):
         read_gate(file)
+
+
+def test_both_availabilities_count_a_minute_that_was_away_for_a_part_of_it():
+    ended = pl.DataFrame(
+        [{**INCIDENT, "onset_at": naive(FIRST), "detected_at": naive(FIRST), "ended_at": naive(FIRST) + timedelta(minutes=30, seconds=30)}],
+        schema=NOTHING.schema,
+    )
+    assert int(laid_out(span("a", FIRST, 1, minutes(FIRST, 1, busy=2), incidents=ended)).gone.sum()) == 31

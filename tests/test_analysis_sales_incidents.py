@@ -101,3 +101,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["detect", "--sales", str(tmp_path / "nothing.csv")])
     assert told.exit_code != 0
     assert "nothing.csv" in str(told.exception)
+
+
+def test_a_mistyped_year_is_refused_with_both_dates_before_centuries_are_judged() -> None:
+    frame = sales()
+    typed = frame.head(1).with_columns(at=pl.lit(datetime(1925, 4, 7)))
+    with pytest.raises(FrameError, match=r"no row between 1925-04-07 and 2025-04-07\. Is a year mistyped"):
+        detect_sales(pl.concat([typed, frame], how="vertical_relaxed"))

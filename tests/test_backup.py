@@ -351,8 +351,10 @@ def test_nothing_is_restored_under_a_running_worker_or_from_what_is_no_backup(se
     )
     assert WarehouseBusyError.__name__ in held.stderr
     writer.close()
-    with pytest.raises(WarehouseDamagedError):
+    # The file that was named is told, and not what to do with a warehouse that is well.
+    with pytest.raises(BackupError, match=r"junk is no backup of a warehouse.* is untouched") as refused:
         restore(tmp_path / "junk", settings.warehouse, NOON)
+    assert "start again" not in str(refused.value)
     with pytest.raises(BackupError, match="no file"):
         restore(tmp_path / "none", settings.warehouse, NOON)
     assert state(settings.warehouse) == (10, 10, 10)

@@ -109,6 +109,7 @@ NOWHERE = f"127.0.0.1:{free_port()}"
     [
         (["sql", "SELECT 1"], {}, "holds no manifest.json. Start a worker first: onnuri worker"),
         (["incidents"], {"kafka": "kafka:abc"}, "ONNURI_KAFKA is 'kafka:abc'"),
+        (["simulate", "no-such"], {"kafka": f"{NOWHERE}, ,"}, "no-such"),
         (["incidents"], {"batch_rows": "many"}, "ONNURI_BATCH_ROWS is 'many'"),
         (["worker"], {}, "ONNURI_KAFKA is not set: where are the brokers? Example: ONNURI_KAFKA=127.0.0.1:9092"),
         (["simulate"], {}, "ONNURI_KAFKA is not set"),

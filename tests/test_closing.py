@@ -317,3 +317,15 @@ def test_a_part_that_is_away_for_good_does_not_leave_the_nation_without_an_examp
         "INSERT INTO incident (incident_id, kind, scope, scope_name, onset_at, detected_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)", incident
     )
     assert made._usual((midnight + 9 * HOUR).date()).expected["expected"].sum() == pytest.approx(3 * 1440, rel=0.05)
+
+
+def test_late_is_what_comes_after_its_minute_has_closed_and_nothing_else(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    closing = Closing(writer, timedelta(minutes=1), 35)
+    writer.apply([chunk("payments", [payment(1)])], NOON, lambda _: None)
+    # The watermark lies in a minute which is open until it has passed it.
+    closing.close(MARK + timedelta(minutes=1, seconds=50))
+    at = (ms(NOON) + seconds * 1000 for seconds in (10, 59, 60, 75, 110, 130))
+    writer.apply([chunk("payments", [payment(n, occurred_at=time) for n, time in enumerate(at, 2)], first_offset=1)], NOON, lambda _: None)
+    assert writer.connection.execute("SELECT accepted, late FROM source_offset").fetchall() == [(7, 2)]
+    writer.close()

@@ -81,6 +81,8 @@ def test_a_declared_incident_keeps_who_said_it_its_scope_and_note(writer: Writer
         ("incident_corrected", {"incident_id": "i", "scope": "issuer"}, "scope_name is ''"),
         ("incident_corrected", {"incident_id": "i"}, "changes nothing"),
         ("incident_merged", {"incident_id": "i"}, "into"),
+        # More than a BIGINT holds would be read again and again by a worker that cannot write it.
+        ("report_issued", {"incident_id": "i", "stage": "final", "manifest_sequence": 2**63, "inputs": "0" * 64, "document": "0" * 64}, "manifest_sequence"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_reason(kind: str, payload: dict[str, Any], said: str) -> None:
@@ -258,3 +260,21 @@ def test_a_name_that_the_worker_would_refuse_is_refused_before_it_is_sent(actor:
 def test_what_is_sent_keeps_the_wire_contract(actor: str) -> None:
     _, value = record("span_excluded", EXCLUDED, actor, NOON)
     assert msgspec.json.decode(json.dumps(value, ensure_ascii=False).encode(), type=Command).actor == actor
+
+
+def test_a_whole_lasts_as_long_as_its_parts_whoever_corrects_which(writer: Writer) -> None:
+    ops = Ops(writer, NOON + 300 * MINUTE)
+    whole = ops.declare("2025-03-01T10:00+09:00", "2025-03-01T11:00+09:00")
+    part = ops.declare("2025-03-01T10:30+09:00", scope="region", scope_name="대구광역시")
+    ops.say("incident_merged", incident_id=part, into=whole)
+    # One part goes on, so the whole does, whatever end it is given.
+    ops.say("incident_corrected", incident_id=whole, ended_at="2025-03-01T11:30+09:00")
+    assert ops.incident(whole)["ended_at"] is None
+    forget(writer.connection, noted(writer.connection)[0])
+    version = ops.incident(whole)["version"]
+    ops.say("incident_corrected", incident_id=part, onset_at="2025-03-01T09:00+09:00", ended_at="2025-03-01T14:00+09:00")
+    assert (ops.incident(whole)["onset_at"], ops.incident(whole)["ended_at"]) == (datetime(2025, 3, 1), datetime(2025, 3, 1, 5))
+    assert ops.incident(whole)["version"] > version
+    assert [(change["incident_id"], change["action"]) for change in noted(writer.connection)[1]] == [(part, "corrected"), (whole, "closed")]
+    ops.say("incident_corrected", incident_id=part, ended_at="2025-03-01T11:10+09:00")
+    assert ops.incident(whole)["ended_at"] == datetime(2025, 3, 1, 2, 30)

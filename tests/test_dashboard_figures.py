@@ -15,7 +15,7 @@ from dashboard import charts
 from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
-from dashboard.figures.markets import market_figures
+from dashboard.figures.markets import _hit_days, market_figures
 from dashboard.report.pictures import svg_of
 from dashboard.texts import texts_in
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
@@ -403,3 +403,9 @@ def test_an_incident_that_nobody_ends_has_figures_after_months_too(tmp_path: Pat
     assert found.end - found.start > timedelta(days=32)
     assert at.n_unique() == len(at)
     assert found.steps["expected"].null_count() == 0
+
+
+def test_an_incident_that_ends_at_midnight_has_not_touched_the_next_day(snapshot: Snapshot) -> None:
+    midnight = datetime(2025, 3, 2, tzinfo=SEOUL)
+    ended = snapshot.query("incidents_newest_first").head(1).with_columns(onset_at=pl.lit(midnight - timedelta(hours=8)), ended_at=pl.lit(midnight))
+    assert _hit_days(ended, midnight + timedelta(hours=1)) == [date(2025, 3, 1)]

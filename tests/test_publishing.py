@@ -335,6 +335,31 @@ def test_lag_is_what_lies_behind_the_reader_s_position(writer: Writer, folder: P
     # Markers of transactions lie between the last record and the position.
     assert publisher.publish(NOON, NOON, {("payments", 0): 10}, {("payments", 0): 10})["lag"] == 0
     assert publisher.publish(NOON, NOON, {}, {})["lag"] is None
+    # Nobody knows how far it is to the end of one that is read.
+    assert publisher.publish(NOON, NOON, {("payments", 0): 10, ("payments", 1): None}, {})["lag"] == 8
+    writer.apply([chunk("payments", [payment(3)], partition=1)], NOON, lambda _: None)
+    assert publisher.publish(NOON, NOON, {("payments", 0): 10, ("payments", 1): None}, {})["lag"] is None
+    # One that was read once, as a scenario's clock, says nothing of the present.
+    assert publisher.publish(NOON, NOON, {("payments", 0): 10}, {})["lag"] == 8
+
+
+def test_who_led_before_does_not_put_another_s_unfinished_file_in_place(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    write(writer, payment(1))
+    before, after = Publisher(writer.connection, folder), Publisher(writer.connection, folder)
+    other = {}
+
+    def amid(part: Path) -> None:
+        # The one that leads by now has begun the same file and dies.
+        if part.parent != folder:
+            other[part] = part.with_suffix("").with_suffix(after.suffix)
+            other[part].write_bytes(b"PAR1")
+
+    monkeypatch.setattr(publishing, "_synced", amid)
+    publish(before)
+    assert other
+    assert cells(folder) == recount([payment(1)], [])
+    Publisher(writer.connection, folder)
+    assert not list(folder.glob("**/*.part"))
 
 
 def test_the_manifest_says_what_was_counted_refused_and_lost(writer: Writer, folder: Path):

@@ -278,6 +278,16 @@ def test_the_report_says_what_was_taken_back_and_that_the_gross_is_of_approvals(
     assert texts("report_method.gross") in parts[texts("report_method.title")]
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_report_says_what_of_a_topic_that_was_made_anew_was_never_read(report, language):
+    lost = {"topic": "payments", "partition": 3, "from_offset": 812_345, "to_offset": 0, "cause": "topic made anew", "found_at": None}
+    made_anew = replace(report.provenance, manifest=replace(report.provenance.manifest, lost_ranges=[lost]))
+    document = compose(Report(**{**report.__dict__, "provenance": made_anew}), language)
+    (part,) = [part for _, part in document.numbered if part.title == texts_in(language)("report_unknown.title")]
+    (said,) = [block for block in part.blocks if isinstance(block, Bullets)]
+    assert any("payments/3" in str(item) and "812,345" in str(item) for item in said.texts)
+
+
 @pytest.mark.parametrize(
     ("base", "rate", "told"),
     [

@@ -20,6 +20,7 @@ from dashboard.settings import DashboardSettings
 from streams import kafka_jars
 from streams.settings import Settings
 from streams.standby import refuse_unshared
+from warehouse.access import AccessError
 from warehouse.analysis.opening import identity
 
 ROOT = Path(__file__).parent.parent
@@ -319,3 +320,15 @@ def test_an_empty_setting_is_none_for_worker_commands_and_dashboard_alike(monkey
     assert Settings.read() == bare
     assert Settings.read().published_folder == DashboardSettings.read().published == Path("data/published")
     assert DashboardSettings.read() == DashboardSettings.read({})
+
+
+@pytest.mark.parametrize("word", ["1", "y", "T", "on", "0", "N", "off", ""])
+def test_pages_and_line_take_the_same_words_for_a_switch(word, monkeypatch):
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", word)
+    assert DashboardSettings.read().public_status == Settings.read().public_status
+
+
+@pytest.mark.parametrize("name", ["ONNURI_PUBLIC_STATUS", "ONNURI_LANGUAGE"])
+def test_a_word_that_the_pages_do_not_know_is_refused(name):
+    with pytest.raises(AccessError, match=f"{name}: expected one of .*; got 'perhaps'"):
+        DashboardSettings.read({name: "perhaps"})

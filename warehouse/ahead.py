@@ -189,7 +189,8 @@ def _ordinary(minutes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Without the days that anything national touched."""
     touched: set[date] = set()
     for start, end in known.filter(pl.col("market_id").is_null()).select("starts_at", "ends_at").iter_rows():
-        day, last = start.astimezone(SEOUL).date(), end.astimezone(SEOUL).date()
+        # What ends at midnight has not touched the day that begins then.
+        day, last = start.astimezone(SEOUL).date(), (end - timedelta.resolution).astimezone(SEOUL).date()
         touched |= {day + timedelta(days=n) for n in range((last - day).days + 1)}
     here = pl.col("minute_at").dt.convert_time_zone("Asia/Seoul").dt.date()
     kept = minutes.filter(~here.is_in(list(touched)))

@@ -102,9 +102,8 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
     """Put ``backup`` in the place of ``warehouse``, whose files are kept under other names; returns those.
 
     Raises:
-        BackupError: there is no backup.
+        BackupError: there is no backup, or it cannot be read.
         WarehouseBusyError: a worker runs on the warehouse.
-        WarehouseDamagedError: the backup cannot be read.
     """
     if not backup.is_file():
         raise BackupError(f"There is no file {backup}.")
@@ -113,7 +112,11 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
     _log_of(part).unlink(missing_ok=True)
     shutil.copyfile(backup, part)
     try:
-        with open_file(part) as opened:
+        try:
+            opened = open_file(part)
+        except WarehouseDamagedError as error:
+            raise BackupError(f"{backup} is no backup of a warehouse, or it is damaged; {warehouse} is untouched. {error.__cause__ or error}") from error
+        with opened:
             if opened.execute("SELECT count(*) FROM line").fetchall() != [(1,)]:
                 raise BackupError(f"{backup} is no backup of a warehouse: it was never written to.")
         if warehouse.exists():

@@ -140,7 +140,7 @@ class ReportIssued(msgspec.Struct, frozen=True, tag="report_issued", tag_field="
 
     incident_id: Text
     stage: Literal["first", "interim", "final"]
-    manifest_sequence: Annotated[int, msgspec.Meta(ge=0)]
+    manifest_sequence: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     inputs: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     document: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     lost: SignedKrw | None = None
@@ -334,6 +334,10 @@ def _correct(connection: duckdb.DuckDBPyConnection, actor: str, found: dict[str,
     given = {name: actor for name in ("onset_at", "ended_at") if getattr(payload, name) is not None}
     own_end = str(changed["ended_at"]) if payload.ended_at is not None else None
     _change(connection, payload.incident_id, changed, {"note": payload.note, "corrected": given, "own_end": own_end}, "corrected")
+    whole, before, ended = settle(connection, payload.incident_id) or (payload.incident_id, False, False)
+    if whole != payload.incident_id and (known := _incident(connection, whole)):
+        first = {"onset_at": min(known["onset_at"], changed["onset_at"])}
+        _change(connection, whole, first, {}, "closed" if ended and not before else "corrected")
     return APPLIED
 
 

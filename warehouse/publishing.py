@@ -7,6 +7,7 @@ Which files there should be follows from the hours' versions alone: what is miss
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -40,8 +41,10 @@ class Publisher:
         """Set from another thread: no further file is written."""
         self.check: Callable[[duckdb.DuckDBPyConnection], None] | None = None
         """Asked before the manifest is put in place; it raises where another worker publishes by now."""
-        for part in folder.glob("*/*.part"):
-            part.unlink()
+        # A name of its own: who led before may be amid the same file, and would put this one's in place unfinished.
+        self.suffix = f".{uuid.uuid4().hex}.part"
+        for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
+            part.unlink(missing_ok=True)
         for file in folder.glob("*/*.parquet"):
             self.written[file.relative_to(folder).as_posix()] = True
         try:
@@ -49,13 +52,18 @@ class Publisher:
         except (NothingPublishedError, ManifestError):
             self.sequence = 0
 
-    def publish(self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-        """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's."""
+    def publish(
+        self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int | None], positions: Mapping[tuple[str, int], int]
+    ) -> dict[str, Any]:
+        """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's.
+
+        ``log_ends`` has the partitions that are read, None where the end is not known.
+        """
         with self.connection.cursor() as cursor:
             body, wanted = self._state(cursor, now, wall, log_ends, positions)
             if self.check:
                 self.check(cursor)
-        _replace(self.folder / "manifest.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
+        _replace(self.folder / "manifest.json", self.suffix, json.dumps(body, ensure_ascii=False, indent=1).encode())
         self._sweep({file.path for file in wanted})
         return body
 
@@ -64,7 +72,7 @@ class Publisher:
         cursor: duckdb.DuckDBPyConnection,
         now: datetime,
         wall: datetime,
-        log_ends: Mapping[tuple[str, int], int],
+        log_ends: Mapping[tuple[str, int], int | None],
         positions: Mapping[tuple[str, int], int],
     ) -> tuple[dict[str, Any], list[File]]:
         cursor.begin()
@@ -91,7 +99,7 @@ class Publisher:
 
     def _copy(self, cursor: duckdb.DuckDBPyConnection, file: File, target: Path) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
+        part = target.with_suffix(self.suffix)
         order, groups = (f" ORDER BY {file.ordered}", ", ROW_GROUP_SIZE 16384") if file.ordered else ("", "")
         row = cursor.execute(
             f"COPY (SELECT * FROM {file.table} WHERE {file.where}{order}) TO '{_quoted(part)}' (FORMAT parquet, COMPRESSION zstd{groups})"
@@ -128,8 +136,8 @@ def _synced(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_suffix(".part")
+def _replace(path: Path, suffix: str, content: bytes) -> None:
+    part = path.with_suffix(suffix)
     part.write_bytes(content)
     _synced(part)
     part.replace(path)

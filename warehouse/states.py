@@ -65,11 +65,16 @@ def wanted_files(hours: Mapping[datetime, int], tables: Mapping[str, int], hourl
 
 
 def state(
-    connection: duckdb.DuckDBPyConnection, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]
+    connection: duckdb.DuckDBPyConnection,
+    now: datetime,
+    wall: datetime,
+    log_ends: Mapping[tuple[str, int], int | None],
+    positions: Mapping[tuple[str, int], int],
 ) -> tuple[dict[str, Any], list[File]]:
     """What a manifest says of the state that ``connection`` sees, but its ``sequence`` and ``files``; and the files that there should be for it.
 
-    ``now`` is the line's clock, ``wall`` the reader's.
+    ``now`` is the line's clock, ``wall`` the reader's. ``log_ends`` has the partitions that are read, None where the end is not known: the lag is theirs. Others
+    were read once, as a scenario's clock or a topic that was made anew with fewer partitions.
     """
     run = connection.execute
     line = run("SELECT warehouse_id, watermark, detected_through FROM line").fetchone()
@@ -82,7 +87,7 @@ def state(
         for row in run(f"SELECT {', '.join(_LOST)} FROM lost_range ORDER BY found_at DESC LIMIT {LOST_NAMED}").fetchall()
     ]
     ((lost_ranges,),) = run("SELECT count(*) FROM lost_range").fetchall()
-    lags = [s["lag"] for s in sources]
+    lags = [s["lag"] for s in sources if (s["topic"], s["partition"]) in log_ends]
     lag = None if not lags or None in lags else sum(lags)
     # While much is still to be read, every publishing would rewrite most hours; a file a day is enough for then.
     hourly_days = HOURLY_DAYS if lag is not None and lag < BACKLOG else 0
@@ -117,7 +122,7 @@ _UNKNOWN = "SELECT kind, count(*) FROM unknown_name u WHERE kind <> 'market' OR 
 _LOST = ("topic", "partition", "from_offset", "to_offset", "cause", "found_at")
 
 
-def _source(row: tuple[Any, ...], log_ends: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+def _source(row: tuple[Any, ...], log_ends: Mapping[tuple[str, int], int | None], positions: Mapping[tuple[str, int], int]) -> dict[str, Any]:
     topic, partition, next_offset, accepted, duplicate, late, refused, lost, event_time_max = row
     end = log_ends.get((topic, partition))
     # The consumer's position passes transaction markers that no record ever shows; the warehouse's offset does not.

@@ -152,7 +152,9 @@ def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
     found = set()
     for row in incidents.iter_rows(named=True):
         incident = Incident.of(row)
-        first, last = (at.astimezone(SEOUL).date() for at in (incident.onset_at, incident.ended_at or incident.goes_on_at(counted)))
+        # What ends at midnight has not touched the day that begins then.
+        last_moment = max((incident.ended_at or incident.goes_on_at(counted)) - timedelta.resolution, incident.onset_at)
+        first, last = (at.astimezone(SEOUL).date() for at in (incident.onset_at, last_moment))
         found |= {first + timedelta(days=ahead) for ahead in range((last - first).days + 1)}
     return sorted(found)
 

@@ -11,7 +11,7 @@ from warehouse.analysis.budget import Drift
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.changes import CHANGES, EPOCH, Open
 from warehouse.analysis.counts import Cells, drift_of_days
-from warehouse.analysis.errors import HistoryError, need_columns
+from warehouse.analysis.errors import FrameError, HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.scopes import Grid, Scopes
@@ -21,6 +21,9 @@ from warehouse.analysis.watching import Watch
 HISTORY_DAYS = 56
 LEAST_DAYS = 8
 """Days before the first one that is judged."""
+
+LONGEST_GAP = 366
+"""Days without a row: each of them would be judged, and one mistyped year makes centuries of them."""
 
 STEPS_BEFORE = 60
 """Steps before a day from which its level is followed, and a day at least."""
@@ -46,7 +49,7 @@ def detect_sales(
     days are only learnt from, and so is the first of each kind of day.
 
     Raises:
-        FrameError: a column is missing or holds what it may not.
+        FrameError: a column is missing or holds what it may not, or more than a year has no rows.
         HistoryError: the file is too short.
     """
     need_columns(sales, "sales", ("at", "sales"))
@@ -54,6 +57,13 @@ def detect_sales(
     rows = rows_of(sales, "sales", axes)
     if not len(rows.minute):
         raise HistoryError("sales: expected some, got no rows.")
+    days = np.unique(rows.minute // DAY)
+    if len(gaps := np.flatnonzero(np.diff(days) > LONGEST_GAP)):
+        before, after = (date_of(int(days[gaps[0] + step])) for step in (0, 1))
+        raise FrameError(
+            f"sales: expected no gap of more than {LONGEST_GAP} days; got no row between {before} and {after}. Is a year mistyped? "
+            "If not, give only the rows of one side."
+        )
     of = _File.of(rows, axes, calendar, exclusions)
     if of.days <= LEAST_DAYS:
         raise HistoryError(f"sales: expected more than {LEAST_DAYS} days, of which the first are only learnt from; got {of.days}.")

@@ -1,7 +1,7 @@
 """A span of time laid out by days and minutes: what was tried and failed, when it was up, and what each hour usually wants."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -78,7 +78,9 @@ def laid_out(span: Span) -> Minutes:
     away, planned, of_span = np.zeros((3, size), dtype=bool)
 
     def mark(where: Mask, start: datetime, end: datetime | None) -> None:
-        where[_clip(local_minute(start) - low * DAY, size) : _clip(local_minute(end) - low * DAY if end else size, size)] = True
+        # As in ``availability``, a minute of which a part was away was away; of announced maintenance only whole minutes were.
+        until = size if end is None else local_minute(end + timedelta(minutes=1) - timedelta.resolution if where is away else end) - low * DAY
+        where[_clip(local_minute(start) - low * DAY, size) : _clip(until, size)] = True
 
     for row in span.incidents.filter(pl.col("scope") == "nation").iter_rows(named=True):
         mark(away, row["onset_at"], row["ended_at"])

@@ -40,6 +40,9 @@ def unknown(report: Report, words: Wording) -> Section:
         open_questions.append(words("report_unknown.capacity"))
     if report.provenance.manifest.totals.get("lost"):
         open_questions.append(words("report_unknown.lost", number=count(report.provenance.manifest.totals["lost"])))
+    # How much of a topic that was deleted was never read, nobody knows: it is in no total.
+    anew = [lost for lost in report.provenance.manifest.lost_ranges if lost["cause"] == "topic made anew"]
+    open_questions += [words("banner.lost_anew", topic=f"{lost['topic']}/{lost['partition']}", low=count(lost["from_offset"])) for lost in anew]
     remarks = [*(figures.loss.warnings if figures.loss else ()), *(remark for method in figures.methods for remark in method.remarks)]
     said = dict.fromkeys(sentence(remark, words.texts) for remark in remarks)
     return Section(words("report_unknown.title"), [Bullets([*open_questions, *said])])
