@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from streams.admission import refusal
 from streams.broker_watch import newest_times, partition_counts, topic_ids
 from streams.lake_check import Finding, look_at_lake
-from streams.settings import SettingError, Settings
+from streams.settings import SettingError, Settings, unknown_names
 from streams.topics import partitions_of, refuse_unequal
 from warehouse.access import AccessError
 from warehouse.connection import shut
@@ -57,7 +57,22 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
     """Look at broker, disk and published data. ``wall`` is aware."""
     broker = _broker(settings)
     lake = [look_at_lake(settings.lake), _dealing(settings, ask=broker.ok)] if settings.lake else []
-    return [broker, *lake, _disk(settings), _clock(settings, wall, ask=broker.ok), _time_zone(wall), _fonts(), _versions(), *_published(settings, wall)]
+    return [
+        _names(unknown_names()),
+        broker,
+        *lake,
+        _disk(settings),
+        _clock(settings, wall, ask=broker.ok),
+        _time_zone(wall),
+        _fonts(),
+        _versions(),
+        *_published(settings, wall),
+    ]
+
+
+def _names(unknown: Mapping[str, str]) -> Finding:
+    told = "; ".join(f"{name} is no setting" + (f": did you mean {meant}?" if meant else "") for name, meant in unknown.items())
+    return Finding("names", not unknown, f"{told}. Nothing reads it." if told else "Every variable that begins with ONNURI_ is a setting.")
 
 
 def _broker(settings: Settings) -> Finding:

@@ -94,7 +94,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 class ClockTick(msgspec.Struct, frozen=True, kw_only=True):
     """Replay only: everything that occurred before ``now`` has been sent and acknowledged."""
 
-    now: Millis
+    now: Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]
+    """Before the year 2100: what is reckoned from the clock must have room."""
 
 
 CONTRACT: dict[str, type[msgspec.Struct]] = {

@@ -1,7 +1,7 @@
 """A worker that was dealt partitions and does not begin to read them ends, so that its supervisor starts it anew and its partitions are dealt again.
 
 Seen once, in a rebalance while PostgreSQL was away: Faust had ended what seeks, and the worker went on looking well. The cause is mended (``PatientRecovery``);
-a part of Faust that ends in another way would look the same.
+a part of Faust that ends in another way would look the same, and so does a coordinator of aiokafka's that has ended before any were dealt.
 """
 
 PATIENCE_SECONDS = 300.0
@@ -29,5 +29,7 @@ class Idle:
             self.since = None if begun else now
             return False
         if now - self.since > self.patience:
-            raise IdleError(f"Partitions were dealt {now - self.since:.0f} s ago, and reading has not begun. The worker ends, to be started anew.")
+            raise IdleError(
+                f"For {now - self.since:.0f} s partitions have been dealt, or should have been, and reading has not begun. The worker ends, to be started anew."
+            )
         return True

@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import difflib
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -27,6 +29,10 @@ LEAST_KEY_BYTES = 32
 """A key of HMAC-SHA-256 is to be no shorter than its digest (RFC 2104, section 3)."""
 
 
+FOR_TESTS = ("ONNURI_TEST_", "ONNURI_DATA")
+"""How names begin that the tests read."""
+
+
 class SettingError(Exception):
     """A setting cannot be used; the message says what was expected, what came, what to do."""
 
@@ -34,7 +40,7 @@ class SettingError(Exception):
 class Settings(BaseSettings):
     """Settings from the environment, each as ``ONNURI_<NAME>``; one that is set to nothing is as one that is not set."""
 
-    model_config = SettingsConfigDict(env_prefix="ONNURI_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ONNURI_", env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False)
 
     kafka: str = Field("", description="Kafka brokers, host:port with commas between. Empty: an embedded one where a command offers it.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
@@ -123,6 +129,15 @@ class Settings(BaseSettings):
             if not host or not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 65536:
                 raise ValueError(f"{broker!r} is not host:port with a port of 1-65535. Example: ONNURI_KAFKA=127.0.0.1:9092")
         return ",".join(brokers)
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", value):
+            raise ValueError(
+                f"{value!r} has what Kafka's topics may not: at most 200 of A-Z, a-z, 0-9, '.', '_' and '-'. Example: ONNURI_TOPIC_PREFIX=platform."
+            )
+        return value
 
     @field_validator("alert_url")
     @classmethod
@@ -252,6 +267,13 @@ class Settings(BaseSettings):
                 "Put back the key that was copied beside a backup. Without one, remove the file: a new key is made, and buyers from before cannot be matched."
             )
         return key
+
+
+def unknown_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Names of an environment that look like settings and are none, and the setting that each may have meant, or nothing."""
+    known = [f"ONNURI_{name.upper()}" for name in Settings.model_fields]
+    given = (name for name in environment if name.startswith("ONNURI_") and not name.startswith(FOR_TESTS) and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, 1)), "") for name in sorted(given)}
 
 
 def _make_key(path: Path) -> None:

@@ -4,8 +4,11 @@ aiokafka unpacks a whole batch at once, however much comes out of it, copies eac
 most of its memory), hands them out one by one, and ends at a header whose name is no UTF-8. Brokers check none of that.
 """
 
+import hashlib
+import logging
 import struct
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,6 +25,8 @@ from streams.events import MAX_RECORD_BYTES
 from streams.letters import CUT_BYTES, LARGEST_BYTES
 from streams.records import Records
 
+log = logging.getLogger(__name__)
+
 MAX_UNPACKED = 64 * 1024 * 1024
 MAX_RATIO = 64
 """A batch may unpack to ``MAX_UNPACKED`` bytes, or to ``MAX_RATIO`` times its size where that is more. JSON of payments shrinks to a fifth at best."""
@@ -31,6 +36,9 @@ CHUNK_BYTES = 16 * 1024 * 1024
 
 MAX_RECORDS = 200_000
 """Records in a batch: a megabyte of packed bytes can hold a million that say nothing, and each takes half a kilobyte until it is refused."""
+
+READ_AGAIN = 3
+"""So often a batch whose checksum does not fit is fetched again: the network may have changed it. Then the broker's disk has."""
 
 _RECORDS_AT, _COUNT_AT, _MAGIC_AT = 61, 57, 16
 
@@ -45,6 +53,10 @@ UNREADABLE = (TooMuchError, UnsupportedCodecError, UnicodeDecodeError, CorruptRe
 
 class WholeBatches(fetcher.PartitionRecords):
     """A batch's records together, where aiokafka hands out one after the other: what it does for each of them would take longer than to decode them."""
+
+    def __init__(self, tp: object, records: "Batches", aborted: object, fetch_offset: int, *more: object, **named: object) -> None:
+        super().__init__(tp, records, aborted, fetch_offset, *more, **named)
+        records.asked_from = fetch_offset
 
     def _consumer_record(self, _tp: object, batch: Records) -> Records:
         # A fetch begins at the batch that holds the offset, which need not be its first.
@@ -62,13 +74,19 @@ class Record(NamedTuple):
 
 
 class Batches:
-    """The batches that one fetch brought for a partition; says that there are no more once ``CHUNK_BYTES`` have been unpacked."""
+    """The batches that one fetch brought for a partition; what is not handed out is fetched again.
+
+    There are no more once ``CHUNK_BYTES`` have been unpacked, or one had a checksum that does not fit: aiokafka would raise there, and forget what it had taken
+    from other partitions.
+    """
 
     def __init__(self, fetched: bytes) -> None:
         self.fetched = fetched
         self.inner = MemoryRecords(fetched)
         self.at = 0
         self.unpacked = 0
+        self.asked_from = 0
+        """The offset that was to be fetched from."""
 
     def size_in_bytes(self) -> int:
         """The length of what was fetched."""
@@ -83,6 +101,13 @@ class Batches:
         batch = self.inner.next_batch()
         end = self.at + 12 + int.from_bytes(self.fetched[self.at + 8 : self.at + 12])
         raw, self.at = memoryview(self.fetched)[self.at : end], end
+        if not batch.validate_crc():
+            if DAMAGED.again(raw):
+                self.unpacked = CHUNK_BYTES
+                return Damaged(batch, raw, self, max(batch.base_offset, self.asked_from), ())
+            following = self.fetched[end : end + 8]
+            said = CorruptRecordException("its checksum does not fit its bytes, however often they were fetched")
+            return Damaged(batch, raw, self, int.from_bytes(following) if len(following) == 8 else batch.next_offset, (said,))
         return batch if batch.is_control_batch else Batch(batch, raw, self)
 
 
@@ -96,6 +121,10 @@ class Batch:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self.inner, name)
+
+    def validate_crc(self) -> bool:
+        """It was looked at before it was handed out."""
+        return True
 
     def __iter__(self) -> Iterator[Records]:
         before = UNPACKED.bytes
@@ -126,12 +155,48 @@ class Batch:
 
     def _whole(self, error: Exception) -> Record:
         """One record in the place of the batch's last."""
-        first, last = self.inner.base_offset, self.inner.next_offset - 1
+        first, last = self.inner.base_offset, self.next_offset - 1
         reason = "too_large" if isinstance(error, TooMuchError) else "malformed"
         detail = (
             f"Kafka's batch of the offsets {first} to {last} cannot be unpacked: {error or type(error).__name__}. These are its bytes as the broker has them"
         )
         return Record(last, int.from_bytes(self.raw[35:43], signed=True), 0, None, Unreadable(self.raw, reason, detail))
+
+
+class Damaged(Batch):
+    """A batch whose checksum does not fit, of which nothing is believed: reading goes on from ``next_offset``, and a record stands for it where it is given up, for its ``errors``."""
+
+    is_control_batch = is_transactional = False
+    producer_id = None
+
+    def __init__(self, inner: Any, raw: memoryview, batches: Batches, next_offset: int, errors: Sequence[Exception]) -> None:  # noqa: ANN401
+        super().__init__(inner, raw, batches)
+        self.next_offset, self.errors = next_offset, errors
+
+    def __iter__(self) -> Iterator[Records]:
+        self.batches.unpacked += len(self.raw)
+        yield from (Records.of([self._whole(error)]) for error in self.errors)
+
+
+class Suspects:
+    """Batches whose checksum did not fit, by their bytes, and how often they came."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[bytes] = Counter()
+
+    def again(self, raw: memoryview) -> bool:
+        """Whether it is to be fetched once more."""
+        key = hashlib.sha256(raw).digest()
+        self.seen[key] += 1
+        if self.seen[key] <= READ_AGAIN:
+            log.warning("A batch came with a checksum that does not fit; it is fetched again, %s of %s times", self.seen[key], READ_AGAIN)
+            return True
+        # It may be read again after a seek: then it counts anew.
+        del self.seen[key]
+        return False
+
+
+DAMAGED = Suspects()
 
 
 def cut(record: Any) -> Any:  # noqa: ANN401  # a record of aiokafka's

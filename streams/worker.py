@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import time
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -21,12 +22,13 @@ from streams.broker_watch import topic_ids
 from streams.idle import PATIENCE_SECONDS, Idle
 from streams.letters import Letters
 from streams.line import BROKER_ERRORS, Line
-from streams.settings import Settings
+from streams.settings import Settings, unknown_names
 from streams.telling import TOPIC, Telling
 from streams.tending import Tending
+from streams.topics import partitions_of
 from streams.transport import ChunkConsumer, ChunkTransport, PatientTables, Start
 from streams.webhook import Webhook
-from warehouse.access import Access
+from warehouse.access import Access, AccessError
 from warehouse.ingest import ARRIVING, Writer
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ def create_app(  # noqa: C901  # what is counted are the agents and tasks nested
     settings: Settings, writer: Writer, client_id: str, backups: Backups | None
 ) -> Worker:
     """A worker on ``writer``'s warehouse, known to the brokers as ``client_id``."""
+    for name, meant in unknown_names().items():
+        log.warning("%s is no setting, nothing reads it%s", name, f": did you mean {meant}?" if meant else "")
     app = _configured(settings, group_of(writer), client_id)
     line = Line(settings, writer, Letters(settings))
     tending, telling = Tending(settings, writer, line), Telling(settings, writer, line)
@@ -131,7 +135,8 @@ def create_app(  # noqa: C901  # what is counted are the agents and tasks nested
             try:
                 ids = await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in consumer().assignment()}, settings.access)
                 broken = await line.broken(consumer())
-            except BROKER_ERRORS as error:
+            except (*BROKER_ERRORS, AccessError) as error:
+                # A certificate's file may be away while it is changed for another.
                 log.warning("No broker tells the topics' ids and ends: %r", error)
                 continue
             if broken or any(known_ids.get(topic) not in (None, found) for topic, found in ids.items()):
@@ -154,7 +159,9 @@ def _see_that_it_reads(app: faust.App, line: Line) -> None:
             await asyncio.sleep(WATCH_SECONDS)
             consumer = cast("ChunkConsumer", app.consumer)
             line.waiting.pop("reading", None)
-            begun = not consumer.assignment() or bool(line.waiting.keys() - {TOPIC}) or consumer.sought == app.consumer_generation_id
+            # On a lake there may be more workers than partitions; who is alone has some, but where aiokafka's coordinator has ended.
+            dealt = bool(consumer.assignment()) or line.settings.lake is None
+            begun = not dealt or bool(line.waiting.keys() - {TOPIC}) or consumer.sought == app.consumer_generation_id
             if idle.look(time.monotonic(), begun=begun):
                 line.waiting["reading"] = "waiting: partitions were dealt and are not read"
 
@@ -211,8 +218,11 @@ def _configured(settings: Settings, group: str, client_id: str) -> faust.App:
         TableManager=PatientTables,
         agent_supervisor=CrashingSupervisor,
         # Only one process can hold the file, so the group has one static member: a restart takes its place at once, where a
-        # new member would wait until the dead one's session is over.
-        consumer_group_instance_id=None if settings.lake else "owner",
+        # new member would wait until the dead one's session is over. It is given back the partitions that it had, so the name tells the topics:
+        # aiokafka ends without a word where one of them is no longer asked for, as a scenario's clock.
+        consumer_group_instance_id=None
+        if settings.lake
+        else f"owner-{zlib.crc32(' '.join(sorted(map(settings.topic, partitions_of(settings)))).encode()):08x}",
         # Without standby replicas Faust leaves the assignment to aiokafka; its own compares web addresses, and a static member's
         # assignment may have been made for the process before it.
         table_standby_replicas=0,

@@ -341,6 +341,18 @@ def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(settings: 
     assert state(tmp_path / "monday.duckdb") == (10, 10, 10)
 
 
+def test_a_warehouse_that_is_a_link_stays_one(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    back_up(writer.connection, tmp_path / "monday.duckdb")
+    writer.close()
+    (disk := tmp_path / "large disk").mkdir()
+    settings.warehouse.rename(disk / "w.duckdb")
+    settings.warehouse.symlink_to(disk / "w.duckdb")
+    (aside,) = restore(tmp_path / "monday.duckdb", settings.warehouse, NOON)
+    assert settings.warehouse.is_symlink() and aside.parent == disk
+    assert state(settings.warehouse) == (10, 10, 10)
+
+
 def test_nothing_is_restored_under_a_running_worker_or_from_what_is_no_backup(settings: Settings, writer: Writer, tmp_path: Path) -> None:
     write(writer, 0, 10)
     back_up(writer.connection, tmp_path / "monday.duckdb")

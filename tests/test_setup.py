@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from dashboard.settings import DashboardSettings
 from streams import kafka_jars
-from streams.settings import Settings
+from streams.settings import SettingError, Settings, unknown_names
 from streams.standby import refuse_unshared
 from warehouse.access import AccessError
 from warehouse.analysis.opening import identity
@@ -326,6 +326,18 @@ def test_an_empty_setting_is_none_for_worker_commands_and_dashboard_alike(monkey
 def test_pages_and_line_take_the_same_words_for_a_switch(word, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLIC_STATUS", word)
     assert DashboardSettings.read().public_status == Settings.read().public_status
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant():
+    given = {"ONNURI_RAW_DAY": "90", "ONNURI_RAW_DAYS": "90", "ONNURI_XYZZY": "", "ONNURI_TEST_KAFKA": "", "PATH": ""}
+    assert unknown_names(given) == {"ONNURI_RAW_DAY": "ONNURI_RAW_DAYS", "ONNURI_XYZZY": ""}
+
+
+@pytest.mark.parametrize(("name", "value"), [("TOPIC_PREFIX", "온누리."), ("TOPIC_PREFIX", "a" * 201), ("PUBLISH_SECONDS", "inf"), ("BATCH_SECONDS", "nan")])
+def test_what_could_never_work_is_refused_at_the_door(name, value, monkeypatch):
+    monkeypatch.setenv(f"ONNURI_{name}", value)
+    with pytest.raises(SettingError, match=name):
+        Settings.read()
 
 
 @pytest.mark.parametrize("name", ["ONNURI_PUBLIC_STATUS", "ONNURI_LANGUAGE"])

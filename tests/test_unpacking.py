@@ -218,6 +218,31 @@ def test_a_long_key_takes_as_much_of_the_room_for_waiting_records_as_a_long_valu
     assert Fetched.of(TP("t", 0), 1, 1, records).place.weight == 40
 
 
+@pytest.mark.parametrize(
+    ("follows", "damage"), [(b"", b"2x"), (packed([b"4"], offset=4), b"2x"), (packed([b"4"], offset=4), None)], ids=["last", "amid", "length"]
+)
+def test_a_batch_that_a_disk_has_changed_is_fetched_again_and_then_stands_as_one_record(follows, damage):
+    before, whole = packed([b"0", b"1"]), packed([b"22", b"3"], offset=2)
+    # Its own count of offsets may be what was changed: the batch after it tells where it ends.
+    changed = whole.replace(b"22", damage) if damage else whole[:23] + struct.pack(">i", 70_000) + whole[27:]
+    assert changed != whole
+    for _ in range(unpacking.READ_AGAIN):
+        # From amid the batch before it, and from amid itself.
+        assert [(r.offset, reached) for records, reached in [unpack(before + changed + follows, 1)] for r in records] == [(1, 2)]
+    # It was the network after all.
+    assert unpack(whole + follows, 2)[0][0].value == b"22"
+    records, reached = unpack(changed + follows, 3)
+    value = records[0].value
+    assert (records[0].offset, value, value.reason) == (3, changed, "malformed")
+    assert "offsets 2 to 3 cannot be unpacked" in value.detail and "checksum" in value.detail
+    assert ([r.value for r in records[1:]], reached) == (([b"4"], 5) if follows else ([], 4))
+    # After a seek it counts anew.
+    assert unpack(changed + follows, 3) == ([], 3)
+    for _ in range(unpacking.READ_AGAIN - 1):
+        unpack(changed + follows, 3)
+    assert unpack(changed + follows, 3)[1] == reached
+
+
 def peak_bytes(worker: WorkerProcess) -> int:
     """The most memory that the process ever held."""
     assert worker.process is not None

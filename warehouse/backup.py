@@ -107,8 +107,10 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
     """
     if not backup.is_file():
         raise BackupError(f"There is no file {backup}.")
-    part = warehouse.with_name(warehouse.name + ".part")
-    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    # A link stays one; its key and its log lie beside it and not beside the file that it names.
+    file = warehouse.resolve()
+    part = file.with_name(file.name + ".part")
+    file.parent.mkdir(parents=True, exist_ok=True)
     _log_of(part).unlink(missing_ok=True)
     shutil.copyfile(backup, part)
     try:
@@ -125,10 +127,10 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
                 open_file(warehouse).close()
         own, brought = key_of(warehouse), key_of(backup)
         # The log of the old file must not meet the new one.
-        replaced = [warehouse, _log_of(warehouse)] + [own] * (brought.exists() and not _same(own, brought))
+        replaced = [file, _log_of(warehouse)] + [own] * (brought.exists() and not _same(own, brought))
         aside = [old.rename(old.with_name(f"{old.name}.before-{now:%Y%m%dT%H%M%S}")) for old in replaced if old.exists()]
         copy_key(backup, warehouse)
-        part.replace(warehouse)
+        part.replace(file)
     finally:
         part.unlink(missing_ok=True)
     return aside
