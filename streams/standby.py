@@ -25,11 +25,12 @@ from streams.settings import SettingError, Settings
 from streams.topics import ensure_topics, refuse_unequal
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
-from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, damaged, passes
+from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseMissingError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
 from warehouse.lake import PREFIX
 from warehouse.lake_writer import TOGETHER, LakeWriter
-from warehouse.reading import Manifest, ManifestError, NothingPublishedError
+from warehouse.publishing import OWN_FOLDER, published_by
+from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def run_worker(settings: Settings) -> int:
         SettingError: a lake needs more settings, or other topics; or the port of /health and /metrics cannot be had.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
+        FolderTakenError: another line publishes into the folder.
         BrokerRefusedError: the brokers do not let it in.
     """
     tune_interpreter()
@@ -60,6 +62,8 @@ def run_worker(settings: Settings) -> int:
     try:
         writer = wait_for_warehouse(settings)
         with beside_waiting(settings, writer) as backups:
+            # Before brokers are waited for: nothing but another folder helps.
+            published_by(writer.line().warehouse_id, settings.published_folder)
             group = group_of(writer)
             until_answered(settings, lambda: ensure_topics(settings))
             if settings.lake:
@@ -141,6 +145,7 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
     Raises:
         WarehouseDamagedError: it cannot be read, or it is missing where one was published from: it must not silently begin anew.
+        FolderTakenError: it is missing, and what is published is another line's.
     """
     told = False
     while True:
@@ -153,6 +158,9 @@ def wait_for_warehouse(settings: Settings) -> Writer:
                 raise
             log.warning("The lake's catalog is away; trying again: %s", str(error).splitlines()[0])
             time.sleep(STANDBY_SECONDS)
+        except WarehouseMissingError as error:
+            refuse_lively(settings, error)
+            raise WarehouseMissingError(f"{error} What was published is in {settings.published_folder}.") from error
         except WarehouseBusyError as error:
             if not told:
                 log.warning("Standby: %s", error)
@@ -161,11 +169,36 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
 
 def _published(settings: Settings) -> bool:
+    return _state(settings) is not None
+
+
+LIVELY_SECONDS = 30
+"""A state that is older than this was published by nobody who goes on."""
+
+
+def refuse_lively(settings: Settings, missing: WarehouseMissingError) -> None:
+    """Refuse a folder that somebody publishes into just now: the warehouse is missing, so it is another line, whose files must not be moved away.
+
+    Raises:
+        FolderTakenError: with the id of the other's warehouse.
+    """
+    before = _state(settings)
+    if before is None or before.age(datetime.now(UTC)).total_seconds() > LIVELY_SECONDS:
+        return
+    time.sleep(STANDBY_SECONDS + 2 * settings.publish_seconds)
+    after = _state(settings)
+    if after is not None and after.published_at != before.published_at:
+        raise FolderTakenError(
+            f"There is no warehouse {settings.warehouse}, and {settings.published_folder} has what another line publishes just now, that of the warehouse "
+            f"{after.warehouse_id}. Two lines need a folder each: {OWN_FOLDER}"
+        ) from missing
+
+
+def _state(settings: Settings) -> Manifest | None:
     try:
-        Manifest.read(settings.published_folder)
+        return Manifest.read(settings.published_folder)
     except (NothingPublishedError, ManifestError):
-        return False
-    return True
+        return None
 
 
 def client_id(settings: Settings) -> str:

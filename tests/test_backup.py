@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -26,6 +27,7 @@ from warehouse.backup import BackupError, back_up, copy_key, restore
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, WarehouseShutError, open_file, passes
 from warehouse.ingest import Source, Writer
 from warehouse.publishing import Publisher
+from warehouse.reading import FolderTakenError
 
 
 @pytest.fixture
@@ -517,6 +519,24 @@ def test_a_standby_does_not_begin_anew_beside_what_was_published_while_it_waited
     with pytest.raises(WarehouseDamagedError, match="is missing, but something was published"):
         wait_for_warehouse(settings)
     assert not settings.warehouse.exists()
+
+
+def test_a_line_without_a_warehouse_is_not_told_to_move_away_what_another_line_publishes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    other = Writer(settings.warehouse.with_name("other.duckdb"), now)
+    publisher = Publisher(other.connection, settings.published_folder)
+    publisher.publish(now, now, {}, {})
+    monkeypatch.setattr(time, "sleep", lambda seconds: publisher.publish(now, now + timedelta(seconds=seconds), {}, {}))
+    with pytest.raises(FolderTakenError) as refused:
+        wait_for_warehouse(settings)
+    assert "move" not in str(refused.value)
+    for told in (str(settings.published_folder), other.line().warehouse_id, "ONNURI_PUBLISHED"):
+        assert told in str(refused.value)
+    # The other one has ended. It may have been this line's, whose warehouse is gone, so both are told.
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(WarehouseDamagedError, match=r"If another line publishes there.*ONNURI_PUBLISHED.*If it was this one: .*onnuri restore"):
+        wait_for_warehouse(settings)
+    other.close()
 
 
 def test_a_backup_that_kafka_cannot_bring_up_to_date_is_refused_with_the_missing_ranges() -> None:

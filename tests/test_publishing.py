@@ -16,7 +16,7 @@ from tests.line_process import published_cells, recount
 from warehouse import publishing
 from warehouse.ingest import Writer
 from warehouse.publishing import KEEP_SECONDS, Publisher, PublishingEndedError
-from warehouse.reading import Manifest, NothingPublishedError, Snapshot, open_snapshot
+from warehouse.reading import FolderTakenError, Manifest, NothingPublishedError, Snapshot, open_snapshot
 from warehouse.states import HOURLY, wanted_files
 
 HOUR = timedelta(hours=1)
@@ -116,9 +116,36 @@ def test_files_of_another_warehouse_in_the_same_folder_are_not_taken_for_ours(tm
         other = Writer(tmp_path / f"w{number}.duckdb", made_at)
         event = payment(number + 1, amount=1_000 + number)
         write(other, event)
+        # Of a folder that was moved away, files may be left; with its manifest it would be refused.
+        (folder / "manifest.json").unlink(missing_ok=True)
         publish(Publisher(other.connection, folder))
         assert cells(folder) == recount([event], [])
         other.close()
+
+
+def test_a_folder_that_another_line_publishes_into_is_refused_and_left_as_it_is(writer: Writer, tmp_path: Path, folder: Path):
+    write(writer, payment(1))
+    publish(Publisher(writer.connection, folder))
+    before = parquet(folder)
+    other = Writer(tmp_path / "other.duckdb", NOON)
+    with pytest.raises(FolderTakenError) as refused:
+        Publisher(other.connection, folder)
+    for told in (str(folder), writer.line().warehouse_id, other.line().warehouse_id, "ONNURI_PUBLISHED"):
+        assert told in str(refused.value)
+    other.close()
+    assert parquet(folder) == before and cells(folder) == recount([payment(1)], [])
+
+
+def test_of_two_lines_that_begin_at_once_in_one_folder_only_the_first_publishes(writer: Writer, tmp_path: Path, folder: Path):
+    other = Writer(tmp_path / "other.duckdb", NOON)
+    first, second = Publisher(writer.connection, folder), Publisher(other.connection, folder)
+    write(writer, payment(1))
+    publish(first)
+    with pytest.raises(FolderTakenError):
+        publish(second)
+    other.close()
+    publish(first)
+    assert cells(folder) == recount([payment(1)], [])
 
 
 def test_what_a_restored_backup_reads_anew_replaces_what_was_published_before(tmp_path: Path, folder: Path):

@@ -28,6 +28,7 @@ from streams.topics import ensure_topics
 from tests.events_data import encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, producer, published_cells, records_of, recount, recount_topics, send_events
 from warehouse.connection import open_file
+from warehouse.ingest import Writer
 
 
 def test_events_of_two_topics_reach_the_published_files_exactly(line: Settings) -> None:
@@ -53,6 +54,21 @@ def test_a_port_that_is_taken_is_one_sentence_that_names_the_setting(line: Setti
     told = worker.log.read_text()
     assert f"ONNURI_WEB_PORT is {line.web_port}" in told
     assert "Traceback" not in told
+
+
+def test_a_second_line_ends_where_another_publishes_and_names_both(line: Settings, tmp_path: Path) -> None:
+    second = WorkerProcess(
+        line, topic_prefix=f"{line.topic_prefix}second.", web_port=free_port(), warehouse=tmp_path / "second.duckdb", published=line.published_folder
+    )
+    Writer(second.settings.warehouse, just_now()).close()
+    with WorkerProcess(line) as worker:
+        worker.wait(lambda: worker.health().get("published_at"))
+        second.start()
+        assert second.process is not None
+        assert second.process.wait(60) == 1
+        told = second.log.read_text()
+        assert worker.manifest()["warehouse_id"] in told and "ONNURI_PUBLISHED" in told
+        assert "Traceback" not in told
 
 
 def test_a_port_may_be_asked_of_either_family_of_addresses() -> None:

@@ -24,6 +24,10 @@ class WarehouseDamagedError(Exception):
     """The file is missing, or damaged, or not a database of this version; it is left untouched."""
 
 
+class WarehouseMissingError(WarehouseDamagedError):
+    """There is no warehouse, or none with anything in it, where one was published from."""
+
+
 class WarehouseShutError(duckdb.IOException):
     """The system does not let the file be opened, which says nothing about what is in it; it may do so later."""
 
@@ -59,6 +63,11 @@ WHAT_TO_DO = (
     "Restore a backup: onnuri restore FILE. Without one, move the file away together with the folder of published files and start again: "
     "the topics are read from their beginning, and what they no longer hold is missing."
 )
+
+WHERE_MISSING = (
+    f"If another line publishes there, leave its folder alone and give this one its own with ONNURI_PUBLISHED=FOLDER. If it was this one: {WHAT_TO_DO}"
+)
+"""What to do where there is no warehouse, and a folder of published files is: nothing tells whose it is, unless another worker publishes just now."""
 
 
 def damaged(error: Exception) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from warehouse import commands
-from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, lacks_memory, open_file
+from warehouse.connection import WHERE_MISSING, WarehouseMissingError, lacks_memory, open_file
 from warehouse.keys import key_of
 from warehouse.known_ids import PURCHASE_BITS, KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
@@ -103,7 +103,7 @@ DeadLetters = Callable[[list[tuple[str, int, Refused]]], None]
 class Writer:
     """Owns the warehouse file. Not for several threads at once: the worker calls it on its database thread only.
 
-    Where it ``may_begin`` no new warehouse, a file that is missing or empty raises a WarehouseDamagedError.
+    Where it ``may_begin`` no new warehouse, a file that is missing or empty raises a WarehouseMissingError.
     """
 
     shared = False
@@ -114,13 +114,13 @@ class Writer:
 
     def __init__(self, path: Path, now: datetime, *, may_begin: bool = True) -> None:
         if not may_begin and not path.exists():
-            raise WarehouseDamagedError(f"{path} is missing, but something was published from it. {WHAT_TO_DO}")
+            raise WarehouseMissingError(f"{path} is missing, but something was published where it publishes. {WHERE_MISSING}")
         self.path = path
         self._begin(now)
         if self.connection.execute("SELECT count(*) FROM line").fetchone() == (0,):
             if not may_begin:
                 self.close()
-                raise WarehouseDamagedError(f"{path} is empty, but something was published from it. {WHAT_TO_DO}")
+                raise WarehouseMissingError(f"{path} is empty, but something was published where it publishes. {WHERE_MISSING}")
             self.connection.execute("INSERT INTO line VALUES (?, ?, NULL, NULL, NULL, NULL)", [str(uuid.uuid4()), _naive(now)])
 
     def _begin(self, now: datetime) -> None:

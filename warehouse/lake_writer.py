@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError
+from warehouse.connection import WHERE_MISSING, WarehouseMissingError
 from warehouse.ingest import Chunk, DeadLetters, Source, Writer, statement
 from warehouse.lake import NAME, Lake, open_lake
 from warehouse.lake_errors import ConflictError, NotLeadingError, away, conflicts
@@ -56,7 +56,7 @@ class LakeWriter(Writer):
         self._begin(now)
         if not may_begin and not self.sources():
             self.close()
-            raise WarehouseDamagedError(f"{lake.target} is empty, but something was published from it. {WHAT_TO_DO}")
+            raise WarehouseMissingError(f"{lake.target} is empty, but something was published where it publishes. {WHERE_MISSING}")
 
     @property
     def worn(self) -> bool:

@@ -16,23 +16,53 @@ from typing import Any
 
 import duckdb
 
-from warehouse.reading import Manifest, ManifestError, NothingPublishedError
+from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError
 from warehouse.states import File, by_table, state
 
 KEEP_SECONDS = 600
 """How long files stay after no manifest names them: a reader may still hold an older one."""
 
 
+OWN_FOLDER = "give this one its own with ONNURI_PUBLISHED=FOLDER."
+"""What to do where a folder is another line's."""
+
+
 class PublishingEndedError(Exception):
     """The worker ends; the next one publishes the rest."""
 
 
+def published_by(warehouse_id: str, folder: Path) -> Manifest | None:
+    """What this warehouse has published into ``folder``; None where nothing is, or nothing that can be read.
+
+    Raises:
+        FolderTakenError: another warehouse publishes into it.
+    """
+    try:
+        manifest = Manifest.read(folder)
+    except (NothingPublishedError, ManifestError):
+        return None
+    if manifest.warehouse_id != warehouse_id:
+        raise FolderTakenError(
+            f"{folder} has what the warehouse {manifest.warehouse_id} publishes, and this is the warehouse {warehouse_id}. Two lines need a folder each: "
+            f"{OWN_FOLDER} Where no other line publishes into it any more, as after a backup of another warehouse was put back, move the folder away."
+        )
+    return manifest
+
+
 class Publisher:
-    """Publishes from a cursor of ``connection``; each state is one transaction's view of the warehouse."""
+    """Publishes from a cursor of ``connection``; each state is one transaction's view of the warehouse.
+
+    Raises:
+        FolderTakenError: another warehouse publishes into ``folder``.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self.connection = connection
         self.folder = folder
+        ((self.warehouse_id,),) = connection.execute("SELECT warehouse_id FROM line").fetchall()
+        # Before anything in the folder is touched.
+        published = published_by(self.warehouse_id, folder)
+        self.sequence = published.sequence if published else 0
         folder.mkdir(parents=True, exist_ok=True)
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
         self.written: dict[str, bool] = {}
@@ -47,10 +77,6 @@ class Publisher:
             part.unlink(missing_ok=True)
         for file in folder.glob("*/*.parquet"):
             self.written[file.relative_to(folder).as_posix()] = True
-        try:
-            self.sequence = Manifest.read(folder).sequence
-        except (NothingPublishedError, ManifestError):
-            self.sequence = 0
 
     def publish(
         self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int | None], positions: Mapping[tuple[str, int], int]
@@ -58,11 +84,16 @@ class Publisher:
         """Write what is missing, then the manifest by rename; returns what it says. ``now`` is the line's clock, ``wall`` the reader's.
 
         ``log_ends`` has the partitions that are read, None where the end is not known.
+
+        Raises:
+            FolderTakenError: another warehouse has begun to publish into the folder.
         """
         with self.connection.cursor() as cursor:
             body, wanted = self._state(cursor, now, wall, log_ends, positions)
             if self.check:
                 self.check(cursor)
+        # Each time: of two lines that begin at once, both find the folder empty.
+        published_by(self.warehouse_id, self.folder)
         _replace(self.folder / "manifest.json", self.suffix, json.dumps(body, ensure_ascii=False, indent=1).encode())
         self._sweep({file.path for file in wanted})
         return body

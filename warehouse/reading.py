@@ -45,6 +45,10 @@ class ManifestError(ValueError):
     """There is a file where the manifest belongs, and it is none."""
 
 
+class FolderTakenError(ManifestError):
+    """The manifest is another line's. Two that publish into one folder would take turns with their figures, and each remove the other's files."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One published state: which files, read up to which offsets, closed up to which minute. Times are aware, in UTC."""
