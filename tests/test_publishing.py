@@ -1,5 +1,6 @@
 """Publishing from a real DuckDB file: what is written, what is left alone, and what readers and crashes find."""
 
+import errno
 import json
 import shutil
 import time
@@ -8,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -311,6 +313,38 @@ def test_old_versions_stay_as_long_as_readers_may_hold_them_and_then_go(writer: 
     manifest = publish(publisher)
     assert set(parquet(folder)) == {path for files in manifest["files"].values() for path in files}
     assert cells(folder) == recount([payment(1), payment(2)], [])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), duckdb.IOException("IO Error: No space left on device")])
+def test_old_versions_that_fill_the_disk_go_although_nothing_new_can_be_published(
+    writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    clock = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    publisher = Publisher(writer.connection, folder)
+    write(writer, payment(1))
+    publish(publisher)
+    old = set(parquet(folder))
+    write(writer, payment(2))
+    named = {path for files in publish(publisher)["files"].values() for path in files}
+    write(writer, payment(3))
+
+    def full(path: Path) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "_synced", full)
+        with pytest.raises(type(error), match="No space left"):
+            publish(publisher)
+        assert set(parquet(folder)) == old | named, "a reader may still hold the old ones"
+        assert not list(folder.glob("**/*.part"))
+        clock[0] += KEEP_SECONDS + 1
+        with pytest.raises(type(error), match="No space left"):
+            publish(publisher)
+    assert set(parquet(folder)) == named
+    assert cells(folder) == recount([payment(1), payment(2)], [])
+    publish(publisher)
+    assert cells(folder) == recount([payment(1), payment(2), payment(3)], [])
 
 
 def test_a_restart_forgets_no_old_version(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):

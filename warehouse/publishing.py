@@ -63,6 +63,8 @@ class Publisher:
         # Before anything in the folder is touched.
         published = published_by(self.warehouse_id, folder)
         self.sequence = published.sequence if published else 0
+        self.wanted: set[str] = set()
+        """What was wanted for the last manifest, with the spans that are empty."""
         folder.mkdir(parents=True, exist_ok=True)
         # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
         self.written: dict[str, bool] = {}
@@ -87,7 +89,19 @@ class Publisher:
 
         Raises:
             FolderTakenError: another warehouse has begun to publish into the folder.
+            OSError, duckdb.IOException: it cannot be written to.
         """
+        try:
+            return self._published(now, wall, log_ends, positions)
+        except (OSError, duckdb.IOException):
+            # Perhaps what fills the disk are old versions, which otherwise are removed only after a new state.
+            with suppress(OSError):
+                self._make_room()
+            raise
+
+    def _published(
+        self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int | None], positions: Mapping[tuple[str, int], int]
+    ) -> dict[str, Any]:
         with self.connection.cursor() as cursor:
             body, wanted = self._state(cursor, now, wall, log_ends, positions)
             if self.check:
@@ -95,8 +109,17 @@ class Publisher:
         # Each time: of two lines that begin at once, both find the folder empty.
         published_by(self.warehouse_id, self.folder)
         _replace(self.folder / "manifest.json", self.suffix, json.dumps(body, ensure_ascii=False, indent=1).encode())
-        self._sweep({file.path for file in wanted})
+        self.wanted = {file.path for file in wanted}
+        self._sweep(self.wanted)
         return body
+
+    def _make_room(self) -> None:
+        """Remove what no manifest has named for a while, and what was left unfinished."""
+        for part in (*self.folder.glob(f"*{self.suffix}"), *self.folder.glob(f"*/*{self.suffix}")):
+            part.unlink(missing_ok=True)
+        # Looked at anew: on a lake another worker may have published meanwhile. Without a manifest nothing tells what is old.
+        if published := published_by(self.warehouse_id, self.folder):
+            self._sweep(self.wanted.union(*published.files.values()))
 
     def _state(
         self,
