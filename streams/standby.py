@@ -169,7 +169,14 @@ def wait_for_warehouse(settings: Settings) -> Writer:
 
 
 def _published(settings: Settings) -> bool:
-    return _state(settings) is not None
+    """Whether anything was published, or the begin of it: a manifest that is cut or gone does not make it nothing."""
+    try:
+        Manifest.read(settings.published_folder)
+    except NothingPublishedError:
+        return any(settings.published_folder.glob("*/*.parquet"))
+    except ManifestError:
+        return True
+    return True
 
 
 LIVELY_SECONDS = 30

@@ -502,6 +502,23 @@ def test_a_warehouse_that_is_gone_does_not_silently_begin_anew(settings: Setting
     wait_for_warehouse(settings).close()
 
 
+@pytest.mark.parametrize("left", ["a cut manifest", "files alone"])
+def test_what_was_published_counts_though_its_manifest_is_cut_or_gone(settings: Settings, left: str) -> None:
+    writer = Writer(settings.warehouse, NOON)
+    writer.apply([chunk("payments", [payment(1)])], NOON, lambda _: None)
+    Publisher(writer.connection, settings.published_folder).publish(NOON, NOON, {}, {})
+    writer.close()
+    settings.warehouse.unlink()
+    manifest = settings.published_folder / "manifest.json"
+    if left == "a cut manifest":
+        manifest.write_bytes(manifest.read_bytes()[:200])
+    else:
+        manifest.unlink()
+    with pytest.raises(WarehouseDamagedError, match="is missing, but something was published"):
+        wait_for_warehouse(settings)
+    assert not settings.warehouse.exists()
+
+
 def test_a_standby_does_not_begin_anew_beside_what_was_published_while_it_waited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Writer(settings.warehouse, NOON)
 
