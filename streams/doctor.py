@@ -22,7 +22,7 @@ from warehouse.access import AccessError
 from warehouse.connection import shut
 from warehouse.lake import PREFIX
 from warehouse.lake_writer import TOGETHER
-from warehouse.reading import Manifest, ManifestError, NothingPublishedError
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError, whole_bytes
 
 STALE_SECONDS = 30
 LEAST_FREE_BYTES = 1_000_000_000
@@ -186,11 +186,27 @@ def _published(settings: Settings, wall: datetime) -> list[Finding]:
     lost = manifest.totals["lost"]
     return [
         Finding("published", age <= STALE_SECONDS, f"The published state is {age:,.0f} s old" + (". Is the worker running?" if age > STALE_SECONDS else ".")),
+        _files(settings, manifest),
         _lag(settings, manifest.lag),
         Finding("refused", ok=True, finding=_refused(manifest)),
         Finding("names", ok=True, finding=_unknown(manifest)),
         Finding("lost", not lost and not manifest.lost_ranges, _lost(lost, manifest.lost_ranges)),
     ]
+
+
+def _files(settings: Settings, manifest: Manifest) -> Finding:
+    """Look at the end of each file that readers are told of."""
+    if str(settings.published or "").startswith(PREFIX):
+        return Finding("files", ok=True, finding="The lake itself is read, and no published files.")
+    named = sorted(file for files in manifest.files.values() for file in files)
+    try:
+        broken = [file for file in named if not whole_bytes(settings.published_folder / file)]
+    except OSError as error:
+        return Finding("files", ok=False, finding=shut(error))
+    if broken:
+        told = f"{len(broken):,} of {len(named):,} published files are missing, cut or not to be read: {', '.join(broken[:5])}."
+        return Finding("files", ok=False, finding=f"{told} A worker that runs writes them again; without one, start it: onnuri worker.")
+    return Finding("files", ok=True, finding=f"{len(named):,} published files are there and whole.")
 
 
 def _lag(settings: Settings, lag: int | None) -> Finding:

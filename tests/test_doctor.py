@@ -53,6 +53,19 @@ def test_every_topic_that_a_worker_reads_or_writes_is_looked_for(settings, monke
     assert finding(line.model_copy(update={"clock": "wall"}), "broker").ok == (missing == "clock")
 
 
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_a_published_file_that_readers_are_told_of_and_cannot_read_is_found(settings, damage):
+    assert finding(settings, "files").ok
+    (named,) = Manifest.read(settings.published_folder).files["market_minute"]
+    file = settings.published_folder / named
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    found = finding(settings, "files")
+    assert not found.ok and f"cut or not to be read: {named}. " in found.finding and "onnuri worker" in found.finding
+
+
 def test_that_a_reader_of_a_lake_does_not_know_the_lag_is_no_fault(settings, monkeypatch):
     unknown = replace(Manifest.read(settings.published_folder), lag=None)
     monkeypatch.setattr(Manifest, "read", lambda _: unknown)
@@ -60,6 +73,8 @@ def test_that_a_reader_of_a_lake_does_not_know_the_lag_is_no_fault(settings, mon
     reader = settings.model_copy(update={"published": Path("ducklake:postgres:host=db")})
     assert finding(reader, "lag").ok
     assert "lake" in finding(reader, "lag").finding
+    # What its manifest would name is in no folder.
+    assert finding(reader, "files").ok
 
 
 def test_korean_time_is_told_and_its_absence_found(settings, monkeypatch):

@@ -347,6 +347,32 @@ def test_old_versions_that_fill_the_disk_go_although_nothing_new_can_be_publishe
     assert cells(folder) == recount([payment(1), payment(2), payment(3)], [])
 
 
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_published_file_that_was_removed_or_cut_is_written_again(writer: Writer, folder: Path, damage: str, *, restarted: bool):
+    write(writer, payment(1))
+    publisher = Publisher(writer.connection, folder)
+    file = folder / publish(publisher)["files"]["market_minute"][0]
+    others = {path: written for path, written in parquet(folder).items() if folder / path != file}
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    publish(Publisher(writer.connection, folder) if restarted else publisher)
+    assert cells(folder) == recount([payment(1)], [])
+    assert others.items() <= parquet(folder).items(), "what is whole is left alone"
+
+
+def test_a_cut_file_that_no_manifest_names_is_removed_at_the_next_start(writer: Writer, folder: Path):
+    write(writer, payment(1))
+    publish(Publisher(writer.connection, folder))
+    cut = folder / "market_minute" / "2025-02-01.v1.parquet"
+    for left in (b"", b"PAR1PAR1", b"PAR1 cut off", b"PAR1"):
+        cut.write_bytes(left)
+        Publisher(writer.connection, folder)
+        assert not cut.exists()
+
+
 def test_a_restart_forgets_no_old_version(writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch):
     clock = [1_000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError
+from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError, whole_bytes
 from warehouse.states import File, by_table, state
 
 KEEP_SECONDS = 600
@@ -66,8 +66,8 @@ class Publisher:
         self.wanted: set[str] = set()
         """What was wanted for the last manifest, with the spans that are empty."""
         folder.mkdir(parents=True, exist_ok=True)
-        # Empty spans have no file; which they are is known only to this process, so a restart looks once more.
-        self.written: dict[str, bool] = {}
+        self.written: dict[str, int] = {}
+        """Sizes of files. Empty spans have none, and 0 here; which they are is known only to this process, so a restart looks once more."""
         self.unnamed: dict[str, float] = {}
         self.ending = False
         """Set from another thread: no further file is written."""
@@ -78,7 +78,11 @@ class Publisher:
         for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
             part.unlink(missing_ok=True)
         for file in folder.glob("*/*.parquet"):
-            self.written[file.relative_to(folder).as_posix()] = True
+            if size := whole_bytes(file):
+                self.written[file.relative_to(folder).as_posix()] = size
+            else:
+                # Written again where it is wanted; else nobody would remove it.
+                file.unlink(missing_ok=True)
 
     def publish(
         self, now: datetime, wall: datetime, log_ends: Mapping[tuple[str, int], int | None], positions: Mapping[tuple[str, int], int]
@@ -143,15 +147,14 @@ class Publisher:
         """Make sure that the file is there; false where it would be empty."""
         if self.ending:
             raise PublishingEndedError
-        if file.path not in self.written:
-            target = self.folder / file.path
-            if target.exists():
-                self.written[file.path] = True
-            else:
-                self.written[file.path] = self._copy(cursor, file, target)
-        return self.written[file.path]
+        target, size = self.folder / file.path, self.written.get(file.path)
+        # A file that somebody has removed or cut is written again: whoever reads would fail until the hour changes.
+        if size is None or (size and _size(target) != size):
+            self.written[file.path] = whole_bytes(target) or self._copy(cursor, file, target)
+        return self.written[file.path] > 0
 
-    def _copy(self, cursor: duckdb.DuckDBPyConnection, file: File, target: Path) -> bool:
+    def _copy(self, cursor: duckdb.DuckDBPyConnection, file: File, target: Path) -> int:
+        """Write the file and give its size; 0 where it would be empty, and is not written."""
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(self.suffix)
         order, groups = (f" ORDER BY {file.ordered}", ", ROW_GROUP_SIZE 16384") if file.ordered else ("", "")
@@ -160,10 +163,10 @@ class Publisher:
         ).fetchone()
         if not row or not row[0]:
             part.unlink(missing_ok=True)
-            return False
+            return 0
         _synced(part)
         part.rename(target)
-        return True
+        return _size(target)
 
     def _sweep(self, current: Iterable[str]) -> None:
         """Remove versions that no manifest has named for a while."""
@@ -176,6 +179,13 @@ class Publisher:
                 (self.folder / path).unlink(missing_ok=True)
                 self.unnamed.pop(path, None)
                 del self.written[path]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _quoted(path: Path) -> str:

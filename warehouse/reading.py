@@ -6,6 +6,7 @@ writes, and while there is no worker at all.
 
 import itertools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -182,6 +183,27 @@ def open_snapshot(published: Path, number: int | None = None) -> Snapshot:
         snapshot.close()
         raise
     return snapshot
+
+
+MAGIC = b"PAR1"
+"""A Parquet file begins and ends with it."""
+
+
+def whole_bytes(file: Path) -> int:
+    """The size of a Parquet file; 0 where there is none, or none that this user may read, or where it is cut, as a failing disk leaves it.
+
+    Raises:
+        OSError: the system does not let it be opened now, which says nothing about the file.
+    """
+    try:
+        with file.open("rb") as opened:
+            size = opened.seek(0, os.SEEK_END)
+            if size <= 2 * len(MAGIC):
+                return 0
+            opened.seek(-len(MAGIC), os.SEEK_END)
+            return size if opened.read() == MAGIC else 0
+    except (FileNotFoundError, PermissionError):
+        return 0
 
 
 def _quoted(path: Path) -> str:
