@@ -14,7 +14,15 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import duckdb
-from kafka.errors import AuthorizationError, KafkaError
+from kafka.errors import (
+    AuthorizationError,
+    BrokerNotAvailableError,
+    BrokerResponseError,
+    InvalidReplicationFactorError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownError,
+)
 
 from streams.admission import refusal
 from streams.backups import Backups
@@ -116,11 +124,15 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
+PASSING = (BrokerNotAvailableError, InvalidReplicationFactorError, RebalanceInProgressError, UnknownError)
+"""Answers that the client does not call retriable and that pass all the same: a cluster that is being started has not yet as many brokers as replicas are wanted."""
+
+
 def until_answered(settings: Settings, work: Callable[[], T], pause: float = STANDBY_SECONDS) -> T:
     """Wait for a broker, however long it takes.
 
     Raises:
-        BrokerRefusedError: one is there and does not let us in, or does not let us do the work.
+        BrokerRefusedError: one is there and does not let us in, or does not let us do the work, or says that it cannot be done.
         AccessError: a certificate or a key cannot be used.
     """
     while True:
@@ -134,9 +146,16 @@ def until_answered(settings: Settings, work: Callable[[], T], pause: float = STA
             reason = refused.reason
         except AuthorizationError as error:
             raise BrokerRefusedError(f"{settings.kafka} does not allow it: {error}. What a worker needs to be allowed is in docs/security.md.") from error
+        except BrokerResponseError as error:
+            if not error.retriable and not isinstance(error, PASSING):
+                raise BrokerRefusedError(
+                    f"{settings.kafka} is there and refuses: {error}. Change what it does not take: ONNURI_TOPIC_PREFIX is {settings.topic_prefix!r}, "
+                    f"ONNURI_PARTITIONS is {settings.partitions}; or a setting or policy of the brokers."
+                ) from error
+            reason = f"one is there and cannot do it: {error}"
         except KafkaError as error:
-            reason = type(error).__name__
-        log.warning("No broker at %s yet (%s); trying again.", settings.kafka, reason)
+            reason = str(error)
+        log.warning("No broker at %s serves us yet (%s); trying again.", settings.kafka, reason)
         time.sleep(pause)
 
 

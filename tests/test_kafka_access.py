@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kafka.errors import InvalidReplicationFactorError, KafkaTimeoutError, NotControllerError
 
 from dashboard import saying
 from dashboard.settings import DashboardSettings
@@ -81,6 +82,26 @@ def test_what_a_worker_may_not_do_is_told(secured, tmp_path):
     settings = settings_of(tmp_path, secured.with_password("stranger"))
     with pytest.raises(BrokerRefusedError, match=r"does not allow it: .*docs/security\.md"):
         standby.until_answered(settings, lambda: ensure_topics(settings))
+
+
+def test_a_worker_ends_with_the_words_of_a_broker_that_cannot_do_it(line):
+    settings = line.model_copy(update={"topic_prefix": "x" * 245 + "."})
+    with pytest.raises(BrokerRefusedError, match=r"is there and refuses: .*InvalidTopic.*ONNURI_TOPIC_PREFIX is 'xxx"):
+        standby.until_answered(settings, lambda: ensure_topics(settings))
+
+
+@pytest.mark.parametrize("error", [InvalidReplicationFactorError("1 of 3 brokers"), NotControllerError("not yet"), KafkaTimeoutError("nobody")])
+def test_what_passes_is_waited_for_and_the_log_repeats_what_was_said(monkeypatch, caplog, tmp_path, error):
+    monkeypatch.setattr(standby, "refusal", lambda *_: None)
+    answers = iter([error])
+
+    def work():
+        for waiting in answers:
+            raise waiting
+        return "done"
+
+    assert standby.until_answered(settings_of(tmp_path, {"kafka": "127.0.0.1:9"}), work, pause=0) == "done"
+    assert str(error) in caplog.text
 
 
 @pytest.mark.parametrize(("security", "tls"), [("PLAINTEXT", True), ("SSL", True), ("SSL", False)])
