@@ -333,6 +333,10 @@ def test_a_time_that_is_listed_is_korean_says_so_and_can_be_given_back(onnuri, t
     assert onnuri("incidents", "--format", "parquet", "--out", tmp_path / "i.parquet", published=folder).code == 0
     onsets = pl.read_parquet(tmp_path / "i.parquet")["onset_at"]
     assert (onsets.dtype, onsets.to_list()) == (pl.Datetime("us", "Asia/Seoul"), [datetime.fromisoformat(onset)])
+    for command in ("incidents", "unknown"):
+        assert onnuri(command, "--out", tmp_path / f"{command}.xlsx", published=folder).code == 0
+        with zipfile.ZipFile(tmp_path / f"{command}.xlsx") as book:
+            assert "_at (+09:00)</t>" in book.read("xl/sharedStrings.xml").decode()
 
 
 @pytest.mark.parametrize("command", ["sql", "export"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import polars as pl
@@ -26,7 +27,7 @@ MOST_ROWS = 1_048_575
 
 
 def workbook(frame: pl.DataFrame) -> bytes:
-    """``frame`` as XLSX, flat and its texts neutralised; times are written as they stand, without their zone.
+    """``frame`` as XLSX, flat and its texts neutralised. A cell's time has no zone: aware times are written as their clock shows, and their column's head says its offset.
 
     Raises:
         ValueError: it has more rows than a sheet holds.
@@ -34,8 +35,22 @@ def workbook(frame: pl.DataFrame) -> bytes:
     if len(frame) > MOST_ROWS:
         raise ValueError(f"A sheet holds {MOST_ROWS:,} rows, got {len(frame):,}.")
     buffer = io.BytesIO()
-    neutralised(flat(frame)).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
+    neutralised(flat(offsets_in_heads(frame))).write_excel(buffer, worksheet="onnuri", autofit=False, float_precision=3)
     return buffer.getvalue()
+
+
+def offsets_in_heads(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with its aware times naive, as their clock shows, and the offset in the column's name: ``onset_at (+09:00)``. A column of several offsets is of UTC."""
+    for name, kind in frame.schema.items():
+        if not isinstance(kind, pl.Datetime) or kind.time_zone is None:
+            continue
+        # Where no row tells it, such as the end of what goes on, it is the zone's of today's law.
+        told = frame[name].drop_nulls() if frame[name].count() else pl.Series([datetime(2025, 1, 1, tzinfo=UTC)]).dt.convert_time_zone(kind.time_zone)
+        offsets = told.dt.strftime("%:z").unique().to_list()
+        clock = frame[name] if len(offsets) == 1 else frame[name].dt.convert_time_zone("UTC")
+        offset = offsets[0] if len(offsets) == 1 else "+00:00"
+        frame = frame.with_columns(clock.dt.replace_time_zone(None)).rename({name: f"{name} ({offset})"})
+    return frame
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
