@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from streams.tables import read_table
-from warehouse.analysis import FrameError, detect_sales
+from warehouse.analysis import detect_sales
 
 SHOWN = {
     "scope": pl.String(),
@@ -28,12 +28,10 @@ def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = 
     ``expected`` and ``observed`` are of the steps that showed it, ``left`` is their ratio, ``statistic`` the evidence over its alarm.
 
     Raises:
-        SettingError: a file cannot be read.
+        SettingError: a file cannot be read, or a number or a time in it.
         AnalysisError: it cannot be used.
     """
     frame = read_table(sales, "--sales")
-    if "at" in frame.columns and frame["at"].dtype == pl.String:
-        raise FrameError(f"sales: expected times in 'at', got texts such as {frame['at'][0]!r}. Write them as 2025-03-01T10:00.")
     found = detect_sales(frame, since=since, calendar=read_table(calendar, "--calendar") if calendar else None)
     rows = [{**row, **json.loads(row["evidence"])} for row in found.iter_rows(named=True)]
     return pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row")

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from warehouse.commands import Market
+from warehouse.hand_made import EncodingError, decoded
 from warehouse.reading import NothingPublishedError, open_snapshot
 
 REGIONS = {"강원도": "강원특별자치도", "전라북도": "전북특별자치도", "제주도": "제주특별자치도"}
@@ -129,9 +130,7 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise MarketListError(f"{path} cannot be read: {error.strerror}.") from None
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise MarketListError(f"{path} is neither UTF-8 nor CP949. Save it as one of them.")
+    try:
+        return decoded(raw)
+    except EncodingError as error:
+        raise MarketListError(f"{path} {error}") from None

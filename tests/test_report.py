@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zipfile
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -591,6 +591,17 @@ def test_the_example_is_read_whole():
     assert set(found.raw) == set(NAMES)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_tables_are_read_as_a_korean_spreadsheet_saves_them(tmp_path, encoding):
+    (tmp_path / "measures.csv").write_bytes("measure,owner,due,indicator,state\n부하 시험,운영팀,2025. 3. 31,실패율,planned\n".encode(encoding))
+    (tmp_path / "moments.csv").write_bytes(
+        "at,what,source\n2025-03-01 9:00,공지,누리집\n2025. 3. 1. 오후 1:05,복구,누리집\n2025-03-02,발표,누리집\n".encode(encoding)
+    )
+    found = read_author(tmp_path)
+    assert [(measure.measure, measure.due) for measure in found.measures] == [("부하 시험", date(2025, 3, 31))]
+    assert [moment.at for moment in found.moments] == [datetime(2025, 3, 1, 9), datetime(2025, 3, 1, 13, 5), datetime(2025, 3, 2)]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -598,11 +609,11 @@ def test_the_example_is_read_whole():
         ("causes.toml", '[[cause]]\narea = "tests"\nfinding = "x"\nbasis = "measured"\n', r"causes\.toml.*evidence"),
         ("causes.toml", "[[cause\n", r"causes\.toml"),
         ("measures.csv", "measure,owner\nx,y\n", r"measures\.csv: expected the columns measure, owner, due, indicator, state, found measure, owner"),
-        ("measures.csv", "measure,owner,due,indicator,state\na,b,soon,d,done\n", r"measures\.csv, line 2.*due"),
+        ("measures.csv", "measure,owner,due,indicator,state\na,b,soon,d,done\n", r"measures\.csv, line 2: due is 'soon': expected a date such as 2025-03-31"),
         ("measures.csv", "measure,owner,due,indicator,state\na,b,2025-01-01,d,done,more\n", r"measures\.csv, line 2: more cells than columns"),
-        ("moments.csv", "at,what,source\nyesterday,b,c\n", r"moments\.csv, line 2.*at"),
+        ("moments.csv", "at,what,source\nyesterday,b,c\n", r"moments\.csv, line 2: at is 'yesterday': expected a time such as 2025-03-01 09:00"),
         ("compensation.toml", '[[rule]]\nname = "x"\npayee = "merchants"\nbase = "net"\nrate = 0\nsource = "y"\n', r"compensation\.toml.*rate"),
-        ("measures.csv", b"\xff\xfe", r"measures\.csv is not UTF-8"),
+        ("measures.csv", b"\xff\xfe", r"measures\.csv is neither UTF-8 nor CP949"),
     ],
 )
 def test_a_wrong_file_is_told_by_name_and_place(tmp_path, name, content, told):

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from dashboard.formatting import SEOUL
+from warehouse.hand_made import EncodingError, decoded, time_of
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Basis = Literal["measured", "reported", "estimated"]
@@ -133,23 +134,32 @@ def _csv(path: Path, raw: dict[str, bytes], kind: type[Kind]) -> list[Kind]:
     entries = []
     for row in rows:
         try:
-            entries.append(msgspec.convert({name: _written_out(name, value.strip()) for name, value in row.items() if value}, kind, strict=False))
-        except (msgspec.ValidationError, AttributeError) as error:
+            entries.append(msgspec.convert({name: _written_out(name, value.strip(), kind) for name, value in row.items() if value}, kind, strict=False))
+        except (AuthorError, msgspec.ValidationError, AttributeError) as error:
             said = "more cells than columns" if isinstance(error, AttributeError) else error
             raise AuthorError(f"{path}, line {rows.line_num}: {said}. docs/report.md has an example.") from None
     return entries
 
 
-def _written_out(name: str, value: str) -> str:
-    """A time as people write it, without its seconds, as RFC 3339 wants it; anything else as it is."""
-    try:
-        return datetime.fromisoformat(value).isoformat() if name == "at" else value
-    except ValueError:
+def _written_out(name: str, value: str, kind: type[msgspec.Struct]) -> object:
+    """A time or a date as people write it, where one is kept; anything else as it is.
+
+    Raises:
+        AuthorError: it is none.
+    """
+    expected = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(name)
+    if expected not in {date, datetime}:
         return value
+    found = time_of(value)
+    if expected is datetime and isinstance(found, date):
+        return found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 - without an offset it is Korean time
+    if found is None or isinstance(found, datetime):
+        raise AuthorError(f"{name} is {value!r}: expected {'a time such as 2025-03-01 09:00' if expected is datetime else 'a date such as 2025-03-31'}")
+    return found
 
 
 def _text(path: Path, raw: dict[str, bytes]) -> str:
     try:
-        return raw[path.name].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise AuthorError(f"{path} is not UTF-8. Save it as UTF-8.") from None
+        return decoded(raw[path.name])
+    except EncodingError as error:
+        raise AuthorError(f"{path} {error}") from None
