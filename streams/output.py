@@ -91,7 +91,8 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None, shares: Collectio
         else json.dumps(frame.to_dicts(), ensure_ascii=False, indent=1, default=plain) + "\n"
     )
     if out:
-        out.write_text(text, encoding="utf-8")
+        # With its mark a CSV is UTF-8 to spreadsheets, too, which else read Hangul as the system's letters; a pipe's reader would take the mark for text.
+        out.write_text(text, encoding="utf-8-sig" if form is Format.csv else "utf-8")
     else:
         typer.echo(text, nl=False)
 

@@ -28,9 +28,11 @@ import typer
 
 from streams import cli
 from streams.estimating import summed_up
+from streams.markets import read_markets
 from streams.output import Format, show
 from streams.ports import free_port
 from streams.settings import Settings
+from streams.tables import read_table
 from tests.events_data import NOON, chunk, ms, payment
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
@@ -312,6 +314,18 @@ def test_json_and_parquet_keep_texts_as_they_are(onnuri, published, tmp_path):
     assert set(pl.read_parquet(tmp_path / "m.parquet")["name"]) == {market["name"] for market in MARKETS}
 
 
+def test_a_csv_file_has_the_mark_by_which_spreadsheets_read_hangul_and_a_pipe_has_none(onnuri, published, tmp_path):
+    asked = ["sql", "SELECT market_id, name, region FROM market ORDER BY market_id"]
+    assert onnuri(*asked, "--out", tmp_path / "m.csv", published=published).code == 0
+    piped = onnuri(*asked, "--format", "csv", published=published).out
+    assert piped.startswith("market_id,")
+    assert (tmp_path / "m.csv").read_bytes() == b"\xef\xbb\xbf" + piped.encode()
+    assert [market.market_id for market in read_markets(tmp_path / "m.csv").markets] == ["m0001", "m0002"]
+    assert read_table(tmp_path / "m.csv", "--sales").columns == pl.read_csv(tmp_path / "m.csv").columns == ["market_id", "name", "region"]
+    assert onnuri(*asked, "--out", tmp_path / "m.json", published=published).code == 0
+    assert (tmp_path / "m.json").read_bytes().startswith(b"[")
+
+
 def test_lists_in_csv_are_json_text(onnuri, published):
     shown = onnuri("sql", "SELECT [1, 2] AS list, {'a': '시장'} AS struct", "--format", "csv", published=published)
     assert rows(shown.out) == [{"list": "[1, 2]", "struct": '{"a": "시장"}'}]
@@ -365,13 +379,13 @@ def test_a_table_is_exported_whole(onnuri, published, tmp_path, ending, read):
 @pytest.mark.parametrize(
     ("name", "form", "read"),
     [
-        ("q.csv", (), lambda file: rows(file.read_text())),
-        ("q.CSV", (), lambda file: rows(file.read_text())),
+        ("q.csv", (), lambda file: rows(file.read_text("utf-8-sig"))),
+        ("q.CSV", (), lambda file: rows(file.read_text("utf-8-sig"))),
         ("q.json", (), lambda file: json.loads(file.read_text())),
         ("q.parquet", (), lambda file: pl.read_parquet(file).to_dicts()),
         ("q.xlsx", (), lambda file: [{"n": 7}] if zipfile.is_zipfile(file) else []),
-        ("q.txt", ("--format", "csv"), lambda file: rows(file.read_text())),
-        ("q.csv", ("--format", "csv"), lambda file: rows(file.read_text())),
+        ("q.txt", ("--format", "csv"), lambda file: rows(file.read_text("utf-8-sig"))),
+        ("q.csv", ("--format", "csv"), lambda file: rows(file.read_text("utf-8-sig"))),
     ],
 )
 def test_a_file_has_the_form_that_its_ending_says_or_where_that_says_none_the_one_asked_for(onnuri, published, tmp_path, name, form, read):
