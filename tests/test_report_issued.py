@@ -17,7 +17,7 @@ from dashboard.saying import say
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from streams import cli
-from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, publish_incident, publish_launch_day
 from tests.events_data import NOON, chunk, ms
 from tests.line_process import WorkerProcess
 from warehouse.ingest import Writer
@@ -195,6 +195,30 @@ def test_a_report_issued_on_the_page_goes_through_kafka_and_worker_into_the_page
     assert editions.select("stage", "issued_by", "note", "document").rows() == [("first", "보고 담당", "첫 보고를 냄", issued_as.document)]
     preview = unescape(app.session_state["report"][1].files["html"].decode())
     assert "첫 보고를 냄" in preview and declared in preview
+
+
+@pytest.mark.parametrize(("language", "stage"), [("ko", "중간 보고(interim)"), ("en", "interim report")])
+@pytest.mark.parametrize("ended_at", [None, datetime(2025, 3, 1, 22, tzinfo=UTC)], ids=["open", "not all counted"])
+def test_what_goes_on_or_is_not_all_counted_gets_no_final_edition(tmp_path, monkeypatch, capsys, language, stage, ended_at):
+    folder = publish_incident(tmp_path / "published", datetime(2025, 3, 1, 1, tzinfo=UTC), ended_at)
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(folder))
+    assert ended(monkeypatch, "report", "i", "--out", tmp_path / "new", "--lang", language, "--stage", "final") == 1
+    told = " ".join(capsys.readouterr().err.split())
+    do_first = "onnuri say incident_corrected" if ended_at is None else {"ko": "2025년 3월 2일 (일) 07:00", "en": "Sun 2 Mar 2025 07:00"}[language]
+    assert do_first in told and stage in told and not (tmp_path / "new").exists()
+    app = AppTest.from_function(script, default_timeout=180)
+    app.query_params["lang"], app.query_params["incident"], app.query_params["stage"] = language, "i", "final"
+    app.run()
+    words = unescape(re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in app.html)))
+    assert not app.exception
+    assert do_first in words and stage in words
+    assert not app.get("download_button")
+
+
+def test_a_final_edition_is_made_of_what_is_over_and_any_other_of_what_is_not(published, tmp_path):
+    assert write_report(published, EARLIER, AuthorFiles(), "ko", stage="final").report.stage == "final"
+    goes_on = publish_incident(tmp_path, datetime(2025, 3, 1, 1, tzinfo=UTC), None)
+    assert write_report(goes_on, "i", AuthorFiles(), "ko", stage="interim").report.stage == "interim"
 
 
 def test_a_wrong_file_of_the_author_is_told_on_the_page_and_left_out(published, monkeypatch, tmp_path):

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from dashboard.report.author import AuthorError, read_author
-from dashboard.report.gathering import STAGES
+from dashboard.report.gathering import STAGES, UnfinishedError
+from dashboard.report.wording import Wording, why_unfinished
 from dashboard.report.writing import issued, write_report
 from dashboard.settings import DashboardSettings
-from dashboard.texts import LANGUAGES
+from dashboard.texts import LANGUAGES, texts_in
 from warehouse.reading import NothingPublishedError
 
 
@@ -41,6 +42,9 @@ def main() -> None:
         files = [given.out / f"{written.name}.{ending}" for ending in written.files]
         for file, content in zip(files, written.files.values(), strict=True):
             file.write_bytes(content)
+    except UnfinishedError as error:
+        words = Wording(texts_in(given.lang or settings.language))
+        sys.exit(f"{words('report_page.final_refused')} {why_unfinished(error, words)}")
     except (AuthorError, NothingPublishedError, LookupError, OSError) as error:
         sys.exit(str(error.args[0] if isinstance(error, LookupError) else error))
     print(json.dumps({"files": [str(file) for file in files], "edition": issued(written, given.note)}, ensure_ascii=False))  # noqa: T201 - its result

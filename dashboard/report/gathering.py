@@ -26,6 +26,15 @@ SIZES = (50, 100, 300)
 """Where classes of markets by their number of merchants begin."""
 
 
+class UnfinishedError(Exception):
+    """A final edition was asked for of an incident that goes on (``ended`` is None), or of which not all is counted: ``counted`` is up to when it is."""
+
+    def __init__(self, ended: datetime | None, counted: datetime) -> None:
+        """Both aware."""
+        super().__init__(f"ended {ended}, counted until {counted}")
+        self.ended, self.counted = ended, counted
+
+
 @dataclass(frozen=True)
 class Provenance:
     """What the report was made from. ``inputs`` is the SHA-256 over the manifest, every file that it names (on a lake every table), and the author's files."""
@@ -71,12 +80,15 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
 
     Raises:
         LookupError: there is no such incident, or it was merged into another, which the message names.
+        UnfinishedError: a final edition would tell provisional figures.
     """
     known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
     if incident_id not in known:
         refuse_merged(snapshot, incident_id)
         raise LookupError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
     figures = incident_figures(snapshot, known[incident_id])
+    if stage == "final" and (figures.incident.open or figures.cut):
+        raise UnfinishedError(figures.incident.ended_at, figures.end)
     loss = figures.loss
     listed = ask(snapshot, "market_list")
     by_market = loss.by_market.join(listed, on="market_id", how="left").with_columns(name=pl.coalesce("market", "market_id")) if loss else None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from dashboard.formatting import MISSING, clock, count, day_name, duration, percent, seoul, unbroken, won
 from dashboard.report.document import Cell, Paragraph, Table
+from dashboard.report.gathering import UnfinishedError
 from dashboard.texts import Texts
 
 
@@ -70,6 +71,13 @@ class Wording:
     def paragraph(self, key: str, **values: object) -> Paragraph:
         """A paragraph from the texts."""
         return Paragraph(self(key, **values))
+
+
+def why_unfinished(error: UnfinishedError, words: Wording) -> str:
+    """Why there is no final edition yet, and what to do."""
+    if error.ended is None:
+        return words("report_page.final_open")
+    return words("report_page.final_cut", ended=words.moment(error.ended), time=words.moment(error.counted))
 
 
 def plain(text: str) -> Cell:

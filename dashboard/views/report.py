@@ -11,7 +11,8 @@ from dashboard.formatting import SEOUL, moment
 from dashboard.frame import banners, freshness_line, with_states
 from dashboard.link import choice, switch
 from dashboard.report.author import AuthorError, AuthorFiles, read_author
-from dashboard.report.gathering import STAGES
+from dashboard.report.gathering import STAGES, UnfinishedError
+from dashboard.report.wording import Wording, why_unfinished
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
@@ -36,7 +37,11 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
             return
         incident, stage = _chosen(listed, texts)
         author = _author(settings, texts)
-        written = _made(settings, texts, incident, stage, author)
+        try:
+            written = _made(settings, texts, incident, stage, author)
+        except UnfinishedError as error:
+            st.html(cards.banner("warning", texts("report_page.final_refused"), why_unfinished(error, Wording(texts))))
+            return
         _downloads(settings, written, texts)
         if stage != "draft":
             _issuing(settings, texts, written)
