@@ -4,7 +4,7 @@ import io
 
 import polars as pl
 
-from warehouse.spreadsheets import flat, neutralised, workbook
+from warehouse.spreadsheets import flat, neutralised, with_offsets, workbook
 
 TYPES = {
     "csv": "text/csv",
@@ -14,12 +14,12 @@ TYPES = {
 
 
 def written(frame: pl.DataFrame, form: str) -> bytes:
-    """``frame`` as ``csv`` (UTF-8 with its mark, so that spreadsheets read Hangul), ``parquet`` or ``xlsx``. Texts that a spreadsheet would run are neutralised."""
+    """``frame`` as ``csv`` (UTF-8 with its mark, so that spreadsheets read Hangul; times with their offset), ``parquet`` or ``xlsx``. Texts that a spreadsheet would run are neutralised."""
     buffer = io.BytesIO()
     if form == "xlsx":
         return workbook(frame)
     if form == "parquet":
         frame.write_parquet(buffer)
     else:
-        frame.pipe(flat).pipe(neutralised).write_csv(buffer, include_bom=True)
+        frame.pipe(with_offsets).pipe(flat).pipe(neutralised).write_csv(buffer, include_bom=True)
     return buffer.getvalue()

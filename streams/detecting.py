@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from streams.output import of_seoul
 from streams.tables import read_table
 from warehouse.analysis import detect_sales
 
@@ -25,7 +26,7 @@ SHOWN = {
 def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = None) -> pl.DataFrame:
     """One row an incident of a file with the columns at, market_id, sales, and optionally region and channel.
 
-    ``expected`` and ``observed`` are of the steps that showed it, ``left`` is their ratio, ``statistic`` the evidence over its alarm.
+    ``expected`` and ``observed`` are of the steps that showed it, ``left`` is their ratio, ``statistic`` the evidence over its alarm. Times are aware, in Seoul.
 
     Raises:
         SettingError: a file cannot be read, or a number or a time in it.
@@ -34,4 +35,4 @@ def detect_in_file(sales: Path, calendar: Path | None, since: datetime | None = 
     frame = read_table(sales, "--sales")
     found = detect_sales(frame, since=since, calendar=read_table(calendar, "--calendar") if calendar else None)
     rows = [{**row, **json.loads(row["evidence"])} for row in found.iter_rows(named=True)]
-    return pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row")
+    return of_seoul(pl.DataFrame([{name: row.get(name) for name in SHOWN} for row in rows], schema=SHOWN, orient="row"))

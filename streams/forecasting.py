@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from streams.estimating import summed_up
+from streams.output import of_seoul
 from streams.settings import SettingError
 from streams.tables import read_table
 from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
@@ -180,7 +181,7 @@ def _span(snapshot: Snapshot, text: str, option: str) -> Named:
 
 
 def _stepped(found: Forecast, step: str) -> tuple[pl.DataFrame, list[str]]:
-    return _whole(found.hours if step == "hour" else found.days), [str(remark) for remark in found.warnings]
+    return _whole(of_seoul(found.hours) if step == "hour" else found.days), [str(remark) for remark in found.warnings]
 
 
 def _whole(frame: pl.DataFrame) -> pl.DataFrame:

@@ -130,6 +130,7 @@ def test_a_platform_without_a_record_or_a_test_has_no_proven_capacity(closed, on
 def test_the_forecast_command_gives_every_market_and_hour(launched, onnuri):
     found = rows(onnuri(launched, "forecast", "--by", "market", "--step", "hour", "--days", "2", "--format", "csv"))
     assert len(found) == 30 * 48
+    assert (found[0]["at"], found[47]["at"]) == ("2025-03-01T00:00:00+09:00", "2025-03-02T23:00:00+09:00")
     peaks = rows(onnuri(launched, "forecast", "--what", "peaks", "--days", "3", "--format", "csv"))
     assert [row["date"] for row in peaks] == ["2025-03-01", "2025-03-02", "2025-03-03"]
     assert "--what peaks is of the nation, got --by region" in onnuri(launched, "forecast", "--what", "peaks", "--by", "region").err

@@ -89,12 +89,12 @@ def test_the_command_prints_incidents_as_json_and_table_from_csv_and_parquet(tmp
     frame.write_parquet(tmp_path / "mine.parquet")
     told = CliRunner().invoke(app, ["detect", "--sales", str(tmp_path / "mine.csv"), "--json"])
     assert told.exit_code == 0, told.output
-    (row,) = [row for row in json.loads(told.stdout) if row["onset_at"] >= str(ONSET - timedelta(hours=1))]
-    assert (row["scope"], row["onset_at"], row["observed"]) == ("nation", str(ONSET), 0.0)
+    (row,) = [row for row in json.loads(told.stdout) if row["onset_at"] >= (ONSET - timedelta(hours=1)).isoformat()]
+    assert (row["scope"], row["onset_at"], row["observed"]) == ("nation", f"{ONSET.isoformat()}+09:00", 0.0)
     assert row["expected"] > 100
     table = CliRunner().invoke(app, ["detect", "--sales", str(tmp_path / "mine.parquet"), "--format", "csv"])
     assert table.exit_code == 0, table.output
-    assert "nation" in table.stdout
+    assert f"nation,,{ONSET.isoformat()}+09:00," in table.stdout.replace('""', "")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -260,6 +260,12 @@ def test_where_nothing_is_published_it_says_so_and_with_a_token_it_asks_for_it(t
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "nothing_published")
 
 
+def test_times_are_written_alike_in_csv_and_json(get):
+    listed = [row["onset_at"] for row in items(get("incidents"))]
+    assert pl.read_csv(get("incidents", accept=CSV).body)["onset_at"].to_list() == listed
+    assert all(onset.endswith("+09:00") for onset in listed)
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.3"])
 def test_a_name_that_is_not_ours_is_refused_before_anything_is_read(address, host):
     answer = fetched(address, "markets", None, "GET", {}, Host=host)

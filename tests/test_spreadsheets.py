@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from warehouse.spreadsheets import neutralised, workbook
+from dashboard.files import written
+from warehouse.spreadsheets import neutralised, with_offsets, workbook
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,14 @@ def test_a_sheet_has_the_times_of_their_clock_and_its_offset_in_the_head() -> No
 def test_a_column_of_two_offsets_is_of_utc_in_a_sheet() -> None:
     times = pl.Series("at", [datetime(2025, month, 1, 11, tzinfo=UTC) for month in (1, 7)]).dt.convert_time_zone("Europe/Paris")
     assert cells(workbook(times.to_frame())) == [["at (+00:00)"], [datetime(2025, 1, 1, 11)], [datetime(2025, 7, 1, 11)]]
+
+
+def test_a_csv_has_times_of_iso_8601_with_their_offset() -> None:
+    times = pl.DataFrame({"at": [datetime(2025, 3, 1, 1, tzinfo=UTC)], "minute_at": [datetime(2025, 3, 1)]}).with_columns(
+        pl.col("at").dt.convert_time_zone("Asia/Seoul")
+    )
+    assert with_offsets(times).row(0) == ("2025-03-01T10:00:00+09:00", datetime(2025, 3, 1))
+    assert written(times, "csv").decode("utf-8-sig").splitlines()[1].startswith("2025-03-01T10:00:00+09:00,")
 
 
 def test_times_that_have_no_zone_keep_their_head() -> None:

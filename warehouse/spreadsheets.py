@@ -39,6 +39,12 @@ def workbook(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def with_offsets(frame: pl.DataFrame) -> pl.DataFrame:
+    """Aware times as texts of ISO 8601 with their offset (``+09:00``), as commands and the API take them; what has no zone stays as it is."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is not None]
+    return frame.with_columns(pl.col(times).dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z"))
+
+
 def offsets_in_heads(frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` with its aware times naive, as their clock shows, and the offset in the column's name: ``onset_at (+09:00)``. A column of several offsets is of UTC."""
     for name, kind in frame.schema.items():

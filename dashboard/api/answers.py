@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from dashboard.formatting import SEOUL
 from warehouse.reading import Manifest
-from warehouse.spreadsheets import neutralised
+from warehouse.spreadsheets import neutralised, with_offsets
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 TYPES = (JSON, CSV, PARQUET)
@@ -54,7 +54,7 @@ def page(frame: pl.DataFrame, request: Request, manifest: Manifest, form: str, l
         rows.write_parquet(buffer)
         return Response(buffer.getvalue(), media_type=PARQUET, headers=headers)
     if form == CSV:
-        return Response(neutralised(rows).write_csv(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+        return Response(rows.pipe(with_offsets).pipe(neutralised).write_csv(), media_type=f"{CSV}; charset=utf-8", headers=headers)
     state = {"sequence": manifest.sequence, "published_at": manifest.published_at, "watermark": manifest.watermark}
     body = {"manifest": state, "total": len(frame), "limit": limit, "offset": offset, "next": more, "items": rows.to_dicts()}
     return Response(as_json(body), media_type=JSON, headers=headers)
