@@ -74,7 +74,7 @@ def summed_up(sales: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _account(found: LossAccount) -> Result:
-    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others. Amounts are in ``currency``; every interval covers ``level``, those of ``methods`` but where they are ``ranged``.
+    """The gross shortfall's row with net, merchants' loss and attempts, and ``methods``: every figure beside the others. Amounts are in ``currency``; every interval covers ``level``, those of ``methods`` but where they are ``ranged``; the ``source`` of a claim is who made it.
 
     ``taken_back`` is what was approved and taken back in the window, ``taken_back_share`` of what was approved, ``taken_back_usual`` that share in the weeks before.
     On a launch ``launch_low`` and ``launch_high`` lead, for a demand of ``demand_low`` to ``demand_high`` times an ordinary day's; ``expected`` to ``high`` hold if demand went on as before.
@@ -95,7 +95,8 @@ def _account(found: LossAccount) -> Result:
     leading, following = ([_won(name, value) for name, value in more.items()] for more in (ends, parts))
     following += _taken_back(found.taken_back)
     curve = pl.Series("launch", [launch.factors.to_dicts() if launch else None])
-    methods = pl.Series("methods", [told.table.to_dicts()])
+    sources = pl.Series("source", [figure.meaning.values.get("source") for figure in told.figures], dtype=pl.String)
+    methods = pl.Series("methods", [told.table.with_columns(sources).to_dicts()])
     disagreements = pl.Series("disagreements", [[str(remark) for remark in told.disagreements]], dtype=pl.List(pl.String))
     said = [remark for figure in told.figures for remark in figure.remarks]
     every = dict.fromkeys([*(launch.warnings if launch else []), *warnings, *said, *told.disagreements])
@@ -111,7 +112,10 @@ def tables_for_people(frame: pl.DataFrame) -> list[pl.DataFrame]:
     launch = frame["launch"].to_list()[0]
     leading = ("launch_low", "launch_high", "demand_low", "demand_high") if launch else ("expected", "observed", "lost", "low", "high")
     level = pl.when(~pl.col("ranged") & pl.col("low").is_not_null()).then(frame["level"].item()).alias("level")
-    methods = pl.DataFrame(frame["methods"].to_list()[0]).select("method", pl.col("value", "low", "high").round().cast(pl.Int64), level)
+    told = pl.DataFrame(frame["methods"].to_list()[0], infer_schema_length=None)
+    # Of several claims the figure alone does not say whose it is.
+    who = ["source"] if told["source"].count() else []
+    methods = told.select("method", *who, pl.col("value", "low", "high").round().cast(pl.Int64), level)
     found = [
         frame.select("from", "to", *leading, "level"),
         methods,

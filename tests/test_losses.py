@@ -258,6 +258,26 @@ def test_tables_for_people_say_the_coverage_the_currency_and_small_shares(publis
         assert f"{row['taken_back_share'].item():.1%}" in printed
 
 
+def test_claims_are_told_with_who_made_them(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources, amounts = ["언론 보도", "상인회"], [900_000_000, 90_000_000]
+    add(
+        published,
+        "claim",
+        pl.DataFrame({"source": sources, "incident_id": LAUNCH, "amount": amounts, "claimed_at": [datetime(2025, 3, 3), datetime(2025, 3, 5)], "note": ""}),
+    )
+    row, _ = estimate_from_warehouse(published, LAUNCH, None, None, 0.9, (0.5, 4.0))
+    claims = [(method["source"], method["value"]) for method in row["methods"][0] if method["method"] == "claim"]
+    assert claims == list(zip(sources, amounts, strict=True))
+    show(tables_for_people(row)[1], Format.table, shares=SHARES)
+    told = [line.split() for line in capsys.readouterr().out.splitlines() if "claim" in line]
+    assert [("900,000,000" in words, "90,000,000" in words, "언론" in words, "상인회" in words) for words in told] == [
+        (True, False, True, False),
+        (False, True, False, True),
+    ]
+    spanned, _ = estimate_from_warehouse(published, None, "2025-02-13T11:00", "2025-02-13T13:00", 0.9, (0.5, 4.0))
+    assert "source" not in tables_for_people(spanned)[1].columns, "nobody claims anything of it"
+
+
 def test_a_few_reversals_in_one_market_and_a_history_without_sales_say_nothing(published: Path, tmp_path: Path) -> None:
     taken_back_more(published, 0.05)
     start = datetime(2025, 3, 1, 12, tzinfo=SEOUL)
