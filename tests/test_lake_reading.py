@@ -10,8 +10,9 @@ from dashboard.report.author import read_author
 from dashboard.report.writing import write_report
 from tests.dashboard_data import LAUNCH, SEOUL, publish_launch_day
 from tests.lakes import STORES, make_lake
+from warehouse import connection
 from warehouse.lake import Lake
-from warehouse.lake_reading import LakeAwayError
+from warehouse.lake_reading import LakeAwayError, newest
 from warehouse.lake_writer import LakeWriter
 from warehouse.questions import QuestionError, answered
 from warehouse.reading import LAKE_TABLES, Manifest, open_snapshot
@@ -84,6 +85,27 @@ def test_a_report_is_made_again_from_its_snapshot(lake: Lake, published: Path) -
     with pytest.raises(LookupError, match="no snapshot 99999"):
         write_report(target, LAUNCH, author, "ko", snapshot=99_999)
     writer.close()
+
+
+def test_a_lake_of_before_editions_kept_their_window_keeps_them_and_can_be_read_as_it_was(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = connection._migrations()
+    monkeypatch.setattr(connection, "_migrations", lambda: [one for one in every if "edition_window" not in one[0]])
+    old = LakeWriter(lake, NOW)
+    old.connection.execute("INSERT INTO incident (incident_id) VALUES ('i')")
+    old.connection.execute("INSERT INTO report_edition (edition_id, incident_id, stage, issued_at) VALUES (uuid(), 'i', 'first', now()::TIMESTAMP)")
+    old.close()
+    number = newest(lake)
+    monkeypatch.setattr(connection, "_migrations", lambda: every)
+    new = LakeWriter(lake, NOW)
+    new.connection.execute(
+        "INSERT INTO report_edition BY NAME SELECT uuid() AS edition_id, 'i' AS incident_id, 'interim' AS stage, now()::TIMESTAMP AS issued_at, now()::TIMESTAMP AS window_start"
+    )
+    new.connection.execute("CALL ducklake_flush_inlined_data('lake')")
+    for snapshot_number, told in ((number, [("first", False)]), (None, [("first", False), ("interim", True)])):
+        with open_snapshot(Path(lake.target), snapshot_number) as snapshot:
+            editions = snapshot.query("report_editions", incident_id="i")
+        assert [(row["stage"], row["window_start"] is not None) for row in editions.iter_rows(named=True)] == told
+    new.close()
 
 
 def test_files_keep_no_earlier_states(published: Path) -> None:

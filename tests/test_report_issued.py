@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.report.author import AuthorFiles
 from dashboard.report.composing import compose
-from dashboard.report.writing import write_report
+from dashboard.report.gathering import Report
+from dashboard.report.writing import issued, write_report
 from dashboard.saying import say
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from streams import cli
-from tests.dashboard_data import EARLIER, LAUNCH, publish_incident, publish_launch_day
+from tests.dashboard_data import EARLIER, LAUNCH, publish_incident, publish_launch_day, replace_table
 from tests.events_data import NOON, chunk, ms
 from tests.line_process import WorkerProcess
 from warehouse.ingest import Writer
@@ -57,6 +59,47 @@ def test_editions_are_kept_as_they_were_issued_and_stand_in_the_next_report(tmp_
     text = " ".join(unescape(re.sub(r"<[^>]+>", " ", written.files["html"].decode())).replace("\N{NO-BREAK SPACE}", " ").split())
     assert re.search(r"최초 2025년 3월 1일 \(토\) 12:00 보고 담당 12억 3,457만 원", text)
     assert "interim edition" in text
+
+
+def test_the_revision_log_has_the_window_of_each_edition_as_it_was_then(tmp_path):
+    made = write_report(publish_launch_day(tmp_path / "launch"), EARLIER, AuthorFiles(), "ko", stage="first")
+    told = {name: value for name, value in issued(made).items() if name.startswith("window")}
+    assert {name: datetime.fromisoformat(str(value)) for name, value in told.items()} == {
+        "window_start": made.report.figures.start,
+        "window_end": made.report.figures.end,
+    }
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    onset = NOON - timedelta(hours=2)
+    said = [
+        command(1, "incident_declared", {"scope": "nation", "onset_at": onset.isoformat(), "ended_at": NOON.isoformat()}),
+        command(2, "report_issued", edition("first", 2, **told)),
+        command(3, "incident_corrected", {"incident_id": DECLARED, "onset_at": (onset + timedelta(hours=1)).isoformat()}),
+        command(4, "report_issued", edition("interim", 1)),
+    ]
+    writer.apply([chunk("commands", said)], NOON, lambda _: None)
+    Publisher(writer.connection, tmp_path / "published").publish(NOON, NOON, {}, {})
+    writer.close()
+    shown = windows(write_report(tmp_path / "published", DECLARED, AuthorFiles(), "ko").report)
+    assert shown == ["2025년 2월 12일 (수) 13:00 ~ 13:50", "–"], "the second was sent by a version that did not tell its window"
+
+
+def test_what_is_not_counted_yet_has_no_window(tmp_path):
+    folder = publish_incident(tmp_path, datetime(2025, 3, 1, 10, 55, tzinfo=UTC), None)
+    made = write_report(folder, "i", AuthorFiles(), "ko", stage="first")
+    assert made.report.figures.loss is None
+    assert not {"window_start", "window_end"} & set(issued(made))
+
+
+def test_a_state_of_before_editions_kept_their_window_is_read(tmp_path):
+    folder = publish_launch_day(tmp_path)
+    row = {"edition_id": DECLARED, **edition("first", 5, incident_id=LAUNCH), "issued_at": datetime(2025, 3, 1, 6), "issued_by": "홍보실"}
+    replace_table(folder, "report_edition", pl.DataFrame([row]))
+    assert windows(write_report(folder, LAUNCH, AuthorFiles(), "en").report) == ["–"]
+
+
+def windows(report: Report) -> list[str]:
+    log = next(table for table in compose(report, "ko").tables if table.name == "editions")
+    return [row[log.columns.index("추정 대상 시간")].text for row in log.rows]
 
 
 def test_what_was_said_of_merged_incidents_counts_for_the_one_that_they_became(tmp_path):

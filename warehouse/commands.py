@@ -136,7 +136,7 @@ class IncidentMerged(msgspec.Struct, frozen=True, tag="incident_merged", tag_fie
 
 
 class ReportIssued(msgspec.Struct, frozen=True, tag="report_issued", tag_field="kind"):
-    """An edition of an incident's loss report as it was given out; ``inputs`` and ``document`` are SHA-256 of what it was made from and of its PDF."""
+    """An edition of an incident's loss report as it was given out; ``inputs`` and ``document`` are SHA-256 of what it was made from and of its PDF; the window is what its figures are about."""
 
     incident_id: Text
     stage: Literal["first", "interim", "final"]
@@ -147,6 +147,8 @@ class ReportIssued(msgspec.Struct, frozen=True, tag="report_issued", tag_field="
     low: SignedKrw | None = None
     high: SignedKrw | None = None
     note: Note = ""
+    window_start: Moment | None = None
+    window_end: Moment | None = None
 
 
 Payload = (
@@ -312,8 +314,8 @@ def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at
     if not connection.execute("SELECT 1 FROM incident WHERE incident_id = ?", [payload.incident_id]).fetchone():
         return NO_INCIDENT
     figures = [payload.lost, payload.low, payload.high, payload.manifest_sequence, payload.inputs, payload.document, payload.note]
-    row = [command_id, payload.incident_id, payload.stage, said_at, actor, *figures]
-    connection.execute("INSERT INTO report_edition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    row = [command_id, payload.incident_id, payload.stage, said_at, actor, *figures, _utc(payload.window_start), _utc(payload.window_end)]
+    connection.execute("INSERT INTO report_edition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return APPLIED
 
 

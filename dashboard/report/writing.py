@@ -50,14 +50,17 @@ def write_report(published: Path, incident_id: str, author: AuthorFiles, languag
 
 def issued(written: Written, note: str = "") -> dict[str, object]:
     """The payload of the command ``report_issued`` for what was written; on a launch the range alone, as the report has it."""
-    lost, found = written.report.figures.shortfall, written.report.provenance
+    of, found = written.report.figures, written.report.provenance
+    lost = of.shortfall
+    window = {"window_start": of.start.isoformat(), "window_end": of.end.isoformat()} if of.start < of.end else {}
     figures = {} if lost is None else {"lost": lost.value, "low": lost.low, "high": lost.high}
     return {
-        "incident_id": written.report.figures.incident.incident_id,
+        "incident_id": of.incident.incident_id,
         "stage": written.report.stage,
         "manifest_sequence": found.manifest.sequence,
         "inputs": found.inputs,
         "document": written.document,
         **{name: round(figure) for name, figure in figures.items() if figure is not None},
         "note": note,
+        **window,
     }

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dashboard.formatting import count, seoul
+from dashboard.formatting import MISSING, clock, count, seoul
 from dashboard.remarks import joined, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
@@ -57,6 +57,7 @@ def revisions(report: Report, words: Wording) -> Section:
             plain(row["issued_by"]),
             plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
             plain(words.interval(row["low"], row["high"])),
+            plain(_window(row["window_start"], row["window_end"], words)),
             plain(row["inputs"][:12]),
             plain(joined(row["note"], _of_a_part(row["incident_id"], report, words))),
         ]
@@ -65,11 +66,19 @@ def revisions(report: Report, words: Wording) -> Section:
     this = words("report_revisions.this", stage=words(f"report_stage.{report.stage}"), time=words.moment(report.provenance.as_of))
     blocks: list[Block] = [Paragraph(this)]
     if rows:
-        columns = ["stage", "issued", "by", "lost", "interval", "inputs", "note"]
-        blocks.append(words.table("editions", columns, rows, widths=[0.08, 0.2, 0.11, 0.14, 0.2, 0.13, 0.14]))
+        columns = ["stage", "issued", "by", "lost", "interval", "window", "inputs", "note"]
+        blocks.append(words.table("editions", columns, rows, widths=[0.08, 0.16, 0.09, 0.12, 0.16, 0.15, 0.13, 0.11]))
     else:
         blocks.append(Notice(words("report_revisions.none"), "plain"))
     return Section(words("report_revisions.title"), blocks)
+
+
+def _window(start: datetime | None, end: datetime | None, words: Wording) -> str:
+    """The window of an edition; none where it was not kept."""
+    if start is None or end is None:
+        return MISSING
+    same_day = seoul(start).date() == seoul(end).date()
+    return f"{words.moment(start)} ~ {clock(end) if same_day else words.moment(end)}"
 
 
 def _of_a_part(incident_id: str, report: Report, words: Wording) -> str:
