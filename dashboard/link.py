@@ -38,21 +38,43 @@ def linked(name: str, read: Callable[[str], Option | None], default: Option) -> 
         st.session_state[name] = default if kept is None else kept
 
 
-def choice(label: str, name: str, options: Sequence[str], wording: Callable[[str], str], *, always: bool = False, became: Mapping[str, str] = NOTHING) -> str:
+def choice(
+    label: str,
+    name: str,
+    options: Sequence[str],
+    wording: Callable[[str], str],
+    *,
+    always: bool = False,
+    became: Mapping[str, str] = NOTHING,
+    own: Sequence[str] = (),
+) -> str:
     """One of ``options``, the first by default; an unknown one in the link is passed over. With ``always`` the default is in the link too.
 
-    ``became`` has what went into one of the options, so that a link to it opens that one.
+    ``became`` has what went into one of the options, so that a link to it opens that one. ``own`` names what is chosen further down for this option
+    alone: with another option it begins anew, unless the link that brought the option says it.
     """
 
     def known(text: str) -> str | None:
         now = became.get(text, text)
         return now if now in options else None
 
+    before, by_link = st.session_state.get(f"link_{name}"), st.query_params.get(name)
     linked(name, known, options[0])
     st.session_state[name] = known(st.session_state[name]) or options[0]
     chosen = str(st.selectbox(label, options, format_func=wording, key=name))
+    if before not in (None, chosen):
+        _forget(own, linked_too=by_link == before)
     keep(name, chosen, "" if always else options[0])
     return chosen
+
+
+def _forget(names: Sequence[str], *, linked_too: bool) -> None:
+    """Forget what was chosen under ``names``; with ``linked_too`` what the link says of them was of the same choice, and goes as well."""
+    for name in names:
+        st.session_state.pop(name, None)
+        st.session_state.pop(f"link_{name}", None)
+        if linked_too:
+            st.query_params.pop(name, None)
 
 
 def switch(label: str, name: str, options: Sequence[str], wording: Callable[[str], str]) -> str:

@@ -387,6 +387,36 @@ def test_sliders_are_in_the_link_and_change_only_the_scenario() -> None:
     assert again.split("가정을 바꾸어 보기")[1] != before.split("가정을 바꾸어 보기")[1]
 
 
+SLIDERS = ("demand", "sigma", "unseen")
+
+
+def assumed(app: AppTest) -> dict[str, float]:
+    return {name: app.slider(key=name).value for name in SLIDERS}
+
+
+@pytest.mark.usefixtures("published")
+def test_another_incident_is_shown_under_its_own_assumptions_and_not_under_those_of_the_one_before() -> None:
+    app, _ = shown("incidents", "ko")
+    launch, (fresh, _) = assumed(app), shown("incidents", "ko", incident=EARLIER)
+    assert assumed(fresh) != launch
+    app.slider(key="unseen").set_value(40.0).run()
+    app.selectbox(key="incident").set_value(EARLIER).run()
+    assert assumed(app) == assumed(fresh)
+    assert words(app).split("가정을 바꾸어 보기")[1] == words(fresh).split("가정을 바꾸어 보기")[1]
+    assert not set(SLIDERS) & set(app.query_params)
+    app.selectbox(key="incident").set_value(LAUNCH).run()
+    assert assumed(app) == launch
+
+
+@pytest.mark.usefixtures("published")
+def test_a_link_that_brings_another_incident_sets_the_sliders_that_it_names_and_no_others() -> None:
+    app, _ = shown("incidents", "ko", unseen="40", demand="2")
+    app.query_params.update({"incident": EARLIER, "demand": "2"})
+    app.query_params.pop("unseen")
+    app.run()
+    assert (assumed(app)["demand"], assumed(app)["unseen"]) == (2.0, 0.0)
+
+
 @pytest.mark.parametrize("odd", ["x", "nan", "-5", "1e99"])
 @pytest.mark.usefixtures("published")
 def test_a_slider_in_the_link_that_is_no_such_number_is_brought_into_its_bounds(odd: str) -> None:

@@ -75,7 +75,15 @@ def _chosen(listed: IncidentList, texts: Texts) -> Incident:
         st.html(cards.banner("muted", texts("incidents.merged"), texts("incidents.merged_detail", asked=asked)))
     elif asked and asked not in known:
         st.html(cards.banner("warning", texts("incidents.unknown"), texts("incidents.unknown_detail", asked=asked)))
-    chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: label_of(known[name], texts), always=True, became=listed.merged)
+    chosen = choice(
+        texts("incidents.choose"),
+        "incident",
+        list(known),
+        lambda name: label_of(known[name], texts),
+        always=True,
+        became=listed.merged,
+        own=losses.ASSUMED,
+    )
     return known[chosen]
 
 

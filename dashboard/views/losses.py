@@ -19,6 +19,9 @@ from warehouse.ladder import Ladder, Range, Scenario
 DEMANDS = (0.5, 4.0)
 """Ends of the slider of demand."""
 
+ASSUMED = ("demand", "sigma", "unseen")
+"""What the sliders are called in the link: each stands where its own incident puts it until somebody moves it."""
+
 
 def steps(shown: IncidentFigures, texts: Texts) -> None:
     """From expected sales to merchants' loss as far as data tell, and every method's figure beside it."""
