@@ -223,6 +223,11 @@ def test_the_description_names_every_path_parameter_and_column(get):
         ("loss", {"incident": LAUNCH, "level": "2"}, "level", "between 0 and 1"),
         ("loss", {"incident": LAUNCH, "level": "0.9999999999999999"}, "level", "at most 0.999"),
         ("markets", [("region", "a"), ("region", "b")], "region", "more than once"),
+        ("markets", {"region": "서울"}, "region", "Did you mean 서울특별시?"),
+        ("sales", {**SPAN, "scope": "region", "name": "서울"}, "name", "Did you mean 서울특별시?"),
+        ("sales", {**SPAN, "scope": "channel", "name": "카드"}, "name", "no channel '카드'. Known: card, mobile."),
+        ("sales", {**SPAN, "scope": "market", "name": "M999"}, "name", "no market 'M999'"),
+        ("loss", {**SPAN, "scope": "market", "name": "가람1 시장"}, "name", "Did you mean M000 (가람1시장)?"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_told_by_its_name(get, path, query, parameter, told):
@@ -230,6 +235,15 @@ def test_a_parameter_that_cannot_be_used_is_told_by_its_name(get, path, query, p
     error = json.loads(answer.body)["error"]
     assert (answer.status, error["code"], error["parameter"]) == (400, "bad_parameter", parameter)
     assert told in error["message"]
+
+
+def test_what_was_counted_of_a_market_in_no_list_can_be_asked_for(tmp_path):
+    publish_launch_day(tmp_path)
+    replace_table(tmp_path, "market", pl.DataFrame({"market_id": ["M000"], "name": ["가람1시장"], "region": ["서울특별시"]}))
+    span = {name: datetime.fromisoformat(text).replace(tzinfo=SEOUL) for name, text in SPAN.items()}
+    with open_snapshot(tmp_path) as snapshot:
+        for scope, name in (("market", "M003"), ("region", "unknown")):
+            assert sales(snapshot, {**span, "scope": scope, "name": name, "step": 60})["approved"].sum() > 0
 
 
 def test_what_is_not_there_is_404_in_json_and_writing_is_not_allowed(get):

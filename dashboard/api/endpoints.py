@@ -9,6 +9,7 @@ import polars as pl
 
 from dashboard.api.parameters import BadParameterError, Parameter, moment, one_of, share, text, whole
 from dashboard.figures.asking import ask
+from dashboard.figures.names import known_names, near_names
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
@@ -20,6 +21,8 @@ Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
 SCOPES = ("nation", "region", "channel", "market")
 MOST_STEPS = 20_000
 FIGURES = ("expected", "observed", "lost", "low", "high")
+MOST_NAMES = 30
+"""Known names that an answer lists at the most: regions and channels, and no two thousand markets."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def markets(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     """The list of markets."""
     listed = ask(snapshot, "market_list")
     if asked["region"]:
+        _check_name(snapshot, "region", asked["region"], parameter="region")
         listed = listed.filter(pl.col("region") == asked["region"])
     return listed.filter(pl.col("market").str.contains(asked["search"], literal=True)) if asked["search"] else listed
 
@@ -112,7 +116,7 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
             raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
         row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
         return start, end, row["scope"], row["scope_name"] or ""
-    return *_span(asked), *_part(asked)
+    return *_span(asked), *_part(snapshot, asked)
 
 
 def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
@@ -120,7 +124,7 @@ def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end = _span(asked)
     if (end - start) / timedelta(minutes=asked["step"]) > MOST_STEPS:
         raise BadParameterError("step", f"step: expected at most {MOST_STEPS:,} steps, got more. Give a longer step or a shorter span.")
-    scope, name = _part(asked)
+    scope, name = _part(snapshot, asked)
     steps = ask(snapshot, "sales_by_step", start=start, end=end, minutes=asked["step"], scope=scope, scope_name=name)
     return steps.with_columns(pl.max_horizontal("at", pl.lit(start).dt.convert_time_zone("Asia/Seoul")))
 
@@ -134,7 +138,7 @@ def _span(asked: dict[str, Any]) -> tuple[datetime, datetime]:
     return asked["from"], asked["to"]
 
 
-def _part(asked: dict[str, Any]) -> tuple[str, str]:
+def _part(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[str, str]:
     scope, name = asked["scope"] or "nation", asked["name"] or ""
     if scope != "nation" and not name:
         raise BadParameterError("name", f"name: it is needed where scope is {scope}. Example: scope=region&name=서울특별시")
@@ -142,7 +146,20 @@ def _part(asked: dict[str, Any]) -> tuple[str, str]:
         raise BadParameterError(
             "name", f"name: the nation has none, got {name!r}. Say with scope what it is: {', '.join(SCOPES[1:])}. Example: scope=region&name=서울특별시"
         )
+    if name:
+        _check_name(snapshot, scope, name)
     return scope, name
+
+
+def _check_name(snapshot: Snapshot, kind: str, name: str, parameter: str = "name") -> None:
+    """Refuse a name under which nothing can be found: no rows would read as no sales."""
+    known = known_names(snapshot, kind)
+    if name in known or name == "unknown" or ask(snapshot, "name_is_counted", scope=kind, scope_name=name).item():
+        return
+    near = [f"{one} ({known[one]})" if known[one] else one for one in near_names(name, known)]
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    listed = "none" if not known else ", ".join(known) if len(known) <= MOST_NAMES else f"{len(known):,}, which /markets lists"
+    raise BadParameterError(parameter, f"{parameter}: there is no {kind} {name!r}.{meant} Known: {listed}.")
 
 
 ENDPOINTS = (
