@@ -424,6 +424,21 @@ def test_a_slider_in_the_link_that_is_no_such_number_is_brought_into_its_bounds(
     assert 0.5 <= app.slider(key="demand").value <= 4.0
 
 
+@pytest.mark.parametrize(
+    ("language", "told", "paid"), [("ko", "이 날은 집계한 것이 없습니다", "결제되었습니다"), ("en", "Nothing was counted on that day", "were paid on")]
+)
+@pytest.mark.usefixtures("published")
+def test_a_market_s_day_before_counting_began_is_no_day_without_sales(language: str, told: str, paid: str) -> None:
+    _, before = shown("markets", language, market="M003", day="2025-01-17")
+    assert told in before
+    assert paid not in before
+    _, first = shown("markets", language, market="M003", day="2025-01-18")
+    assert told not in first
+    assert paid in first
+    _, off = shown("markets", language, market="M003", day="2025-02-20")
+    assert told not in off
+
+
 def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
     _, text = shown("incidents", "ko")

@@ -14,6 +14,7 @@ from dashboard.figures.live import every_step, incidents_of_the_day
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import LossEstimate
+from warehouse.comparing import counted_from
 from warehouse.reading import Snapshot
 
 Level = Callable[[Snapshot, datetime, datetime], LossEstimate | None]
@@ -32,6 +33,7 @@ class MarketFigures:
     ``steps``: at, sales, attempts, failure_rate, decline_rate every half-hour that has closed. ``band``: at, expected, low, high of the whole day.
     ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day, as far as they are counted.
     ``merchants``: merchant_id, approved, sales, failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
+    ``counted_from`` is when counting began, None where nothing was counted yet.
     """
 
     day_start: datetime
@@ -42,11 +44,17 @@ class MarketFigures:
     days: pl.DataFrame
     merchants: pl.DataFrame
     expected: float | None
+    counted_from: datetime | None
 
     @property
     def day_end(self) -> datetime:
         """Midnight that ends the day."""
         return self.day_start + timedelta(days=1)
+
+    @property
+    def before_counting(self) -> bool:
+        """Whether the day was over before anything was counted: that nothing is known of it is no day without sales."""
+        return self.counted_from is not None and self.day_end <= self.counted_from
 
     @property
     def sales(self) -> int:
@@ -108,6 +116,7 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     # In a backlog the watermark may not have reached a day of the past.
     known = min(snapshot.manifest.watermark or day_start, end)
     closed = day_start + max(known - day_start, timedelta(0)) // COARSE * COARSE
+    first = counted_from(snapshot)
     name = market["market_id"]
     within = {"scope": "market", "scope_name": name}
     counted = ask(snapshot, "sales_by_step", start=day_start, end=closed, minutes=COARSE // timedelta(minutes=1), **within)
@@ -124,7 +133,8 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     days = ask(snapshot, "days_of_market", market_id=name, start=end - timedelta(days=DAYS), end=end)
     # a day that begins where the watermark stands has nothing that is counted
     last = min(day_start, (known - timedelta(microseconds=1)).astimezone(SEOUL)).date()
-    every = pl.DataFrame({"day": pl.date_range((end - timedelta(days=DAYS)).date(), last, eager=True)})
+    begun = max(end - timedelta(days=DAYS), first or day_start).astimezone(SEOUL).date()
+    every = pl.DataFrame({"day": pl.date_range(begun, last, eager=True)})
     days = every.join(days, on="day", how="left", maintain_order="left").with_columns(pl.exclude("day").fill_null(0))
     week = day_start.date() - timedelta(days=MERCHANT_DAYS - 1)
     past = reaching(ask(snapshot, "incidents_newest_first"), market)
@@ -137,6 +147,7 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
         days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(past, known))),
         merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
         expected=float(so_far["expected"].sum()) if len(so_far) else None,
+        counted_from=first,
     )
 
 

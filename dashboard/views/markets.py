@@ -10,7 +10,7 @@ from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
 from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day
 from dashboard.figures.rates import MIN_ATTEMPTS
-from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, unbroken, won
+from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, seoul, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice, day, words
 from dashboard.remarks import joined
@@ -87,8 +87,9 @@ def _place(market: dict[str, object], texts: Texts) -> str:
 
 def _figures(shown: MarketFigures, market: dict[str, object], chosen: date, texts: Texts) -> list[Figure]:
     language, rates = texts.language, shown.rates
-    if shown.steps.is_empty():
-        compared = texts("markets.too_early")
+    uncounted = _uncounted(shown)
+    if uncounted:
+        compared = texts(uncounted)
     elif shown.against_expected is None:
         compared = texts("live.no_expected")
     else:
@@ -101,7 +102,7 @@ def _figures(shown: MarketFigures, market: dict[str, object], chosen: date, text
     coming = next_market_day(cycle, chosen)
     digits = texts("markets.cycle", digits="·".join(str(digit) for digit in digits_of(cycle))) if coming else texts("markets.no_cycle")
     return [
-        Figure(texts("markets.sales"), MISSING if shown.steps.is_empty() else won(shown.sales, language), (compared,), "plain", "market_sales"),
+        Figure(texts("markets.sales"), MISSING if uncounted else won(shown.sales, language), (compared,), "plain", "market_sales"),
         Figure(
             texts("chart.failure_rate"),
             percent(rates.failure) if enough else MISSING,
@@ -113,11 +114,25 @@ def _figures(shown: MarketFigures, market: dict[str, object], chosen: date, text
     ]
 
 
+def _uncounted(shown: MarketFigures) -> str:
+    """The text that says why nothing is counted of the day; empty where something is, be it that nothing was paid."""
+    if shown.before_counting:
+        return "markets.before_counting"
+    return "markets.too_early" if shown.steps.is_empty() else ""
+
+
+def _uncounted_next(shown: MarketFigures, texts: Texts) -> str:
+    if shown.counted_from is None or not shown.before_counting:
+        return texts("markets.too_early_next")
+    return texts("markets.before_counting_next", day=day_name(seoul(shown.counted_from).date(), texts.language))
+
+
 def _day(shown: MarketFigures, chosen: date, texts: Texts) -> None:
     with st.container(border=True, key="market_card"):
         st.html(cards.section(texts("markets.day_chart"), texts("markets.day_chart_note")))
-        if shown.steps.is_empty():
-            st.html(cards.state(texts("markets.too_early"), [texts("markets.too_early_next")]))
+        uncounted = _uncounted(shown)
+        if uncounted:
+            st.html(cards.state(texts(uncounted), [_uncounted_next(shown, texts)]))
             return
         drawing = charts.sales_chart(shown.steps, shown.band, shown.incidents, shown.day_start, shown.day_end, texts)
         until = clock_until(shown.closed, shown.day_end)
@@ -128,6 +143,9 @@ def _day(shown: MarketFigures, chosen: date, texts: Texts) -> None:
 def _days(shown: MarketFigures, market: dict[str, object], texts: Texts) -> None:
     with st.container(border=True, key="market_days_card"):
         st.html(cards.section(texts("markets.days"), texts("markets.days_note")))
+        if shown.days.is_empty():
+            st.html(cards.state(texts("markets.before_counting"), [_uncounted_next(shown, texts)]))
+            return
         chart(bars.days_chart(shown.days, texts), "market_days", texts("markets.days"), _days_sentence(shown, market, texts))
 
 
