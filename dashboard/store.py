@@ -19,6 +19,7 @@ from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.figures.incidents import Incident, IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import MarketFigures, market_figures
+from dashboard.figures.names import KINDS, known_names
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import LossEstimate
@@ -117,6 +118,13 @@ def market_list(published: Path) -> MarketList:
     with readable(published):
         markets = _markets(str(published), manifest.warehouse_id, tuple(manifest.files.get("market", ())))
     return MarketList(freshness_of(manifest, datetime.now(UTC)), manifest, markets)
+
+
+def names_by_kind(published: Path) -> Mapping[str, Mapping[str, str]]:
+    """The known names of every kind, as ``known_names`` gives them; made anew every ten minutes, and where the list of markets changed. Raises as ``live_page``."""
+    manifest = newest_manifest(published)
+    with readable(published):
+        return _names(str(published), manifest.warehouse_id, tuple(manifest.files.get("market", ())))
 
 
 def market_page(published: Path, listed: MarketList, market: dict[str, Any], day_start: datetime) -> MarketFigures:
@@ -258,6 +266,12 @@ def _ended_incident(
 def _markets(published: str, warehouse_id: str, files: tuple[str, ...]) -> pl.DataFrame:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return ask(snapshot, "market_list")
+
+
+@st.cache_data(max_entries=4, ttl="10m", show_spinner=False)
+def _names(published: str, warehouse_id: str, files: tuple[str, ...]) -> dict[str, dict[str, str]]:  # noqa: ARG001
+    with open_snapshot(Path(published)) as snapshot:
+        return {kind: known_names(snapshot, kind) for kind in KINDS}
 
 
 @st.cache_data(max_entries=64, ttl=10, refresh_mode="background", show_spinner=False)

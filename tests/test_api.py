@@ -227,7 +227,7 @@ def test_the_description_names_every_path_parameter_and_column(get):
         ("sales", {**SPAN, "scope": "region", "name": "서울"}, "name", "Did you mean 서울특별시?"),
         ("sales", {**SPAN, "scope": "channel", "name": "카드"}, "name", "no channel '카드'. Known: card, mobile."),
         ("sales", {**SPAN, "scope": "market", "name": "M999"}, "name", "no market 'M999'"),
-        ("loss", {**SPAN, "scope": "market", "name": "가람1 시장"}, "name", "Did you mean M000 (가람1시장)?"),
+        ("loss", {**SPAN, "scope": "market", "name": "가람1 시장"}, "name", "Did you mean M000 (가람1시장 · 서울특별시 1구)?"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_told_by_its_name(get, path, query, parameter, told):

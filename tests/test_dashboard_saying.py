@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasAfterAppendError, TopicAuthorizationFailedError
@@ -16,13 +17,14 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import saying
 from dashboard.settings import DashboardSettings
+from dashboard.views import saying as views
 from streams.events import Command
 from streams.settings import Settings
 from streams.topics import ensure_topics
-from tests.dashboard_data import LAUNCH, publish_launch_day
+from tests.dashboard_data import LAUNCH, publish_launch_day, replace_table
 from tests.test_dashboard_ahead import shown as shown_ahead
 from tests.test_dashboard_pages import shown, words
-from warehouse.commands import PayloadError, parse
+from warehouse.commands import PayloadError, parse, record
 
 CLAIM = {"source": "어느 신문", "amount": 10_000_000_000, "note": "", "incident_id": "i1"}
 
@@ -196,3 +198,79 @@ def test_before_anything_is_published_it_can_be_said_who_ran_the_platform(line: 
     monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
     app, _ = shown_ahead("compare", "en")
     assert app.selectbox(key="say").options == ["Say who ran the platform"]
+
+
+def choose(app: AppTest, key: str, value: str) -> None:
+    next(widget for widget in app.selectbox if widget.key == key).set_value(value).run()
+
+
+@pytest.fixture
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    """What forms of the launch day's pages say, with nobody there to take it."""
+    said: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(publish_launch_day(tmp_path)))
+    monkeypatch.setenv("ONNURI_KAFKA", "127.0.0.1:1")
+    monkeypatch.setattr(views, "kafka_is_there", lambda _: True)
+
+    def keep(_: DashboardSettings, actor: str, kind: str, payload: dict[str, object]) -> str:
+        record(kind, payload, actor, datetime.now(UTC))
+        said.append((kind, payload))
+        return "c1"
+
+    monkeypatch.setattr(views, "say", keep)
+    return said
+
+
+def press(app: AppTest) -> str:
+    next(widget for widget in app.text_input if widget.autocomplete == "name").set_value("분석 담당")
+    app.button[0].click().run()
+    assert not app.exception
+    return words(app)
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "offered"),
+    [
+        ("region", "서울특별시", "부산광역시"),
+        ("channel", "card", "모바일"),
+        ("market", "M003", "라온1시장 · 광주광역시 4구 · M003"),
+        ("issuer", "나래은행", "가람카드"),
+        ("service", "login", "결제"),
+    ],
+)
+def test_where_an_incident_was_is_chosen_among_the_names_that_are_known(scope: str, name: str, offered: str, sent: list) -> None:
+    app, _ = shown("incidents", "ko")
+    form(app, "incident_declared")
+    assert not [widget for widget in app.selectbox if (widget.key or "").startswith("declared_name")]
+    choose(app, "declared_scope", scope)
+    assert offered in next(widget for widget in app.selectbox if widget.key == f"declared_name_{scope}").options
+    choose(app, f"declared_name_{scope}", name)
+    app.datetime_input(key="declared_onset").set_value(datetime(2025, 3, 1, 10, 0))
+    press(app)
+    ((_, said),) = sent
+    assert (said["scope"], said["scope_name"]) == (scope, name)
+
+
+def test_only_names_of_which_there_is_no_list_can_be_typed(sent: list, tmp_path: Path) -> None:
+    app, _ = shown("incidents", "ko")
+    form(app, "incident_declared")
+
+    def typed(scope: str) -> bool:
+        choose(app, "declared_scope", scope)
+        return next(widget for widget in app.selectbox if widget.key == f"declared_name_{scope}").proto.accept_new_options
+
+    assert [typed(scope) for scope in ("region", "market", "channel", "issuer", "service")] == [False, False, False, True, True]
+    replace_table(tmp_path, "market", pl.DataFrame(schema={"market_id": pl.String}))
+    assert [typed(scope) for scope in ("region", "market")] == [True, True]
+    assert sent == []
+
+
+def test_a_span_of_one_market_is_excluded_by_choosing_the_market(sent: list) -> None:
+    app, _ = shown("incidents", "ko")
+    form(app, "span_excluded", excluded_label="훈련")
+    app.datetime_input(key="excluded_starts").set_value(datetime(2025, 3, 1, 0, 0))
+    app.datetime_input(key="excluded_ends").set_value(datetime(2025, 3, 1, 1, 0))
+    next(widget for widget in app.selectbox if widget.key == "excluded_market").set_value("M003")
+    press(app)
+    ((_, said),) = sent
+    assert said["market_id"] == "M003"

@@ -12,7 +12,7 @@ NEAR = 5
 
 
 def known_names(snapshot: Snapshot, kind: str) -> dict[str, str]:
-    """Every known name of a kind of ``KINDS``, in order; a market's id with its own name, which is empty where it is in no list."""
+    """Every known name of a kind of ``KINDS``, in order; a market's id with its own name and place, which are empty where it is in no list."""
     return dict(ask(snapshot, "names_known", kind=kind).rows())
 
 

@@ -14,9 +14,10 @@ from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
 from dashboard.store import kafka_is_there
 from dashboard.texts import Texts
+from dashboard.views import naming
+from dashboard.views.naming import Names
 from warehouse.commands import PayloadError
 
-SCOPES = ("nation", "region", "channel", "market", "issuer", "service")
 ABOUT_INCIDENTS = (
     "incident_corrected",
     "incident_merged",
@@ -27,6 +28,7 @@ ABOUT_INCIDENTS = (
     "maintenance_announced",
 )
 Fields = Callable[[Texts, Sequence[Incident], Incident | None], dict[str, Any]]
+NamedFields = Callable[[Texts, Names], dict[str, Any]]
 
 
 def forms(
@@ -48,9 +50,11 @@ def forms(
 
 def _form(settings: DashboardSettings, texts: Texts, incidents: Sequence[Incident], incident: Incident | None, kinds: Sequence[str]) -> None:
     kind = choice(texts("say.what"), "say", kinds, lambda name: texts(f"say.{name}"))
+    known = naming.names(settings) if kind in _NAMED else {}
+    place = naming.place(known, texts) if kind == "incident_declared" else {}
     with st.form(f"say_{kind}", clear_on_submit=False):
         st.html(cards.caption(texts(f"say_help.{kind}")))
-        payload = _FIELDS[kind](texts, incidents, incident)
+        payload = place | (_NAMED[kind](texts, known) if kind in _NAMED else _FIELDS[kind](texts, incidents, incident))
         name = access.name()
         actor = st.text_input(texts("say.who"), value=name or st.session_state.get("actor", ""), max_chars=64, disabled=bool(name), autocomplete="name")
         if st.form_submit_button(texts("say.send"), type="primary"):
@@ -95,16 +99,14 @@ def _span(texts: Texts, kind: str, *, ends: str = "say.ends") -> dict[str, Any]:
     return {"starts_at": starts, "ends_at": until}
 
 
-def _declared(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+def _declared(texts: Texts, _: Names) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
-        scope = st.selectbox(texts("table.scope"), SCOPES, format_func=lambda name: texts.named("scope", name), key="declared_scope")
         onset = _time(texts("course.onset"), None, "declared_onset")
     with right:
-        name = st.text_input(texts("say.scope_name"), key="declared_name", max_chars=200)
         ended = _time(texts("say.ended"), None, "declared_ended")
     note = st.text_area(texts("say.remark"), key="declared_note", max_chars=4000, height=80)
-    return {"scope": scope, "scope_name": name or "", "onset_at": onset, "ended_at": ended, "note": note or ""}
+    return {"onset_at": onset, "ended_at": ended, "note": note or ""}
 
 
 def _corrected(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
@@ -125,14 +127,16 @@ def _merged(texts: Texts, incidents: Sequence[Incident], incident: Incident | No
     return {"incident_id": incident.incident_id, "into": into}
 
 
-def _excluded(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+def _excluded(texts: Texts, known: Names) -> dict[str, Any]:
     label = _text(texts("say.label"), "excluded_label")
-    return {"label": label, **_span(texts, "excluded"), "market_id": _text(texts("say.market_id"), "excluded_market", limit=64)}
+    span = _span(texts, "excluded")
+    return {"label": label, **span, "market_id": naming.named(texts("say.market_id"), "market", known, texts, "excluded_market")}
 
 
-def _maintenance(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
+def _maintenance(texts: Texts, known: Names) -> dict[str, Any]:
     label = _text(texts("say.label"), "maintenance_label")
-    return {"label": label, **_span(texts, "maintenance"), "service": _text(texts("say.service"), "maintenance_service", limit=64)}
+    span = _span(texts, "maintenance")
+    return {"label": label, **span, "service": naming.named(texts("say.service"), "service", known, texts, "maintenance_service")}
 
 
 def _operator(texts: Texts, _: Sequence[Incident], __: Incident | None) -> dict[str, Any]:
@@ -167,9 +171,13 @@ _FIELDS: Mapping[str, Fields] = {
     "incident_merged": _merged,
     "claim_entered": _claim,
     "survey_entered": _survey,
+    "operator_period": _operator,
+}
+_NAMED: Mapping[str, NamedFields] = {
     "incident_declared": _declared,
     "span_excluded": _excluded,
     "maintenance_announced": _maintenance,
-    "operator_period": _operator,
 }
+"""Forms in which something known is named."""
+
 _OF_AN_INCIDENT = ("incident_corrected", "incident_merged", "claim_entered")
