@@ -16,7 +16,9 @@ from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 from streamlit.testing.v1 import AppTest
 
 from dashboard import saying
+from dashboard.checking import lacking
 from dashboard.settings import DashboardSettings
+from dashboard.texts import texts_in
 from dashboard.views import saying as views
 from streams.events import Command
 from streams.settings import Settings
@@ -238,7 +240,7 @@ def press(app: AppTest) -> str:
         ("service", "login", "결제"),
     ],
 )
-def test_where_an_incident_was_is_chosen_among_the_names_that_are_known(scope: str, name: str, offered: str, sent: list) -> None:
+def test_where_an_incident_was_is_chosen_among_the_names_that_are_known(scope: str, name: str, offered: str, sent: list[tuple[str, dict[str, object]]]) -> None:
     app, _ = shown("incidents", "ko")
     form(app, "incident_declared")
     assert not [widget for widget in app.selectbox if (widget.key or "").startswith("declared_name")]
@@ -251,7 +253,7 @@ def test_where_an_incident_was_is_chosen_among_the_names_that_are_known(scope: s
     assert (said["scope"], said["scope_name"]) == (scope, name)
 
 
-def test_only_names_of_which_there_is_no_list_can_be_typed(sent: list, tmp_path: Path) -> None:
+def test_only_names_of_which_there_is_no_list_can_be_typed(sent: list[tuple[str, dict[str, object]]], tmp_path: Path) -> None:
     app, _ = shown("incidents", "ko")
     form(app, "incident_declared")
 
@@ -265,7 +267,7 @@ def test_only_names_of_which_there_is_no_list_can_be_typed(sent: list, tmp_path:
     assert sent == []
 
 
-def test_a_span_of_one_market_is_excluded_by_choosing_the_market(sent: list) -> None:
+def test_a_span_of_one_market_is_excluded_by_choosing_the_market(sent: list[tuple[str, dict[str, object]]]) -> None:
     app, _ = shown("incidents", "ko")
     form(app, "span_excluded", excluded_label="훈련")
     app.datetime_input(key="excluded_starts").set_value(datetime(2025, 3, 1, 0, 0))
@@ -274,3 +276,50 @@ def test_a_span_of_one_market_is_excluded_by_choosing_the_market(sent: list) -> 
     press(app)
     ((_, said),) = sent
     assert said["market_id"] == "M003"
+
+
+@pytest.mark.parametrize(
+    ("kind", "korean", "english"),
+    [
+        ("claim_entered", "비어 있는 항목: 출처, 금액(원)", "Still empty: Source, Amount (KRW)"),
+        ("survey_entered", "비어 있는 항목: 이름, 하한(%), 대체 비율(%), 상한(%)", "Still empty: Label"),
+        ("incident_declared", "비어 있는 항목: 시작", "Still empty: Onset"),
+        ("span_excluded", "비어 있는 항목: 이름, 시작 시각, 끝 시각", "Still empty: Label"),
+        ("maintenance_announced", "비어 있는 항목: 이름, 시작 시각, 끝 시각", "Still empty: Label"),
+        ("incident_corrected", "바뀐 시각이 없습니다", "No time was changed"),
+    ],
+)
+def test_a_form_tells_its_empty_fields_by_their_labels_in_the_reader_s_language(
+    kind: str, korean: str, english: str, sent: list[tuple[str, dict[str, object]]]
+) -> None:
+    for language, told in (("ko", korean), ("en", english)):
+        app, _ = shown("incidents", language)
+        said = press(form(app, kind))
+        assert told in said
+        assert "Object missing" not in said
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "key"),
+    [
+        ("incident_declared", {"scope": "region", "scope_name": "", "onset_at": "2025-03-01T10:00+09:00"}, "say.missing"),
+        ("incident_declared", {"scope": "nation", "scope_name": "", "onset_at": "2025-03-01T10:00+09:00"}, ""),
+        ("incident_declared", {"scope": "nation", "scope_name": "", "onset_at": "2025-03-01T21:00+09:00"}, "say.to_come"),
+        ("incident_corrected", {"incident_id": "i", "ended_at": "2025-03-01T21:00+09:00"}, "say.to_come"),
+        ("maintenance_announced", {"label": "점검", "starts_at": "2025-03-02T21:00+09:00", "ends_at": "2025-03-02T23:00+09:00"}, ""),
+        ("span_excluded", {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T10:00+09:00"}, "say.not_after"),
+        ("survey_entered", {"label": "조사", "low": 0.3, "substitution": 0.2, "high": 0.5}, "say.not_between"),
+        ("claim_entered", {"source": "신문", "amount": 0, "incident_id": "i"}, ""),
+    ],
+)
+def test_what_the_command_s_door_would_refuse_is_told_before_in_words_of_the_page(kind: str, payload: dict[str, object], key: str) -> None:
+    now, texts = datetime(2025, 3, 1, 11, 0, tzinfo=UTC), texts_in("ko")
+    said = lacking(kind, payload, now, texts)
+    if key:
+        assert said.startswith(texts(key, fields="") if key == "say.missing" else texts(key))
+        with pytest.raises(PayloadError):
+            parse(kind, json.dumps(payload), now)
+    else:
+        assert said == ""
+        parse(kind, json.dumps(payload), now)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import access, cards
+from dashboard.checking import lacking
 from dashboard.figures.incidents import Incident
 from dashboard.formatting import SEOUL, moment
 from dashboard.link import choice
@@ -66,6 +67,10 @@ def _send(settings: DashboardSettings, texts: Texts, actor: str, kind: str, payl
         st.html(cards.banner("warning", texts("say.nobody"), texts("say.nobody_next")))
         return
     st.session_state["actor"] = actor
+    wrong = lacking(kind, payload, datetime.now(SEOUL), texts)
+    if wrong:
+        st.html(cards.banner("warning", texts("say.refused"), wrong))
+        return
     try:
         command_id = say(settings, actor, kind, {name: value for name, value in payload.items() if value is not None})
     except PayloadError as error:
