@@ -439,6 +439,20 @@ def test_a_market_s_day_before_counting_began_is_no_day_without_sales(language: 
     assert told not in off
 
 
+def test_a_market_s_past_losses_are_those_of_incidents_that_reached_it_however_many_others_came_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_incident(tmp_path, ONSET, None), monkeypatch)
+    rows = []
+    for day, scope, name in [(4, "market", "M002"), (5, "region", "대구광역시"), *((later, "region", "서울특별시") for later in range(6, 11))]:
+        onset = datetime(2025, 2, day, 1)
+        times = dict.fromkeys(("last_seen_at", "ended_at"), onset + timedelta(hours=3)) | {"onset_at": onset, "detected_at": onset}
+        rows.append({"incident_id": f"i{day}", "kind": "failure_rate", "scope": scope, "scope_name": name, "peak_failure_rate": 0.5, "version": 1, **times})
+    replace_table(tmp_path, "incident", pl.DataFrame(rows))
+    told = {market: shown("markets", "ko", market=market)[1].split("지난 장애에서의 손실")[1] for market in ("M002", "M003")}
+    assert [day for day in range(4, 11) if f"2월 {day}일 10:00" in told["M002"]] == [4, 5]
+    assert "서울특별시" not in told["M002"]
+    assert "이 시장에 미친 장애가 없습니다" in told["M003"]
+
+
 def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_launch_day(tmp_path, load_reports=False), monkeypatch)
     _, text = shown("incidents", "ko")
@@ -532,7 +546,7 @@ def test_a_market_is_found_by_its_name_and_kept_in_the_link() -> None:
 def test_what_a_launch_cost_a_market_is_told_with_its_condition(language: str) -> None:
     texts = texts_in(language)
     condition = texts("incidents.holds_as_before")
-    _, text = shown("markets", language, market="M004")
+    _, text = shown("markets", language, market="M001")
     losses = text.split(texts("markets.losses"))[1]
     launch, earlier = losses.index(texts.named("scope", "nation")), losses.index("부산광역시")
     assert launch < losses.index(condition) < earlier

@@ -153,9 +153,19 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
 
 def reaching(incidents: pl.DataFrame, market: dict[str, Any]) -> pl.DataFrame:
     """Those of the incidents that the market was within: not another region's, nor another market's."""
-    places = {"region": market["region"], "market": market["market_id"]}
+    places = _places(market)
     here = [(pl.col("scope") == scope) & (pl.col("scope_name") == name) for scope, name in places.items()]
     return incidents.filter(~pl.col("scope").is_in(list(places)) | pl.any_horizontal(here))
+
+
+def reached(incident: Incident, market: dict[str, Any]) -> bool:
+    """Whether the market was within the incident's scope, as ``reaching`` has it."""
+    places = _places(market)
+    return incident.scope not in places or incident.scope_name == places[incident.scope]
+
+
+def _places(market: dict[str, Any]) -> dict[str, Any]:
+    return {"region": market["region"], "market": market["market_id"]}
 
 
 def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:

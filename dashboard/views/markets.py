@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import bars, cards, charts
 from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
-from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day
+from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day, reached
 from dashboard.figures.rates import MIN_ATTEMPTS
 from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, seoul, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
@@ -22,7 +22,7 @@ from dashboard.views.incidents import scope_of
 REFRESH_SECONDS = 10
 ROWS = 20
 INCIDENTS = 5
-"""The newest incidents whose losses are looked up: each is an estimate of its own."""
+"""The newest of a market's incidents whose losses are looked up: each is an estimate of its own."""
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
@@ -175,9 +175,10 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
         st.html(cards.section(texts("markets.losses"), texts("markets.losses_note", number=INCIDENTS)))
         listed = incident_list(settings.published)
         with st.spinner(texts("incidents.estimating")):
-            known = [incident_page(settings.published, listed, incident) for incident in listed.incidents[:INCIDENTS]]
+            own = [incident for incident in listed.incidents if reached(incident, market)][:INCIDENTS]
+            known = [incident_page(settings.published, listed, incident) for incident in own]
         if not known:
-            st.html(cards.caption(texts("incidents.none")))
+            st.html(cards.caption(texts("markets.never_hit")))
             return
         language = texts.language
         rows = [
