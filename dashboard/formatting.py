@@ -69,12 +69,15 @@ def clock_until(time: datetime, day_end: datetime) -> str:
     return "24:00" if time == day_end else clock(time)
 
 
-def moment(time: datetime | None, language: str) -> str:
-    """Day and time in Seoul: ``3월 1일 10:04``, ``1 Mar 10:04``."""
+def moment(time: datetime | None, language: str, beside: datetime | None = None) -> str:
+    """Day and time in Seoul: ``3월 1일 10:04``, ``1 Mar 10:04``. With its year where that is not the one of ``beside``, the time of what is shown."""
     if time is None:
         return MISSING
     local = seoul(time)
-    return f"{_day(local, language)} {local:%H:%M}"
+    if beside is None or local.year == seoul(beside).year:
+        return f"{_day(local, language)} {local:%H:%M}"
+    day = f"{local.year}년 {_day(local, language)}" if language == "ko" else f"{_day(local, language)} {local.year}"
+    return f"{day} {local:%H:%M}"
 
 
 def day_name(day: date, language: str) -> str:

@@ -73,6 +73,14 @@ def test_times_are_in_seoul_whatever_zone_they_come_in() -> None:
     assert day_name(date(2025, 3, 1), "ko") == "2025년 3월 1일 (토)"
 
 
+def test_a_time_of_another_year_than_what_it_stands_beside_has_its_year() -> None:
+    new_year, eve = datetime(2024, 12, 31, 15, 30, tzinfo=UTC), datetime(2024, 12, 31, 14, 59, tzinfo=UTC)
+    state = datetime(2025, 3, 1, tzinfo=UTC)
+    assert moment(new_year, "ko", state) == "1월 1일 00:30"
+    assert moment(eve, "ko", state) == "2024년 12월 31일 23:59"
+    assert moment(eve, "en", state) == "31 Dec 2024 23:59"
+
+
 def test_a_duration_names_only_the_units_that_it_has() -> None:
     assert duration(timedelta(hours=9, minutes=56), "ko") == "9시간 56분"
     assert duration(timedelta(days=1, minutes=5), "en") == "1 d 5 min"

@@ -441,16 +441,37 @@ def test_a_market_s_day_before_counting_began_is_no_day_without_sales(language: 
 
 def test_a_market_s_past_losses_are_those_of_incidents_that_reached_it_however_many_others_came_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(publish_incident(tmp_path, ONSET, None), monkeypatch)
-    rows = []
-    for day, scope, name in [(4, "market", "M002"), (5, "region", "대구광역시"), *((later, "region", "서울특별시") for later in range(6, 11))]:
-        onset = datetime(2025, 2, day, 1)
-        times = dict.fromkeys(("last_seen_at", "ended_at"), onset + timedelta(hours=3)) | {"onset_at": onset, "detected_at": onset}
-        rows.append({"incident_id": f"i{day}", "kind": "failure_rate", "scope": scope, "scope_name": name, "peak_failure_rate": 0.5, "version": 1, **times})
-    replace_table(tmp_path, "incident", pl.DataFrame(rows))
+    past = [(4, "market", "M002"), (5, "region", "대구광역시"), *((later, "region", "서울특별시") for later in range(6, 11))]
+    told_of = [{"onset_at": datetime(2025, 2, day, 1), "scope": scope, "scope_name": name} for day, scope, name in past]
+    replace_table(tmp_path, "incident", incident_rows(*told_of))
     told = {market: shown("markets", "ko", market=market)[1].split("지난 장애에서의 손실")[1] for market in ("M002", "M003")}
     assert [day for day in range(4, 11) if f"2월 {day}일 10:00" in told["M002"]] == [4, 5]
     assert "서울특별시" not in told["M002"]
     assert "이 시장에 미친 장애가 없습니다" in told["M003"]
+
+
+def incident_rows(*told: dict[str, object]) -> pl.DataFrame:
+    """Incidents that lasted three hours, each with what is told of it."""
+    rows = []
+    for number, given in enumerate(told):
+        onset = given["onset_at"]
+        assert isinstance(onset, datetime)
+        times = {"detected_at": onset, **dict.fromkeys(("last_seen_at", "ended_at"), onset + timedelta(hours=3))}
+        whole = {"incident_id": f"i{number}", "kind": "failure_rate", "scope": "nation", "scope_name": "", "peak_failure_rate": 0.5, "version": 1}
+        rows.append({**whole, **times, **given})
+    return pl.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("language", "before", "now"), [("ko", "2024년 2월 12일 10:00", "2월 4일 10:00"), ("en", "12 Feb 2024 10:00", "4 Feb 10:00")])
+def test_an_incident_of_another_year_is_shown_with_its_year(language: str, before: str, now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(publish_incident(tmp_path, ONSET, None), monkeypatch)
+    replace_table(tmp_path, "incident", incident_rows({"onset_at": datetime(2024, 2, 12, 1)}, {"onset_at": datetime(2025, 2, 4, 1)}))
+    app, text = shown("incidents", language, incident="i0")
+    options = app.selectbox(key="incident").options
+    assert [option.split(" ·")[0] for option in options] == [now, before]
+    assert text.count(before) >= 3  # the title, the course and the list
+    assert before in shown("markets", language, market="M003")[1]
+    assert before in shown("failures", language, span="i0")[1]
 
 
 def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
     known = {incident.incident_id: incident for incident in listed.incidents} if listed else {}
 
     def wording(name: str) -> str:
-        return texts(f"failures.{name}") if name in SPANS else label_of(known[name], texts)
+        return texts(f"failures.{name}") if listed is None or name in SPANS else label_of(known[name], listed.manifest.now, texts)
 
     span = choice(texts("failures.span"), "span", [*SPANS, *known], wording, became=listed.merged if listed else NOTHING)
     st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="failures")(settings, texts, span, known.get(span))
@@ -39,8 +39,8 @@ def _refreshing(settings: DashboardSettings, texts: Texts, span: str, incident: 
         shown = failures_page(settings.published, span, incident)
         freshness_line(shown.freshness, texts)
         banners(shown.freshness, texts)
-        found = shown.failures
-        between = texts("failures.between", start=moment(found.start, texts.language), end=moment(found.end, texts.language))
+        found, now = shown.failures, shown.freshness.now
+        between = texts("failures.between", start=moment(found.start, texts.language, now), end=moment(found.end, texts.language, now))
         st.html(cards.caption(f"{between} · {scope_of(incident, texts)}" if incident else between))
         if incident and not incident.sales_known:
             st.html(cards.banner("warning", texts("incidents.warning"), texts("failures.whole_nation")))

@@ -1,5 +1,7 @@
 """장애: what happened, how long, whom it hit and what it cost."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from dashboard import cards, charts, remarks
@@ -50,7 +52,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts, chosen: Incident, kno
         if tuple(one.incident_id for one in listed.incidents) != known:
             st.rerun(scope="app")
         incident = next(one for one in listed.incidents if one.incident_id == chosen.incident_id)
-        st.html(cards.heading(title_of(incident, texts), _place(incident, texts), _badge(incident, texts)))
+        st.html(cards.heading(title_of(incident, listed.manifest.now, texts), _place(incident, texts), _badge(incident, texts)))
         freshness_line(listed.freshness, texts)
         banners(listed.freshness, texts)
         with st.spinner(texts("incidents.estimating")):
@@ -59,7 +61,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts, chosen: Incident, kno
             whole = texts("incidents.whole_nation", scope=texts.named("scope", incident.scope).lower())
             st.html(cards.banner("warning", texts("incidents.warning"), whole))
         _headline(shown, texts)
-        _course(shown, texts)
+        _course(shown, listed.manifest.now, texts)
         _charts(shown, texts)
         losses.steps(shown, texts)
         people.hit(shown, texts)
@@ -79,7 +81,7 @@ def _chosen(listed: IncidentList, texts: Texts) -> Incident:
         texts("incidents.choose"),
         "incident",
         list(known),
-        lambda name: label_of(known[name], texts),
+        lambda name: label_of(known[name], listed.manifest.now, texts),
         always=True,
         became=listed.merged,
         own=losses.ASSUMED,
@@ -87,15 +89,15 @@ def _chosen(listed: IncidentList, texts: Texts) -> Incident:
     return known[chosen]
 
 
-def label_of(incident: Incident, texts: Texts) -> str:
-    """An incident in one line of a list."""
+def label_of(incident: Incident, now: datetime, texts: Texts) -> str:
+    """An incident in one line of a list, with its year where that is another than ``now``'s."""
     state = texts("incident.open") if incident.open else texts("incident.closed")
-    return f"{moment(incident.onset_at, texts.language)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)} · {state}"
+    return f"{moment(incident.onset_at, texts.language, now)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)} · {state}"
 
 
-def title_of(incident: Incident, texts: Texts) -> str:
-    """An incident's name."""
-    return texts("incidents.title", time=moment(incident.onset_at, texts.language), kind=texts.named("kind", incident.kind))
+def title_of(incident: Incident, now: datetime, texts: Texts) -> str:
+    """An incident's name, with its year where that is another than ``now``'s."""
+    return texts("incidents.title", time=moment(incident.onset_at, texts.language, now), kind=texts.named("kind", incident.kind))
 
 
 def scope_of(incident: Incident, texts: Texts) -> str:
@@ -162,25 +164,25 @@ def as_before(shown: IncidentFigures, texts: Texts) -> str:
     return f" {texts('incidents.holds_as_before')}" if shown.launch else ""
 
 
-def _course(shown: IncidentFigures, texts: Texts) -> None:
+def _course(shown: IncidentFigures, now: datetime, texts: Texts) -> None:
     ending = texts("incidents.lasting" if shown.incident.open else "incidents.lasted", span=duration(shown.lasted, texts.language))
     if shown.incident.open and not shown.lasted:
         ending = ""  # it was seen at its onset only: how long it goes on is not known
-    st.html(cards.timeline([_step(step, ending, texts) for step in shown.course]))
-    st.html(cards.facts([(texts("rule.word"), texts("rule.whom")), *[_rule(rule, shown.incident, texts) for rule in shown.rules]]))
+    st.html(cards.timeline([_step(step, ending, now, texts) for step in shown.course]))
+    st.html(cards.facts([(texts("rule.word"), texts("rule.whom")), *[_rule(rule, shown.incident, now, texts) for rule in shown.rules]]))
 
 
-def _step(step: Step, ending: str, texts: Texts) -> tuple[str, str, str]:
+def _step(step: Step, ending: str, now: datetime, texts: Texts) -> tuple[str, str, str]:
     language = texts.language
     if step.at is None:
         return texts(f"course.{step.what}"), texts("course.unknown"), texts("course.no_notice")
     after = texts("incidents.after", span=duration(step.after, language)) if step.after else ""
     notes = (ending if step.what in ("end", "last_seen") else after, texts("course.given", name=step.by) if step.by else "")
-    return texts(f"course.{step.what}"), moment(step.at, language), " · ".join(note for note in notes if note)
+    return texts(f"course.{step.what}"), moment(step.at, language, now), " · ".join(note for note in notes if note)
 
 
-def _rule(rule: Rule, incident: Incident, texts: Texts) -> tuple[str, str]:
-    when = moment(rule.due, texts.language)
+def _rule(rule: Rule, incident: Incident, now: datetime, texts: Texts) -> tuple[str, str]:
+    when = moment(rule.due, texts.language, now)
     if rule.name == "recovery":
         kept = "rule.broken" if rule.exceeded else "rule.running" if incident.open else "rule.kept"
         return texts("rule.recovery"), texts(kept, time=when)
@@ -220,7 +222,7 @@ def _list(listed: IncidentList, texts: Texts) -> None:
     rows = [
         [
             texts("incident.open") if incident.open else texts("incident.closed"),
-            moment(incident.onset_at, language),
+            moment(incident.onset_at, language, listed.manifest.now),
             scope_of(incident, texts),
             texts.named("kind", incident.kind),
             duration(incident.lasted(incident.goes_on_at(window_of(incident, listed.manifest.watermark)[1])), language),

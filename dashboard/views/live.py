@@ -88,7 +88,8 @@ def _open_incidents(live: Live, texts: Texts) -> list[str]:
     for row in live.open_incidents.iter_rows(named=True):
         scope = f"{texts.named('scope', row['scope'])} {texts.named(row['scope'], row['scope_name'] or '')}".strip()
         since = duration(row["until"] - row["onset_at"], texts.language)
-        detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=moment(row["onset_at"], texts.language), since=since)
+        began = moment(row["onset_at"], texts.language, live.day_start)
+        detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=began, since=since)
         found.append(cards.banner("danger", texts("live.incident"), detail))
     return found
 

@@ -183,7 +183,7 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
         language = texts.language
         rows = [
             [
-                moment(past.incident.onset_at, language),
+                moment(past.incident.onset_at, language, listed.manifest.now),
                 scope_of(past.incident, texts),
                 won(past.lost, language) if past.lost is not None else texts("markets.not_hit"),
                 f"{unbroken(won(past.low, language))} ~ {unbroken(won(past.high, language))}" if past.lost is not None else MISSING,

@@ -55,14 +55,16 @@ def _chosen(listed: IncidentList, texts: Texts) -> tuple[Incident, str]:
     known = {incident.incident_id: incident for incident in listed.incidents}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        chosen = choice(texts("incidents.choose"), "incident", list(known), lambda name: _label(known[name], texts), always=True, became=listed.merged)
+        chosen = choice(
+            texts("incidents.choose"), "incident", list(known), lambda name: _label(known[name], listed.manifest.now, texts), always=True, became=listed.merged
+        )
     with right:
         stage = switch(texts("report_page.stage"), "stage", STAGES, lambda name: texts(f"report_stage.{name}"))
     return known[chosen], stage
 
 
-def _label(incident: Incident, texts: Texts) -> str:
-    return f"{moment(incident.onset_at, texts.language)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)}"
+def _label(incident: Incident, now: datetime, texts: Texts) -> str:
+    return f"{moment(incident.onset_at, texts.language, now)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)}"
 
 
 def _author(settings: DashboardSettings, texts: Texts) -> AuthorFiles:

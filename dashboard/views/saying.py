@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import access, cards
 from dashboard.checking import lacking
 from dashboard.figures.incidents import Incident
-from dashboard.formatting import SEOUL, moment
+from dashboard.formatting import SEOUL, clock, day_name, moment, seoul
 from dashboard.link import choice
 from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
@@ -127,7 +127,7 @@ def _corrected(texts: Texts, _: Sequence[Incident], incident: Incident | None) -
 def _merged(texts: Texts, incidents: Sequence[Incident], incident: Incident | None) -> dict[str, Any]:
     assert incident is not None
     others = [one.incident_id for one in incidents if one.incident_id != incident.incident_id]
-    times = {one.incident_id: f"{moment(one.onset_at, texts.language)} · {one.incident_id}" for one in incidents}
+    times = {one.incident_id: f"{day_name(seoul(one.onset_at).date(), texts.language)} {clock(one.onset_at)} · {one.incident_id}" for one in incidents}
     into = st.selectbox(texts("say.into"), others, format_func=lambda name: times[name], key="merged_into")
     return {"incident_id": incident.incident_id, "into": into}
 

@@ -41,30 +41,30 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
                 st.html(cards.section(texts("status.instead")))
                 st.html(cards.paragraphs([texts("status.instead_paper"), texts("status.instead_card"), texts("status.instead_again")]))
         now = shown.feed.filter(pl.col("status").is_in(["ongoing", "in_progress"]))
-        _listed(now, "now", texts, texts("status.no_now" if known else "status.stale"))
-        _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", texts, texts("status.no_planned"))
-        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", texts, texts("status.no_past"))
+        _listed(now, "now", shown.freshness.now, texts, texts("status.no_now" if known else "status.stale"))
+        _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", shown.freshness.now, texts, texts("status.no_planned"))
+        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", shown.freshness.now, texts, texts("status.no_past"))
         st.html(cards.caption(texts("status.feed", path="/api/v1/status")))
 
 
-def _listed(rows: pl.DataFrame, part: str, texts: Texts, none: str) -> None:
+def _listed(rows: pl.DataFrame, part: str, as_of: datetime, texts: Texts, none: str) -> None:
     with st.container(border=True, key=f"status_{part}_card"):
         st.html(cards.section(texts(f"status.{part}")))
         if rows.is_empty():
             st.html(cards.caption(none))
             return
         heads = [texts(f"status.head_{name}") for name in ("what", "state", "where", "begin", "end", "severity")]
-        st.html(cards.table(heads, [_row(row, texts) for row in rows.iter_rows(named=True)], numbers=set()))
+        st.html(cards.table(heads, [_row(row, as_of, texts) for row in rows.iter_rows(named=True)], numbers=set()))
 
 
-def _row(row: dict[str, Any], texts: Texts) -> list[str]:
+def _row(row: dict[str, Any], as_of: datetime, texts: Texts) -> list[str]:
     service = texts("status.every_service") if row["service"] == "all" else texts.named("service", row["service"])
     return [
         f"{service} · {texts('status.work')}" if row["scheduled"] else service,
         texts(f"downtime.{row['status']}"),
         _where(row, texts),
-        _moment(row["begin"], texts),
-        _moment(row["end"], texts) if row["end"] else MISSING,
+        _moment(row["begin"], as_of, texts),
+        _moment(row["end"], as_of, texts) if row["end"] else MISSING,
         texts(f"severity.{row['severity']}"),
     ]
 
@@ -78,6 +78,6 @@ def _where(row: dict[str, Any], texts: Texts) -> str:
     return texts.named(row["scope"], told) if told else texts("status.everywhere")
 
 
-def _moment(at: datetime, texts: Texts) -> str:
+def _moment(at: datetime, as_of: datetime, texts: Texts) -> str:
     """A line breaks before the time at most: the table shall fit a phone."""
-    return " ".join(unbroken(part) for part in moment(at, texts.language).rsplit(" ", 1))
+    return " ".join(unbroken(part) for part in moment(at, texts.language, as_of).rsplit(" ", 1))
