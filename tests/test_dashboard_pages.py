@@ -15,6 +15,9 @@ from dashboard.figures.failures import failures_in
 from dashboard.figures.incidents import known_incidents
 from dashboard.figures.rates import rates_of
 from dashboard.formatting import count
+from dashboard.report.author import AuthorFiles
+from dashboard.report.composing import compose
+from dashboard.report.gathering import gather
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views import live
@@ -472,6 +475,23 @@ def test_an_incident_of_another_year_is_shown_with_its_year(language: str, befor
     assert text.count(before) >= 3  # the title, the course and the list
     assert before in shown("markets", language, market="M003")[1]
     assert before in shown("failures", language, span="i0")[1]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_market_s_incident_is_called_by_the_market_s_name_and_by_its_id_only_beside(again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    use(publish_incident(tmp_path, ONSET, None, scope="market", scope_name="M002"), monkeypatch)
+    if again:
+        with open_snapshot(tmp_path) as snapshot:
+            listed = snapshot.sql("FROM market")
+        replace_table(tmp_path, "market", listed.with_columns(name=pl.when(market_id="M012").then(pl.lit("다온1시장")).otherwise("name")))
+    called = "다온1시장 (M002)" if again else "다온1시장 ·"
+    app, text = shown("incidents", "ko")
+    assert f"시장 {called}" in app.selectbox(key="incident").options[0]
+    assert f"시장 {called}" in text
+    assert f"시장 {called}" in shown("live", "ko")[1]
+    with open_snapshot(tmp_path) as snapshot:
+        document = compose(gather(snapshot, tmp_path, "i", AuthorFiles()), "ko")
+    assert f"시장 {called}" in dict(document.head)[texts_in("ko")("report.incident")]
 
 
 def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

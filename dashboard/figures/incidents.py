@@ -12,6 +12,7 @@ from dashboard.figures.course import Rule, Step, course_of, given_by, rules_of
 from dashboard.figures.expected import AWARE, expected_between, levelled
 from dashboard.figures.live import every_step
 from dashboard.figures.methods import Method, methods_of
+from dashboard.figures.names import with_places
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
@@ -38,7 +39,10 @@ WhyNoNet = Literal["open", "soon", "nameless", "few", "no_amounts"]
 
 @dataclass(frozen=True)
 class Incident:
-    """One incident as the table tells it. Times are aware, in Asia/Seoul; ``peak_failure_rate`` is a share of 1."""
+    """One incident as the table tells it. Times are aware, in Asia/Seoul; ``peak_failure_rate`` is a share of 1.
+
+    ``place`` is how people call what ``scope_name`` names, where that is known.
+    """
 
     incident_id: str
     kind: str
@@ -50,10 +54,11 @@ class Incident:
     ended_at: datetime | None
     peak_failure_rate: float | None
     declared_by: str | None
+    place: str = ""
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """From a row of ``incidents_newest_first``."""
+        """From a row of ``incidents_newest_first``, with or without its place."""
         return cls(**{**row, "scope_name": row["scope_name"] or ""})
 
     @property
@@ -187,7 +192,7 @@ class IncidentFigures:
 
 def known_incidents(snapshot: Snapshot) -> list[Incident]:
     """Every incident, the newest first."""
-    return [Incident.of(row) for row in ask(snapshot, "incidents_newest_first").iter_rows(named=True)]
+    return [Incident.of(row) for row in with_places(snapshot, ask(snapshot, "incidents_newest_first")).iter_rows(named=True)]
 
 
 def window_of(incident: Incident, watermark: datetime | None) -> tuple[datetime, datetime]:

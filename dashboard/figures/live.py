@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from dashboard.figures.asking import ask
+from dashboard.figures.names import with_places
 from dashboard.figures.rates import MIN_ATTEMPTS, PurchaseOutcomes, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.reading import Manifest, Snapshot
@@ -132,10 +133,12 @@ def every_step(counted: pl.DataFrame, start: datetime, end: datetime, step: time
 
 
 def incidents_of_the_day(snapshot: Snapshot, start: datetime) -> pl.DataFrame:
-    """The incidents that touch the day that begins at ``start``, the newest first; ``until`` is their end, or now while they are open."""
+    """The incidents that touch the day that begins at ``start``, the newest first, with ``place``; ``until`` is their end, or now while they are open."""
     until = pl.col("ended_at").fill_null(snapshot.manifest.now.astimezone(SEOUL))
     return (
-        ask(snapshot, "incidents_newest_first").with_columns(until=until).filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
+        with_places(snapshot, ask(snapshot, "incidents_newest_first"))
+        .with_columns(until=until)
+        .filter((pl.col("onset_at") < start + timedelta(days=1)) & (pl.col("until") > start))
     )
 
 

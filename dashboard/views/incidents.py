@@ -102,7 +102,7 @@ def title_of(incident: Incident, now: datetime, texts: Texts) -> str:
 
 def scope_of(incident: Incident, texts: Texts) -> str:
     """Where it was."""
-    return f"{texts.named('scope', incident.scope)} {texts.named(incident.scope, incident.scope_name)}".strip()
+    return f"{texts.named('scope', incident.scope)} {texts.named(incident.scope, incident.place or incident.scope_name)}".strip()
 
 
 def _place(incident: Incident, texts: Texts) -> str:
