@@ -17,6 +17,7 @@ from dashboard.figures.rates import rates_of
 from dashboard.formatting import count
 from dashboard.report.author import AuthorFiles
 from dashboard.report.composing import compose
+from dashboard.report.document import Table
 from dashboard.report.gathering import gather
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
@@ -344,7 +345,31 @@ def test_a_survey_and_claims_stand_on_the_incident_page(tmp_path: Path, monkeypa
     use(publish_launch_day(tmp_path, claims=claims, surveys=surveys), monkeypatch)
     _, text = shown("incidents", "ko")
     assert "벗어난 주장: 어느 신문" in text
-    assert "상인 조사 조사의 20%(10% ~ 40%)" in text
+    assert "대체 구매 조사 ‘상인 조사’의 20%(10% ~ 40%)" in text  # noqa: RUF001
+
+
+@pytest.mark.parametrize(("language", "day", "untold"), [("ko", "2025년 3월 5일 (수)", "–"), ("en", "Wed 5 Mar 2025", "–")])
+def test_claims_and_surveys_are_shown_with_their_notes_and_a_claim_with_its_day(
+    language: str, day: str, untold: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = {
+        "source": "어느 신문",
+        "amount": 10_000_000_000,
+        "claimed_at": datetime(2025, 3, 4, 16),
+        "note": "3월 5일 자 3면 <근거 없음>",
+        "incident_id": LAUNCH,
+    }
+    silent = {**claim, "source": "어느 단체", "note": ""}
+    survey = {"label": "상인회 조사", "substitution": 0.3, "low": 0.1, "high": 0.5, "note": "응답 120명", "incident_id": LAUNCH}
+    use(publish_launch_day(tmp_path, claims=[claim, silent], surveys=[survey]), monkeypatch)
+    _, text = shown("incidents", language)
+    with open_snapshot(tmp_path) as snapshot:
+        document = compose(gather(snapshot, tmp_path, LAUNCH, AuthorFiles()), language)
+    (table,) = [block for section in document.sections for block in section.blocks if isinstance(block, Table) and block.name == "evidence"]
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert [(row[1], row[3], row[4]) for row in rows] == [("어느 단체", day, untold), ("어느 신문", day, claim["note"]), ("상인회 조사", untold, "응답 120명")]
+    for row in rows:
+        assert "  ".join(row) in " ".join(text.split(" "))
 
 
 def test_where_more_was_paid_than_expected_the_incident_page_tells_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

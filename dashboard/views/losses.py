@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import bars, cards
 from dashboard.cards import Figure
+from dashboard.evidence import evidence_rows
 from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.figures.methods import Method
 from dashboard.formatting import MISSING, percent, unbroken, won
@@ -49,6 +50,11 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
                 for name, method in zip(names, shown.methods, strict=True)
             ]
             st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.ends")], rows, numbers={2}))
+        evidence = evidence_rows(shown, texts)
+        if evidence:
+            heads = [texts(key) for key in ("table.kind", "table.source", "table.amount", "table.entered", "table.remark")]
+            st.html(cards.caption(texts("methods.evidence")))
+            st.html(cards.table(heads, evidence, numbers={2}))
         for disagreement in shown.disagreements:
             st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
         st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))

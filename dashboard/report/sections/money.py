@@ -1,6 +1,7 @@
 """What it cost: from expected sales to merchants' loss, by every method, and what moves the figure."""
 
 from dashboard import bars, charts
+from dashboard.evidence import COLUMNS, evidence_rows
 from dashboard.figures.incidents import IncidentFigures
 from dashboard.formatting import SEOUL, percent
 from dashboard.remarks import chance, gained, joined, sales_sentence, sentence, taken_back_sentence
@@ -102,6 +103,9 @@ def methods(report: Report, words: Wording) -> Section:
         ),
     ]
     blocks += [Notice(sentence(remark, words.texts)) for remark in figures.disagreements]
+    evidence = [[plain(text) for text in row] for row in evidence_rows(figures, words.texts)]
+    if evidence:
+        blocks.append(words.table("evidence", list(COLUMNS), evidence, widths=[0.14, 0.18, 0.18, 0.18, 0.32]))
     if not len(figures.claims):
         blocks.append(words.paragraph("report_methods.no_claims"))
     blocks += [
