@@ -182,6 +182,27 @@ def test_the_public_reads_where_it_is_in_words_and_of_no_issuer(scope, name, whe
     assert "가람카드" not in map(str, feed.values())
 
 
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        ({"kind": "declared", "declared_by": "김 주무관", "peak_failure_rate": None}, "nationwide"),
+        ({"kind": "missing_sales", "peak_failure_rate": 0.02}, "nationwide"),
+        ({"peak_failure_rate": 0.9}, "down"),
+        ({"scope": "region", "scope_name": "서울특별시", "peak_failure_rate": 0.9}, "disturbed"),
+    ],
+)
+def test_a_nationwide_incident_is_not_told_as_a_problem_of_some_services(told, key, tmp_path, monkeypatch):
+    published = publish_incident(tmp_path, datetime(2025, 3, 1, 15, tzinfo=SEOUL), None, **told)
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+    (published / "manifest.json").write_text(json.dumps(manifest | {"published_at": datetime.now(UTC).isoformat()}), encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    for language in ("ko", "en"):
+        texts = texts_in(language)
+        _, text = shown("status", language)
+        assert [name for name in ("down", "nationwide", "disturbed") if texts(f"status.{name}") in text] == [key]
+        assert texts("status.instead_paper") in text
+
+
 @pytest.fixture(scope="module")
 def address(launched: Path) -> Iterator[str]:
     with served(launched) as found:

@@ -16,7 +16,7 @@ from dashboard.texts import Texts
 from warehouse.analysis.status import overall
 
 REFRESH_SECONDS = 15
-_TONES: dict[str, Tone] = {"down": "danger", "disturbed": "warning", "maintenance": "muted", "working": "good"}
+_TONES: dict[str, Tone] = {"down": "danger", "disturbed": "warning", "nationwide": "warning", "maintenance": "muted", "working": "good"}
 
 
 def page(settings: DashboardSettings, texts: Texts) -> None:
@@ -28,7 +28,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
 def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
     with with_states(texts, settings):
         shown = status_page(settings.published)
-        state = overall(shown.feed)
+        state = _state(shown.feed)
         known = shown.freshness.present_known
         if known:
             st.html(cards.banner(_TONES[state], texts(f"status.{state}"), texts("status.as_of", time=moment(shown.freshness.watermark, texts.language))))
@@ -36,7 +36,7 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
             last = shown.freshness.watermark
             detail = texts("status.stale_detail", time=moment(last, texts.language)) if last else texts("status.no_time")
             st.html(cards.banner("warning", texts("status.stale"), detail))
-        if state in {"down", "disturbed"}:
+        if state in {"down", "nationwide", "disturbed"}:
             with st.container(border=True, key="status_instead_card"):
                 st.html(cards.section(texts("status.instead")))
                 st.html(cards.paragraphs([texts("status.instead_paper"), texts("status.instead_card"), texts("status.instead_again")]))
@@ -45,6 +45,13 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
         _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", shown.freshness.now, texts, texts("status.no_planned"))
         _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", shown.freshness.now, texts, texts("status.no_past"))
         st.html(cards.caption(texts("status.feed", path="/api/v1/status")))
+
+
+def _state(feed: pl.DataFrame) -> str:
+    """As ``overall``; and ``nationwide`` where what disturbs is the whole nation's: that is no part of the service, also where nobody measured that it is down."""
+    state = overall(feed)
+    everywhere = feed.filter((pl.col("status") == "ongoing") & (pl.col("scope") == "nation"))
+    return "nationwide" if state == "disturbed" and len(everywhere) else state
 
 
 def _listed(rows: pl.DataFrame, part: str, as_of: datetime, texts: Texts, none: str) -> None:
