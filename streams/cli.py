@@ -30,7 +30,7 @@ from warehouse.commands import PayloadError
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, shut
 from warehouse.lake import LakeExtensionError
 from warehouse.questions import QuestionError, answered
-from warehouse.reading import LAKE_TABLES, ManifestError, NothingPublishedError, Snapshot, open_snapshot
+from warehouse.reading import LAKE_TABLES, ManifestError, NothingPublishedError, NotKnownError, Snapshot, open_snapshot
 
 app = typer.Typer(
     name="onnuri", no_args_is_help=True, pretty_exceptions_enable=False, help="디지털 온누리상품권 거래 분석 · Digital Onnuri voucher transaction analytics."
@@ -78,7 +78,7 @@ EXPECTED_ERRORS = (
     AnalysisError,
     QuestionError,
     KafkaError,
-    LookupError,
+    NotKnownError,
     OSError,
     duckdb.Error,
 )

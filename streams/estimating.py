@@ -28,7 +28,7 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
 
     Raises:
         SettingError: neither an incident nor both ends of a span are given, or both.
-        LookupError: there is no such incident.
+        NotKnownError: there is no such incident.
     """
     if incident and (start or end):
         given = " ".join(f"{option} {text}" for option, text in (("--from", start), ("--to", end)) if text)

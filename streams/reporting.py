@@ -43,9 +43,14 @@ def write_report(
     environment = {**os.environ, "ONNURI_PUBLISHED": str(settings.published_folder)}
     run = subprocess.run([sys.executable, "-m", "dashboard.report", *arguments], env=environment, capture_output=True, text=True, check=False, encoding="utf-8")
     if run.returncode:
-        raise ReportError(run.stderr.strip().splitlines()[-1] if run.stderr.strip() else f"python -m dashboard.report ended with exit code {run.returncode}.")
+        raise ReportError(_reason(run.stderr.strip()) or f"python -m dashboard.report ended with exit code {run.returncode}.")
     found = json.loads(run.stdout)
     if issued_by is not None:
         say_commands(settings, issued_by, [("report_issued", found["edition"])])
     written: list[str] = found["files"]
     return written
+
+
+def _reason(said: str) -> str:
+    """The last line of what the process said, before which there may be warnings; of a bug all, which shows where."""
+    return said if "Traceback" in said else said[said.rfind("\n") + 1 :]

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from warehouse.analysis import AnalysisError, FrameError, HistoryError, LossEstimate, bands, day_types, estimate_loss, windows
+from warehouse.analysis import AnalysisError, FrameError, HistoryError, LongWindowError, LossEstimate, bands, day_types, estimate_loss, windows
 from warehouse.analysis.intervals import band, student, windows_needed
+from warehouse.analysis.loss import HISTORY_DAYS
 
 START = datetime(2025, 2, 26, 10)
 END = datetime(2025, 2, 26, 14)
@@ -214,6 +215,16 @@ def test_exclusions_are_never_learnt_from() -> None:
     wild_one = sales.with_columns(sales=pl.when(inside & (pl.col("market_id") == "m03")).then(pl.col("sales") * 30).otherwise("sales"))
     expected = estimate_loss(sales, START, END, exclusions=one_market)
     assert figures(estimate_loss(wild_one, START, END, exclusions=one_market)) == pytest.approx(figures(expected))
+
+
+def test_a_window_longer_than_the_days_that_are_learnt_from_is_refused_in_words() -> None:
+    hours = pl.datetime_range(datetime(2025, 1, 1), datetime(2025, 6, 30), "1h", closed="left", eager=True)
+    sales = pl.DataFrame({"at": hours, "market_id": "m", "sales": [100.0] * len(hours)})
+    start = datetime(2025, 3, 1, 10)
+    longest = estimate_loss(sales, start, datetime(2025, 5, 10))
+    assert longest.expected == pytest.approx(100 * (24 * HISTORY_DAYS - 10))
+    with pytest.raises(LongWindowError, match=r"at most 70 days, got 71, from 2025-03-01 10:00:00 .* Give a shorter span"):
+        estimate_loss(sales, start, datetime(2025, 5, 10, 1))
 
 
 def test_a_switched_off_fortnight_is_no_history_and_is_said() -> None:

@@ -284,6 +284,12 @@ def test_a_bug_is_no_error_of_use(onnuri, monkeypatch, published):
         onnuri("sql", "SELECT 1", published=published)
 
 
+def test_an_index_out_of_range_is_a_bug_and_no_error_of_use(onnuri, monkeypatch, published):
+    monkeypatch.setattr(cli, "show", lambda *_: [].pop())
+    with pytest.raises(IndexError):
+        onnuri("sql", "SELECT 1", published=published)
+
+
 def test_json_is_what_programs_can_read(onnuri, published):
     shown = onnuri("sql", "SELECT market_id, approved_amount, minute_at FROM market_minute ORDER BY 1", "--format", "json", published=published)
     assert shown.code == 0

@@ -17,9 +17,10 @@ from dashboard.figures.incidents import IncidentFigures, incident_figures, known
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import _hit_days, market_figures
 from dashboard.report.pictures import svg_of
-from dashboard.texts import texts_in
+from dashboard.texts import LANGUAGES, texts_in
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import estimate_loss
+from warehouse.analysis.loss import HISTORY_DAYS
 from warehouse.losses import exclusions, loss_between
 from warehouse.reading import Snapshot, open_snapshot
 
@@ -210,6 +211,15 @@ def test_a_value_that_no_estimate_takes_is_said_and_the_rest_of_the_page_stands(
         shown = incident_figures(changed, known_incidents(changed)[0])
     assert (shown.why_no_loss, shown.account is None, shown.padded is None) == (why, why is not None, why is not None)
     assert shown.purchases.purchases > 0
+
+
+def test_an_incident_that_nobody_ends_for_months_has_no_estimate_and_the_texts_say_how_long_one_may_be(tmp_path: Path) -> None:
+    publish_incident(tmp_path, datetime(2024, 12, 10, 10, tzinfo=SEOUL), None, kind="declared", declared_by="김")
+    with open_snapshot(tmp_path) as forgotten:
+        shown = incident_figures(forgotten, known_incidents(forgotten)[0])
+    assert (shown.why_no_loss, shown.account) == ("too_long", None)
+    for language in LANGUAGES:
+        assert str(HISTORY_DAYS) in texts_in(language)("incidents.too_long")
 
 
 def test_the_incident_page_counts_failed_and_recovered_purchases(snapshot: Snapshot, outage: IncidentFigures) -> None:

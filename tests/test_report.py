@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 import unicodedata
 import zipfile
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pypdf import PdfReader
 
 from dashboard.figures.incidents import Purchases, incident_figures, known_incidents
 from dashboard.formatting import duration, won
+from dashboard.report import __main__ as command
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
 from dashboard.report.document import Block, Bullets, Cell, Code, Figures, Notice, Paragraph, Picture
@@ -572,6 +574,18 @@ def test_a_report_on_a_part_has_its_own_outcomes_and_not_the_nation_s(tmp_path, 
 def test_an_unknown_incident_is_told_with_those_that_are_known(published):
     with pytest.raises(LookupError, match=LAUNCH):
         write_report(published, "nothing", AuthorFiles(), "ko")
+
+
+def test_a_bug_in_the_report_shows_where_and_an_error_of_use_is_one_line(published, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["report", LAUNCH, "--out", str(tmp_path)])
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    monkeypatch.setattr(command, "write_report", lambda *_, **__: [].pop())
+    with pytest.raises(IndexError):
+        command.main()
+    monkeypatch.setattr(sys, "argv", ["report", "nothing", "--out", str(tmp_path)])
+    monkeypatch.setattr(command, "write_report", write_report)
+    with pytest.raises(SystemExit, match="There is no incident 'nothing'"):
+        command.main()
 
 
 def test_what_was_issued_can_be_said_and_applied(written):

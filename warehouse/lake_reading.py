@@ -27,6 +27,10 @@ class LakeAwayError(NothingPublishedError):
     """The lake cannot be read just now. The message does not repeat how it is reached: viewers see it."""
 
 
+class NotKnownError(LookupError):
+    """There is no incident or snapshot of that name; the message says what to do. Any other LookupError is a bug."""
+
+
 @dataclass(frozen=True)
 class LakeState:
     """A snapshot of a lake, attached as ``name`` to the database that the readers of this process share."""
@@ -46,7 +50,7 @@ def attached(lake: Lake, number: int | None = None) -> LakeState:
 
     Raises:
         LakeAwayError: the catalog does not answer, there is no lake, or DuckDB's extensions are not there.
-        LookupError: there is no such snapshot.
+        NotKnownError: there is no such snapshot.
     """
     connection = open_shared()
     found = LakeState(connection, f"lake_{next(_NUMBERS)}")
@@ -58,7 +62,7 @@ def attached(lake: Lake, number: int | None = None) -> LakeState:
     except duckdb.Error as error:
         found.close()
         if "No snapshot found" in str(error):
-            raise LookupError(
+            raise NotKnownError(
                 f"The lake has no snapshot {number}: it was never made, or it has expired. Kept are those of the last half hour, the last one of each hour for some days (ONNURI_LAKE_DAYS), and those that "
                 "issued reports name."
             ) from None

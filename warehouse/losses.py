@@ -24,7 +24,7 @@ from warehouse.analysis import (
 )
 from warehouse.analysis.launch import FACTORS
 from warehouse.analysis.times import SEOUL, aware, local
-from warehouse.reading import Snapshot
+from warehouse.reading import NotKnownError, Snapshot
 from warehouse.taking_back import TakenBack, taken_back
 
 HISTORY = timedelta(days=63)
@@ -71,12 +71,12 @@ def incident_window(snapshot: Snapshot, incident_id: str) -> tuple[datetime, dat
     """Whole steps from the one with the onset to the one with the end, also those that are not counted yet: an estimate cuts them and says so. While it is open, to the last closed step. Aware, UTC.
 
     Raises:
-        LookupError: there is no such incident, or it was merged into another, which the message names.
+        NotKnownError: there is no such incident, or it was merged into another, which the message names.
     """
     refuse_merged(snapshot, incident_id)
     found = snapshot.query("incident_by_id", incident_id=incident_id)
     if found.is_empty():
-        raise LookupError(f"There is no incident {incident_id!r}. List them with: onnuri incidents")
+        raise NotKnownError(f"There is no incident {incident_id!r}. List them with: onnuri incidents")
     row = found.row(0, named=True)
     ended_at = row["ended_at"].replace(tzinfo=UTC) if row["ended_at"] else None
     start, end = window(row["onset_at"].replace(tzinfo=UTC), ended_at, snapshot.manifest.watermark)
@@ -87,11 +87,11 @@ def refuse_merged(snapshot: Snapshot, incident_id: str) -> None:
     """An incident that was merged into another is told of there: a part alone has neither its span nor what was said of it.
 
     Raises:
-        LookupError: it was merged into another, which the message names.
+        NotKnownError: it was merged into another, which the message names.
     """
     into = merged(snapshot).get(incident_id)
     if into is not None:
-        raise LookupError(f"The incident {incident_id!r} was merged into {into!r}: ask about this one.")
+        raise NotKnownError(f"The incident {incident_id!r} was merged into {into!r}: ask about this one.")
 
 
 def merged(snapshot: Snapshot) -> dict[str, str]:
@@ -180,7 +180,7 @@ def incident_account(snapshot: Snapshot, incident_id: str, *, factors: tuple[flo
     """What an incident cost, within its scope, by every method there is.
 
     Raises:
-        LookupError: there is no such incident.
+        NotKnownError: there is no such incident.
         HistoryError, AnalysisError: as ``loss_between``.
     """
     start, end = incident_window(snapshot, incident_id)

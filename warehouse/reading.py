@@ -21,6 +21,7 @@ from warehouse.ingest import SMALL_TABLES
 from warehouse.lake import Lake
 from warehouse.lake_reading import LakeState, attached, manifest_of, newest
 from warehouse.lake_reading import NothingPublishedError as NothingPublishedError  # noqa: PLC0414  # readers know it from here
+from warehouse.lake_reading import NotKnownError as NotKnownError  # noqa: PLC0414
 from warehouse.states import HOURLY
 
 IN_SCOPE = """
@@ -159,14 +160,16 @@ def open_snapshot(published: Path, number: int | None = None) -> Snapshot:
     Raises:
         NothingPublishedError: no worker has published here yet.
         LakeAwayError: the lake does not answer.
-        LookupError: there is no such snapshot.
+        NotKnownError: there is no such snapshot.
     """
     if lake := Lake.of(published, ""):
         number = newest(lake) if number is None else number
         manifest, state = Manifest.of(manifest_of(lake, number)), attached(lake, number)
         sources = {table: f'{state.name}."{table}"' for table in LAKE_TABLES}
     elif number is not None:
-        raise LookupError(f"Of published files only the newest state is kept, so there is no snapshot {number}. A lake keeps them: ONNURI_PUBLISHED=ducklake:…")
+        raise NotKnownError(
+            f"Of published files only the newest state is kept, so there is no snapshot {number}. A lake keeps them: ONNURI_PUBLISHED=ducklake:…"
+        )
     else:
         manifest, state = Manifest.read(published), None
         sources = {table: f"read_parquet([{', '.join(_quoted(published / file) for file in files)}])" for table, files in manifest.files.items() if files}

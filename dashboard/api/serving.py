@@ -24,7 +24,7 @@ from dashboard.api.openapi import openapi
 from dashboard.api.parameters import PAGING, BadParameterError, read_parameters
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import AnalysisError
-from warehouse.reading import Manifest, ManifestError, NothingPublishedError, open_snapshot
+from warehouse.reading import Manifest, ManifestError, NothingPublishedError, NotKnownError, open_snapshot
 
 REMEMBERED = 64
 """Answers of the newest state that are kept, so that paging through one works it out once."""
@@ -56,8 +56,6 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
                 audit.keep(settings, "taken", {**request.query_params, "api": endpoint.path}, who="api")
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
-        except (KeyError, IndexError):
-            raise  # a bug, and no answer
         except tuple(PROBLEMS) as error:
             return _problem(error)
 
@@ -68,7 +66,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     NotAcceptableError: (406, "not_acceptable"),
     BadParameterError: (400, "bad_parameter"),
     AnalysisError: (400, "no_estimate"),
-    LookupError: (404, "not_found"),
+    NotKnownError: (404, "not_found"),
     NothingPublishedError: (503, "nothing_published"),
     ManifestError: (503, "unreadable"),
     OSError: (503, "unreadable"),

@@ -16,7 +16,7 @@ from dashboard.figures.names import with_places
 from dashboard.figures.people import People, people_in
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
-from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LossEstimate, Remark
+from warehouse.analysis import AnalysisError, HistoryError, LaunchScenario, LongWindowError, LossEstimate, Remark
 from warehouse.analysis.returns import FEW_BUYERS
 from warehouse.ladder import Ladder, Range, Scenario, ladder_of
 from warehouse.losses import HOUR, STEP, LossAccount, account_between, loss_between, measured_scope, whole_end, window
@@ -30,8 +30,8 @@ PADDING = timedelta(minutes=30)
 
 LONG_LIST = 100
 
-WhyNoLoss = Literal["too_early", "too_short", "no_history", "unusable"]
-"""No step of it is counted yet, the incident ended as it began and has none, there is no ordinary day to learn from, or what is published holds a value that no estimate takes."""
+WhyNoLoss = Literal["too_early", "too_short", "no_history", "too_long", "unusable"]
+"""No step of it is counted yet, the incident ended as it began and has none, there is no ordinary day to learn from, it touches more days than an estimate reaches, or what is published holds a value that no estimate takes."""
 
 WhyNoNet = Literal["open", "soon", "nameless", "few", "no_amounts"]
 """It has not ended; less than an hour after it is counted; no failed purchase has an id; too few of those that have one were left at its end; none of those left has an amount."""
@@ -267,6 +267,8 @@ def _account(snapshot: Snapshot, start: datetime, end: datetime, incident: Incid
         )
     except HistoryError:
         return None, "no_history"
+    except LongWindowError:
+        return None, "too_long"
     except AnalysisError:
         return None, "unusable"
     return found, None

@@ -14,7 +14,7 @@ from dashboard.report.wording import Wording, why_unfinished
 from dashboard.report.writing import issued, write_report
 from dashboard.settings import DashboardSettings
 from dashboard.texts import LANGUAGES, texts_in
-from warehouse.reading import NothingPublishedError
+from warehouse.reading import NothingPublishedError, NotKnownError
 
 
 def main() -> None:
@@ -45,8 +45,8 @@ def main() -> None:
     except UnfinishedError as error:
         words = Wording(texts_in(given.lang or settings.language))
         sys.exit(f"{words('report_page.final_refused')} {why_unfinished(error, words)}")
-    except (AuthorError, NothingPublishedError, LookupError, OSError) as error:
-        sys.exit(str(error.args[0] if isinstance(error, LookupError) else error))
+    except (AuthorError, NothingPublishedError, NotKnownError, OSError) as error:
+        sys.exit(str(error))
     print(json.dumps({"files": [str(file) for file in files], "edition": issued(written, given.note)}, ensure_ascii=False))  # noqa: T201 - its result
 
 

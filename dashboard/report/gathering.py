@@ -17,7 +17,7 @@ from dashboard.report.author import AuthorFiles
 from warehouse.analysis import AnalysisError
 from warehouse.inputs import Inputs, inputs_of
 from warehouse.losses import refuse_merged
-from warehouse.reading import Manifest, Snapshot
+from warehouse.reading import Manifest, NotKnownError, Snapshot
 
 Made = TypeVar("Made")
 Stage = Literal["draft", "first", "interim", "final"]
@@ -79,13 +79,13 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
     """The figures of a report on ``incident_id``; ``published`` is the snapshot's folder.
 
     Raises:
-        LookupError: there is no such incident, or it was merged into another, which the message names.
+        NotKnownError: there is no such incident, or it was merged into another, which the message names.
         UnfinishedError: a final edition would tell provisional figures.
     """
     known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
     if incident_id not in known:
         refuse_merged(snapshot, incident_id)
-        raise LookupError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
+        raise NotKnownError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
     figures = incident_figures(snapshot, known[incident_id])
     if stage == "final" and (figures.incident.open or figures.cut):
         raise UnfinishedError(figures.incident.ended_at, figures.end)

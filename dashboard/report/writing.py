@@ -39,7 +39,7 @@ def write_report(published: Path, incident_id: str, author: AuthorFiles, languag
 
     Raises:
         NothingPublishedError: there is none.
-        LookupError: there is no such incident, or no such snapshot.
+        NotKnownError: there is no such incident, or no such snapshot.
         UnfinishedError: a final edition was asked for, and the figures are provisional.
     """
     with open_snapshot(published, snapshot) as opened:

@@ -5,7 +5,7 @@ from warehouse.analysis.availability import Availability, availability
 from warehouse.analysis.baseline import expected_sales
 from warehouse.analysis.calendar import day_types
 from warehouse.analysis.counts import Usual, expected_counts, usual_day
-from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError
+from warehouse.analysis.errors import AnalysisError, FrameError, HistoryError, LongWindowError
 from warehouse.analysis.incidents import detect
 from warehouse.analysis.launch import LaunchScenario, launch_scenario
 from warehouse.analysis.loss import LossEstimate, estimate_loss
@@ -24,6 +24,7 @@ __all__ = [
     "FrameError",
     "HistoryError",
     "LaunchScenario",
+    "LongWindowError",
     "LossEstimate",
     "NetEstimate",
     "Reconciliation",

@@ -18,6 +18,10 @@ class HistoryError(AnalysisError):
     """There is nothing to learn from: no ordinary day before ``as_of``."""
 
 
+class LongWindowError(AnalysisError):
+    """The window is so long that the days before it tell nothing of its end."""
+
+
 def need_columns(frame: pl.DataFrame, what: str, columns: Iterable[str]) -> None:
     """Check that ``frame`` is a Polars frame and has the columns.
 

@@ -15,7 +15,7 @@ from warehouse.analysis.asked import hit_of, level_of, moments_of, need_rows_onc
 from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
-from warehouse.analysis.errors import HistoryError, need_columns
+from warehouse.analysis.errors import HistoryError, LongWindowError, need_columns
 from warehouse.analysis.feasts import feast_range, touches_feast, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
@@ -26,6 +26,7 @@ from warehouse.analysis.trading_days import gaps_of, idle_days, unopened
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
+"""So many days before a window are learnt from, and so many may a window touch."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     Raises:
         FrameError: a frame lacks a column or holds what it may not.
         HistoryError: no ordinary day is left to learn from, or none with the window's hours.
+        LongWindowError: the window touches more days than ``HISTORY_DAYS``.
         AnalysisError: the window, the markets, the calendar or the level cannot be used.
     """
     level = level_of(level)
@@ -93,6 +95,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     need_rows(rows, "sales")
     need_rows_once(rows)
     first, last = window_of(rows, asked_start, asked_end, known_until, complete, warnings)
+    _need_short(first, last)
     hit = hit_of(rows, markets)
     said = promotions_of(promotions)
     situation = _situation(rows, first, last, known_until, hit, calendar, cycles, said, exclusions, warnings)
@@ -217,6 +220,15 @@ def _gap(learn: Mask, own_day: int, days: tuple[int, int], warnings: list[Remark
         nearest = date_of(days[0] + int(usable[np.abs(usable - own_day).argmin()]))
         warnings.append(Remark("old_history", {"days": gap, "nearest": nearest}))
     return gap
+
+
+def _need_short(first: int, last: int) -> None:
+    days = (last - 1) // DAY - first // DAY + 1
+    if days > HISTORY_DAYS:
+        raise LongWindowError(
+            f"window: expected one that touches at most {HISTORY_DAYS} days, got {days}, from {moment_of(first)} to {moment_of(last)}: "
+            "the days before it lie too far back to tell what would have been sold. Give a shorter span."
+        )
 
 
 def _need_hours(learn: Mask, starts: Minutes, first: int, last: int, warnings: list[Remark]) -> None:
