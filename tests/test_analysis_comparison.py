@@ -9,6 +9,7 @@ import pytest
 from warehouse.analysis import AnalysisError
 from warehouse.analysis.comparison import Span, compare
 from warehouse.analysis.gate import EXAMPLE, judged, read_gate
+from warehouse.analysis.resampling import picks_of, standardised
 from warehouse.analysis.span_days import laid_out
 from warehouse.analysis.status import downtimes, overall
 
@@ -57,6 +58,17 @@ def span(name: str, start: datetime, days: int, frame: pl.DataFrame, **more: obj
         **more,
     }
     return Span(name, start, start + timedelta(days=days), frame, **given)  # type: ignore[arg-type]
+
+
+def test_days_that_a_draw_left_out_do_not_pull_the_rate_towards_nothing() -> None:
+    # two weeks of three kinds of day, of which every attempt fails at exactly 2 %
+    kinds = np.array([0, 0, 0, 0, 0, 1, 2] * 2)
+    attempts = np.zeros((14, 3))
+    attempts[np.arange(14), kinds] = 1_000
+    for weights in ([10.0, 2.0, 2.0], [0.0, 0.0, 1.0]):
+        found, draws = standardised((attempts, attempts * 0.02, np.array(weights)), picks_of(14, np.random.default_rng(0)))
+        assert (found.value, found.low, found.high) == pytest.approx((0.02, 0.02, 0.02))
+        assert len(draws) and draws == pytest.approx(0.02)
 
 
 def row(found, measure: str) -> dict[str, object]:

@@ -64,17 +64,22 @@ def _ends(draws: Array) -> tuple[float, float]:
 
 
 def standardised(cells: tuple[Array, Array, Array], picks: Codes | None) -> Drawn:
-    """A rate of attempts and failed [day, cell] at common weights [cell]: direct standardisation."""
+    """A rate of attempts and failed [day, cell] at common weights [cell]: direct standardisation.
+
+    A cell that a draw left without an attempt has no rate there; the others carry its weight, or every such draw would pull the rate towards nothing.
+    """
     attempts, failed, weights = cells
     if not weights.sum():
         return Measure(None, why="nothing_alike"), np.empty(0)
 
     def rate(tried: Array, lost: Array) -> Array:
-        found: Array = np.divide(lost, tried, out=np.zeros_like(tried), where=tried > 0) @ weights / weights.sum()
-        return found
+        found: Array = np.divide(lost, tried, out=np.zeros_like(tried), where=tried > 0) @ weights
+        weight = (tried > 0) @ weights
+        return np.divide(found, weight, out=np.full_like(found, np.nan), where=weight > 0)
 
     value = float(rate(attempts.sum(axis=0), failed.sum(axis=0)))
     if picks is None:
         return Measure(value, why="few_days"), np.empty(0)
     draws = rate(picks @ attempts, picks @ failed)
+    draws = np.where(np.isnan(draws), value, draws)
     return Measure(value, *_ends(draws)), draws
