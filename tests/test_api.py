@@ -114,8 +114,11 @@ def test_on_a_launch_the_range_for_an_unknown_demand_leads_on_page_report_and_ap
     assert won(gross.lost, "ko") in figure.notes[1].replace("\N{NO-BREAK SPACE}", " ")
 
 
-@pytest.mark.parametrize(("scope", "name", "measured"), [("issuer", "가람카드", "nation"), ("service", "payment", "nation"), ("channel", "card", "channel")])
-def test_a_loss_says_whose_sales_were_measured_and_the_nation_s_has_the_range_of_a_launch(tmp_path, scope, name, measured):
+@pytest.mark.parametrize(
+    ("scope", "name", "measured"),
+    [("issuer", "가람카드", "nation"), ("service", "payment", "nation"), ("channel", "card", "channel"), ("region", "부산광역시", "region")],
+)
+def test_a_loss_says_whose_sales_were_measured_and_has_the_range_of_a_launch_where_no_other_markets_tell_the_demand(tmp_path, scope, name, measured):
     published = publish_launch_day(tmp_path)
     known = pl.read_parquet(published / "incident-v1.parquet").filter(incident_id=LAUNCH)
     replace_table(published, "incident", known.with_columns(scope=pl.lit(scope), scope_name=pl.lit(name)))
@@ -124,7 +127,7 @@ def test_a_loss_says_whose_sales_were_measured_and_the_nation_s_has_the_range_of
         found = loss(snapshot, asked).row(0, named=True)
         launch = incident_account(snapshot, LAUNCH).launch
     assert (found["measured_scope"], found["launch_low"]) == (measured, round(launch.low) if launch else None)
-    assert (launch is not None) == (measured == "nation")
+    assert (launch is not None) == ("launch" in found["warnings"].split()) == (measured != "region")
 
 
 def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itself(get):

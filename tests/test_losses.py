@@ -301,6 +301,21 @@ def test_the_launch_is_a_function_of_demand(published: Path) -> None:
     assert found.morning is not None
 
 
+def test_a_channel_that_began_with_the_launch_has_no_range_and_the_figure_s_condition_is_said(tmp_path: Path) -> None:
+    publish_incident(tmp_path, datetime(2025, 3, 1, 12, 5, tzinfo=SEOUL), datetime(2025, 3, 1, 14, tzinfo=SEOUL), scope="channel", scope_name="mobile")
+    before = pl.read_parquet(tmp_path / "market_minute-history.parquet")
+    today = pl.read_parquet(tmp_path / "market_minute-v1.parquet")
+    # opened a day earlier, so that there is a day to expect something from, and none of the channel before the launch
+    opened = pl.read_parquet(tmp_path / "maintenance-v1.parquet").with_columns(pl.col("ends_at") - timedelta(days=1))
+    replace_table(tmp_path, "maintenance", opened)
+    day_before = today.with_columns(pl.col("minute_at") - timedelta(days=1))
+    replace_table(tmp_path, "market_minute", pl.concat([before.filter(pl.col("channel") != "mobile"), day_before, today]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = incident_account(snapshot, "i")
+    assert found.launch is None
+    assert "launch_as_before" in [remark.code for remark in found.gross.warnings]
+
+
 def test_hours_that_have_not_been_are_not_lost_and_the_cut_is_said(published: Path) -> None:
     known = datetime(2025, 3, 1, 19, 50, tzinfo=SEOUL)
     with open_snapshot(published) as snapshot:

@@ -210,7 +210,9 @@ def account_between(
     start, end = estimated_window(gross)
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     taken = taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=scope_name)
-    gross = replace(gross, warnings=[*gross.warnings, *taken.remarks])
+    launch = launch_of(snapshot, gross, scope=scope, scope_name=scope_name, factors=factors, level=level)
+    as_before = [Remark("launch_as_before")] if launch is None and demand_open(snapshot, gross) else []
+    gross = replace(gross, warnings=[*gross.warnings, *as_before, *taken.remarks])
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())
@@ -230,19 +232,29 @@ def account_between(
         gross_remarks=gross.warnings,
         net_remarks=net.remarks if net else (),
     )
-    launch = launch_of(snapshot, start, end, factors=factors, level=level) if national else None
     return LossAccount(gross, attempts, net, substitution, merchants_loss(net.value, net.low, net.high) if net else None, found, launch, taken)
 
 
-def launch_of(snapshot: Snapshot, start: datetime, end: datetime, *, factors: tuple[float, float] = FACTORS, level: float = 0.9) -> LaunchScenario | None:
-    """The nation's loss where the window begins within two weeks after a long time without service, aware times; else None.
+def launch_of(
+    snapshot: Snapshot, gross: LossEstimate, *, scope: str = "nation", scope_name: str = "", factors: tuple[float, float] = FACTORS, level: float = 0.9
+) -> LaunchScenario | None:
+    """The scope's loss where its ``gross`` leaves demand open (``demand_open``); else None, also where the scope sold nothing before the launch, such as a channel that began with it.
 
     Raises:
-        HistoryError, AnalysisError: as ``launch_scenario``.
+        AnalysisError: as ``launch_scenario``.
     """
-    if not on_launch(snapshot, start):
+    if not demand_open(snapshot, gross):
         return None
-    return launch_between(snapshot, start, end, factor_low=factors[0], factor_high=factors[1], level=level)
+    start, end = estimated_window(gross)
+    try:
+        return launch_between(snapshot, start, end, scope=scope, scope_name=scope_name, factor_low=factors[0], factor_high=factors[1], level=level)
+    except HistoryError:
+        return None
+
+
+def demand_open(snapshot: Snapshot, gross: LossEstimate) -> bool:
+    """Whether nobody knows the demand that a gross shortfall stands on: on a launch, where no market that was not hit tells what was wanted in the same hours."""
+    return on_launch(snapshot, estimated_window(gross)[0]) and not any(remark.code == "controls_used" for remark in gross.warnings)
 
 
 def on_launch(snapshot: Snapshot, start: datetime) -> bool:
@@ -251,13 +263,23 @@ def on_launch(snapshot: Snapshot, start: datetime) -> bool:
     return opened is not None and start - opened < LAUNCH
 
 
-def launch_between(snapshot: Snapshot, start: datetime, end: datetime, *, factor_low: float, factor_high: float, level: float = 0.9) -> LaunchScenario:
-    """The nation's loss on a launch as a function of a demand factor between the two, aware times.
+def launch_between(
+    snapshot: Snapshot,
+    start: datetime,
+    end: datetime,
+    *,
+    scope: str = "nation",
+    scope_name: str = "",
+    factor_low: float,
+    factor_high: float,
+    level: float = 0.9,
+) -> LaunchScenario:
+    """A scope's loss on a launch as a function of a demand factor between the two, aware times.
 
     Raises:
         HistoryError, AnalysisError: as ``launch_scenario``.
     """
-    sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // MINUTE, scope="nation", scope_name="")
+    sales = snapshot.query("sales_by_step", start=start - HISTORY, end=end, minutes=STEP // MINUTE, scope=scope, scope_name=scope_name)
     return launch_scenario(
         aware(sales.select("at", "sales")),
         start,

@@ -13,7 +13,7 @@ from dashboard.figures.names import known_names, near_names
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
-from warehouse.losses import HISTORY, estimated_window, incident_window, launch_of, loss_between, measured_scope, on_launch, window
+from warehouse.losses import HISTORY, demand_open, estimated_window, incident_window, launch_of, loss_between, measured_scope, window
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
 
@@ -64,16 +64,16 @@ def incidents(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
 
 
 def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
-    """The gross shortfall of an incident or a span, whole or by its parts; on a launch the whole nation's with the range that leads."""
+    """The gross shortfall of an incident or a span, whole or by its parts; on a launch, where no other markets tell the demand, with the range that leads."""
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     start, end = estimated_window(estimate)
     measured, taken = measured_scope(scope), taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=name)
-    launched = measured == "nation" and on_launch(snapshot, start)
+    launched = demand_open(snapshot, estimate)
     codes = [*(said.code for said in [*estimate.warnings, *taken.remarks]), *(["launch"] if launched else [])]
     spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(codes))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
-    launch = launch_of(snapshot, start, end, level=asked["level"]) if launched and asked["by"] == "total" else None
+    launch = launch_of(snapshot, estimate, scope=scope, scope_name=name, level=asked["level"]) if asked["by"] == "total" else None
     ranges = {
         "launch_low": pl.lit(round(launch.low) if launch else None, pl.Int64),
         "launch_high": pl.lit(round(launch.high) if launch else None, pl.Int64),
@@ -194,7 +194,7 @@ ENDPOINTS = (
         "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
         "about itself, with blanks between, such as window_widened and window_cut. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
-        "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere, and in parts, "
+        "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere, such as where markets that were not hit tell the demand, and in parts, "
         "whose figures hold on the same condition: warnings has launch in each row of whole and parts. "
         "taken_back is what was approved and taken back in the span, by the minute of the reversal, taken_back_share its share of what was approved, taken_back_usual that share in the nine "
         "weeks before: approvals count as sales, so that lost is too small by what is beyond the ordinary share. They are null in parts.",

@@ -79,6 +79,7 @@ SENTENCES = {
     "launch_morning": "The hours before the window sold {level:.2f} times an ordinary day's. That the rest of the day would have followed them is an assumption.",
     "launch_kind_unseen": "No day of the launch's kind is in the history: all days stand for it, and the interval was widened.",
     "launch_few_days": "Only {days} ordinary days outside promotions carry the level; the interval is wide for it.",
+    "launch_as_before": "The service had just launched, and nothing tells what was wanted there on an ordinary day before: the loss holds only if demand went on as in the hours before the window.",
     "forecast_no_feast": "The history of {days} days holds no Seollal or Chuseok: what they do to demand is taken from a table, with a wide range.",
     "forecast_within_year": "The history of {days} days is less than a year: growth, the year's course and most holidays are taken from what is believed in general.",
     "forecast_far": "The horizon of {count} days is longer than the history of {days} days: the last days are little more than the level of now.",
