@@ -342,6 +342,17 @@ def test_on_a_launch_every_step_follows_from_the_range_and_has_no_value() -> Non
     assert beside["merchants_loss"] == (None, ladder.merchants.low, ladder.merchants.high)
 
 
+@pytest.mark.parametrize("survey", [None, SURVEY])
+def test_what_follows_from_a_launch_s_range_is_told_as_a_range_and_no_interval(survey: Share | None) -> None:
+    known = account(back=0.25, survey=survey, launch=LAUNCHED)
+    ladder = ladder_of(known, Scenario())
+    assert (ladder.gross.ranged, ladder.net.ranged, ladder.merchants.ranged) == (False, True, True)
+    ranges = {method.name: method.ranged for method in methods_of(known, None)}
+    assert (ranges["launch"], ranges["as_before"], ranges["net"], ranges["merchants_loss"]) == (False, False, True, True)
+    assumed = ladder_of(known, Scenario(demand=2.0))
+    assert (assumed.net.ranged, assumed.merchants.ranged) == (False, survey is None)
+
+
 def test_a_demand_that_is_assumed_of_a_launch_is_over_an_ordinary_day_s_and_gives_a_figure() -> None:
     ladder = ladder_of(account(launch=LAUNCHED), Scenario(demand=2.0))
     assert (ladder.gross.value, ladder.gross.low, ladder.gross.high) == LAUNCHED.at(2.0)

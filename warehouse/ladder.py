@@ -114,9 +114,10 @@ def _gross(account: LossAccount, scenario: Scenario) -> Range:
 
 
 def _net_of_range(account: LossAccount, scenario: Scenario, gross: Range) -> Range:
-    """What is left of either end of a range: of the lower if most came back, of the upper if least did."""
+    """What is left of either end of a range: of the lower if most came back, of the upper if least did. No probability belongs to what lies between."""
     low = gross.low * (1 - _made_up(account, scenario, gross.low).high) if gross.low > 0 else gross.low
-    return Range(None, low, gross.high * (1 - _made_up(account, scenario, gross.high).low) if gross.high > 0 else gross.high)
+    high = gross.high * (1 - _made_up(account, scenario, gross.high).low) if gross.high > 0 else gross.high
+    return Range(None, low, high, ranged=True)
 
 
 def _made_up(account: LossAccount, scenario: Scenario, lost: float) -> Share:

@@ -26,9 +26,9 @@ def _on_launch(figure: Figure, account: LossAccount, ladder: Ladder) -> Figure:
         case "counterfactual":
             return replace(figure, method="as_before")
         case "net" if account.net is not None:
-            return replace(figure, value=None, low=ladder.net.low, high=ladder.net.high)
+            return replace(figure, value=None, low=ladder.net.low, high=ladder.net.high, ranged=ladder.net.ranged)
         case "merchants_loss":
-            return replace(figure, value=ladder.merchants.value, low=ladder.merchants.low, high=ladder.merchants.high)
+            return replace(figure, value=ladder.merchants.value, low=ladder.merchants.low, high=ladder.merchants.high, ranged=ladder.merchants.ranged)
         case "unseen" if account.attempts.lost is not None and account.attempts.low is not None:
             most = account.attempts.high or account.attempts.lost
             low, high = (max(ladder.gross.low - most, 0.0), max(ladder.gross.high - account.attempts.low, 0.0))
