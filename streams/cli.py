@@ -239,7 +239,12 @@ def estimate(
     sales: Annotated[Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, market_id, sales) instead of the warehouse.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start of the window, ISO 8601; without an offset it is Korean time.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="End of the window.")] = None,
-    level: Annotated[float, typer.Option(help="Coverage that the interval claims.")] = 0.9,
+    level: Annotated[
+        float,
+        typer.Option(
+            help="Coverage that the interval claims; what comes of a survey's own range, or of what is assumed of what nobody recorded, stays as wide."
+        ),
+    ] = 0.9,
     factors: Annotated[tuple[float, float], typer.Option(help="Least and greatest demand of a launch, in ordinary days.")] = (0.5, 4.0),
     form: FormatOption = Format.table,
 ) -> None:

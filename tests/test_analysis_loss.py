@@ -248,6 +248,20 @@ def test_a_level_never_seen_before_is_followed_and_widens_the_interval() -> None
     need_channels_as_wide(found)
 
 
+@pytest.mark.parametrize("widened", ["level_unseen", "old_history"])
+def test_what_widens_an_interval_widens_one_of_another_probability_as_a_normal_error_would(widened: str) -> None:
+    sales = country(days=36, noise=0.003) if widened == "level_unseen" else country(days=49, first=date(2025, 1, 9))
+    if widened == "level_unseen":
+        sales = sales.with_columns(sales=pl.when(pl.col("at").dt.date() == START.date()).then(pl.col("sales") * 2.5).otherwise("sales"))
+    else:
+        sales = sales.filter(~pl.col("at").is_between(datetime(2025, 2, 11), datetime(2025, 2, 26), closed="left"))
+    found = {level: estimate_loss(sales, START, END, level=level) for level in (0.5, 0.9, 0.95)}
+    assert all(widened in [warning.code for warning in one.warnings] for one in found.values())
+    width = {level: one.high - one.low for level, one in found.items()}
+    assert width[0.5] < 0.5 * width[0.9]
+    assert width[0.95] > 1.05 * width[0.9]
+
+
 def test_too_few_past_windows_fall_back_to_t_and_say_so() -> None:
     sales, lost = hurt(country(days=14, first=date(2025, 2, 13)), 0.6)
     found = estimate_loss(sales, START, END)

@@ -1,6 +1,7 @@
 """Which past windows an interval is made of, and by how much it is widened where they say too little."""
 
 from math import exp, log
+from statistics import NormalDist
 
 import numpy as np
 
@@ -12,14 +13,17 @@ from warehouse.analysis.windows import PastWindows, Situation, Window
 OLD_DAYS = 3
 """History that ends longer before the incident is called old, and the interval is widened."""
 
+JUDGED_AT = 0.9
+"""The probability for which the widenings below were judged; of another they grow or shrink as a normal error would."""
+
 LEANING_DAYS = 3
 
 SMALL = 0.5
 """A past window's error is relative to its expectation, or to so much of what its like hold in the mean: of next to nothing, one sale is a thousandfold."""
 
 
-def extra_width(situation: Situation, found: Window, past: PastWindows, warnings: list[Remark]) -> float:
-    """A relative half-width to add in quadrature: for old history, and for a level beyond any that was seen."""
+def extra_width(situation: Situation, found: Window, past: PastWindows, level: float, warnings: list[Remark]) -> float:
+    """A relative half-width of probability ``level`` to add in quadrature: for old history, and for a level of sales beyond any that was seen."""
     extra = 0.0
     if situation.gap > OLD_DAYS:
         expected, observed = past.expected[:, situation.hit].sum(axis=1), past.observed[:, situation.hit].sum(axis=1)
@@ -31,7 +35,12 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, warnings
     if today > max(1.5 * widest, log(1.25)):
         extra = float(np.hypot(extra, exp(0.25 * today) - 1))
         warnings.append(Remark("level_unseen", {"level": found.level}))
-    return extra
+    return extra * _reach(level) / _reach(JUDGED_AT)
+
+
+def _reach(level: float) -> float:
+    """How many standard deviations a normal interval of that probability reaches on either side."""
+    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 class Bands:

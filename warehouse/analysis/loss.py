@@ -103,7 +103,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     found, past = ask(situation, first, last), past_windows(situation, first, last, jitter)
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
-    extra = extra_width(situation, found, past, warnings)
+    extra = extra_width(situation, found, past, level, warnings)
     wider = extra, extra
     if touches_feast(first, last, calendar):
         least, most = feast_range(situation, first, last, found, level)
