@@ -222,6 +222,15 @@ def test_an_incident_that_nobody_ends_for_months_has_no_estimate_and_the_texts_s
         assert str(HISTORY_DAYS) in texts_in(language)("incidents.too_long")
 
 
+def test_where_no_shortfall_is_told_apart_from_chance_nothing_is_said_of_where_it_fell(tmp_path: Path) -> None:
+    publish_incident(tmp_path, datetime(2025, 2, 13, 12, tzinfo=SEOUL), datetime(2025, 2, 13, 14, tzinfo=SEOUL), kind="declared", declared_by="김")
+    with open_snapshot(tmp_path) as quiet:
+        shown = incident_figures(quiet, known_incidents(quiet)[0])
+    assert shown.loss is not None and shown.loss.low < 0
+    assert (shown.loss.by_market["lost"] > 0).any()
+    assert shown.concentration is None
+
+
 def test_the_incident_page_counts_failed_and_recovered_purchases(snapshot: Snapshot, outage: IncidentFigures) -> None:
     assert outage.purchases.purchases == answer(snapshot, "SELECT count(*) FROM failed_purchase")
     assert outage.purchases.recovered == answer(snapshot, "SELECT count(recovered_at) FROM failed_purchase")

@@ -298,10 +298,11 @@ def test_rules_count_from_the_onset_as_those_of_alerts_do(minutes: int, exceeded
 
 
 def test_concentration_leaves_out_markets_that_gained() -> None:
-    found = concentration_of(pl.Series([60.0, 20.0, 20.0, -500.0]))
+    found = concentration_of(pl.Series([60.0, 20.0, 20.0, -500.0]), 1.0)
     assert found is not None
     assert (found.hit, found.half, found.largest) == (3, 1, 1.0)
-    assert concentration_of(pl.Series([-1.0, 0.0])) is None
+    assert concentration_of(pl.Series([-1.0, 0.0]), 1.0) is None
+    assert concentration_of(pl.Series([60.0, 20.0, -500.0]), 0.0) is None
 
 
 def test_a_purchase_counts_once_however_often_it_was_tried() -> None:

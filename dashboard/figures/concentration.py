@@ -16,8 +16,13 @@ class Concentration:
     largest: float
 
 
-def concentration_of(lost: pl.Series) -> Concentration | None:
-    """From each market's loss in KRW; markets that gained are left out. None where nobody lost."""
+def concentration_of(lost: pl.Series, least: float) -> Concentration | None:
+    """From each market's loss in KRW; markets that gained are left out, so that the losses add up to more than the whole.
+
+    None where nobody lost, and where ``least``, the low end of the whole loss, is no loss: then what single markets lack is chance.
+    """
+    if least <= 0:
+        return None
     losses = lost.filter(lost > 0).sort(descending=True)
     if losses.is_empty():
         return None

@@ -230,7 +230,7 @@ def incident_figures(snapshot: Snapshot, incident: Incident) -> IncidentFigures:
         markets=_hardest(_named(loss.by_market, names)) if loss else _nobody(),
         purchases=Purchases(**purchases.row(0, named=True)),
         padded=_padded(snapshot, start, end, scope) if loss else None,
-        concentration=concentration_of(loss.by_market["lost"]) if loss else None,
+        concentration=concentration_of(account.gross.by_market["lost"], ladder_of(account, Scenario()).gross.low) if account else None,
         merchants=_merchants(snapshot, incident.onset_at, until, scope),
         people=people_in(snapshot, incident.onset_at, until, **scope),
         claims=ask(snapshot, "claims_about", incident_id=incident.incident_id),
