@@ -130,6 +130,26 @@ def test_a_loss_says_whose_sales_were_measured_and_has_the_range_of_a_launch_whe
     assert (launch is not None) == ("launch" in found["warnings"].split()) == (measured != "region")
 
 
+def test_a_loss_says_what_else_lay_in_its_window_as_page_and_report_do(tmp_path):
+    published = publish_launch_day(tmp_path)
+    known = pl.read_parquet(published / "incident-v1.parquet").filter(incident_id=LAUNCH)
+    part = known.with_columns(incident_id=pl.lit("part"), scope=pl.lit("region"), scope_name=pl.lit("부산광역시"))
+    replace_table(published, "incident", pl.concat([known, part]))
+    planned = {
+        "label": "점검",
+        "service": "payment",
+        "starts_at": datetime(2025, 3, 1, 2),
+        "ends_at": datetime(2025, 3, 1, 3),
+        "announced_at": datetime(2025, 2, 28),
+    }
+    replace_table(published, "maintenance", pl.DataFrame([planned]))
+    with open_snapshot(published) as snapshot:
+        codes = loss(snapshot, loss_of(LAUNCH))["warnings"][0].split()
+        report = gather(snapshot, published, LAUNCH, AuthorFiles())
+    said = [remark.code for remark in report.figures.loss.warnings]
+    assert {"maintenance_within", "overlaps"} <= set(codes) & set(said)
+
+
 def test_a_loss_names_the_window_that_was_estimated_and_what_it_says_about_itself(get):
     whole = items(get("loss", **{"from": "2025-03-01T10:05", "to": "2025-03-02T18:00"}))[0]
     assert (whole["from"], whole["to"]) == ("2025-03-01T10:00:00+09:00", "2025-03-01T19:50:00+09:00")

@@ -100,6 +100,7 @@ VALUES = {
     "most": 2.2,
     **dict.fromkeys(("share", "missed", "taken", "usual"), 0.3),
     "source": "언론 보도",
+    "incidents": "20250301T0104-nation",
     "interval": Remark("interval_t", {"windows": 12}),
 }
 

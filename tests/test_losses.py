@@ -12,6 +12,7 @@ from streams.estimating import SHARES, estimate_from_warehouse, tables_for_peopl
 from streams.output import Format, show
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from warehouse.analysis import AnalysisError, HistoryError
+from warehouse.beside import remarks_beside
 from warehouse.ladder import Scenario, ladder_of
 from warehouse.losses import (
     HISTORY,
@@ -315,6 +316,65 @@ def test_a_channel_that_began_with_the_launch_has_no_range_and_the_figure_s_cond
         found = incident_account(snapshot, "i")
     assert found.launch is None
     assert "launch_as_before" in [remark.code for remark in found.gross.warnings]
+
+
+def test_announced_maintenance_in_a_window_is_said_with_its_hours(tmp_path: Path) -> None:
+    publish_incident(tmp_path, datetime(2025, 2, 12, 10, tzinfo=SEOUL), datetime(2025, 2, 12, 16, tzinfo=SEOUL), kind="declared", declared_by="김")
+    planned = {
+        "label": "점검",
+        "service": "payment",
+        "starts_at": datetime(2025, 2, 12, 3),
+        "ends_at": datetime(2025, 2, 12, 8),
+        "announced_at": datetime(2025, 2, 10),
+    }
+    unplanned = {**planned, "starts_at": datetime(2025, 2, 12, 2), "announced_at": datetime(2025, 2, 12, 2)}
+    other = {**planned, "service": "login"}
+    replace_table(tmp_path, "maintenance", pl.DataFrame([planned, unplanned, other]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = incident_account(snapshot, "i").gross.warnings
+    said = [remark for remark in found if remark.code == "maintenance_within"]
+    assert [dict(remark.values) for remark in said] == [{"start": datetime(2025, 2, 12, 12), "end": datetime(2025, 2, 12, 16)}]
+    _, warnings = estimate_from_warehouse(tmp_path, None, "2025-02-12T10:00", "2025-02-12T16:00", 0.9, (0.5, 4.0))
+    assert said[0] in warnings
+    _, warnings = estimate_from_warehouse(tmp_path, None, "2025-02-12T10:00", "2025-02-12T12:00", 0.9, (0.5, 4.0))
+    assert not [remark for remark in warnings if remark.code == "maintenance_within"]
+
+
+def test_incidents_that_count_the_same_sales_name_each_other(tmp_path: Path) -> None:
+    publish_launch_day(tmp_path)
+    begun, over = datetime(2025, 2, 12, 2), datetime(2025, 2, 12, 4)
+    like = {
+        "kind": "failure_rate",
+        "peak_failure_rate": 0.5,
+        "evidence": "{}",
+        "version": 1,
+        "onset_at": begun,
+        "detected_at": begun,
+        "last_seen_at": over,
+        "ended_at": over,
+    }
+    named = {
+        "n": ("nation", ""),
+        "r": ("region", "부산광역시"),
+        "s": ("region", "서울특별시"),
+        "m": ("market", "M001"),
+        "c": ("channel", "card"),
+        "d": ("channel", "mobile"),
+    }
+    rows = [{**like, "incident_id": key, "scope": scope, "scope_name": name} for key, (scope, name) in named.items()]
+    later = {"incident_id": "l", "scope": "nation", "scope_name": "", "onset_at": over, "ended_at": over + timedelta(hours=1)}
+    replace_table(tmp_path, "incident", pl.DataFrame([*rows, {**like, **later}]))
+    with open_snapshot(tmp_path) as snapshot:
+        start, end = incident_window(snapshot, "n")
+        found = {key: remarks_beside(snapshot, start, end, scope=scope, scope_name=name, incident_id=key) for key, (scope, name) in named.items()}
+        account = incident_account(snapshot, "r")
+        span = remarks_beside(snapshot, start, end)
+    others = {"n": "c, d, m, r, s", "r": "c, d, m, n", "s": "c, d, n", "m": "c, d, n, r", "c": "m, n, r, s", "d": "m, n, r, s"}
+    assert {key: [dict(remark.values) for remark in remarks] for key, remarks in found.items()} == {
+        key: [{"count": len(names.split(", ")), "incidents": names}] for key, names in others.items()
+    }
+    assert found["r"][0] in account.gross.warnings
+    assert span == []
 
 
 def test_hours_that_have_not_been_are_not_lost_and_the_cut_is_said(published: Path) -> None:

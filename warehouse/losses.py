@@ -24,6 +24,7 @@ from warehouse.analysis import (
 )
 from warehouse.analysis.launch import FACTORS
 from warehouse.analysis.times import SEOUL, aware, local
+from warehouse.beside import remarks_beside
 from warehouse.reading import NotKnownError, Snapshot
 from warehouse.taking_back import TakenBack, taken_back
 
@@ -212,7 +213,8 @@ def account_between(
     taken = taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=scope_name)
     launch = launch_of(snapshot, gross, scope=scope, scope_name=scope_name, factors=factors, level=level)
     as_before = [Remark("launch_as_before")] if launch is None and demand_open(snapshot, gross) else []
-    gross = replace(gross, warnings=[*gross.warnings, *as_before, *taken.remarks])
+    beside = remarks_beside(snapshot, start, end, scope=scope, scope_name=scope_name, incident_id=incident_id)
+    gross = replace(gross, warnings=[*gross.warnings, *as_before, *beside, *taken.remarks])
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
     load = snapshot.query("services_in_span", start=start, end=end)
     failed = int(snapshot.query("failed_attempts_in_span", **within).item())

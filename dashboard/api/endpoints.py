@@ -13,6 +13,7 @@ from dashboard.figures.names import known_names, near_names
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
+from warehouse.beside import remarks_beside
 from warehouse.losses import HISTORY, demand_open, estimated_window, incident_window, launch_of, loss_between, measured_scope, window
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
@@ -70,7 +71,8 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     start, end = estimated_window(estimate)
     measured, taken = measured_scope(scope), taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=name)
     launched = demand_open(snapshot, estimate)
-    codes = [*(said.code for said in [*estimate.warnings, *taken.remarks]), *(["launch"] if launched else [])]
+    beside = remarks_beside(snapshot, start, end, scope=scope, scope_name=name, incident_id=asked["incident"])
+    codes = [*dict.fromkeys(said.code for said in [*estimate.warnings, *beside, *taken.remarks]), *(["launch"] if launched else [])]
     spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(codes))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
     launch = launch_of(snapshot, estimate, scope=scope, scope_name=name, level=asked["level"]) if asked["by"] == "total" else None
@@ -192,7 +194,8 @@ ENDPOINTS = (
         "/loss",
         "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up. "
         "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
-        "about itself, with blanks between, such as window_widened and window_cut. "
+        "about itself, with blanks between, such as window_widened and window_cut; "
+        "maintenance_within: announced maintenance of payments lay in the window and counts as lost too; overlaps: other incidents count some of the same sales. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
         "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere, such as where markets that were not hit tell the demand, and in parts, "
         "whose figures hold on the same condition: warnings has launch in each row of whole and parts. "

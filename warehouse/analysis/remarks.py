@@ -22,6 +22,8 @@ SENTENCES = {
     "hours_unseen": "No ordinary day holds some hours of the window, the first at {start}: nothing is expected in them.",
     "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
     "taken_back": "{taken:.1%} of what was approved in the window was taken back again, ordinarily {usual:.1%}. Approvals count as sales: the gross shortfall is too small by about {amount:,.0f}.",
+    "maintenance_within": "Announced maintenance of payments lay in the window from {start} to {end}: what was not sold then counts as lost too.",
+    "overlaps": "Other incidents that count some of the same sales in the window: {count} ({incidents}). What was lost then is in each of them: their figures must not be added up.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
     "interval_t": "Student's t on the relative errors of {windows} past windows",
     "interval_days": "Student's t on the errors of each day of the window over {windows} past days, added up as if the days of a window erred together",
