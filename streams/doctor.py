@@ -58,7 +58,7 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
     broker = _broker(settings)
     lake = [look_at_lake(settings.lake), _dealing(settings, ask=broker.ok)] if settings.lake else []
     return [
-        _names(unknown_names()),
+        _variables(unknown_names()),
         broker,
         *lake,
         _disk(settings),
@@ -70,9 +70,9 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
     ]
 
 
-def _names(unknown: Mapping[str, str]) -> Finding:
+def _variables(unknown: Mapping[str, str]) -> Finding:
     told = "; ".join(f"{name} is no setting" + (f": did you mean {meant}?" if meant else "") for name, meant in unknown.items())
-    return Finding("names", not unknown, f"{told}. Nothing reads it." if told else "Every variable that begins with ONNURI_ is a setting.")
+    return Finding("variables", not unknown, f"{told}. Nothing reads it." if told else "Every variable that begins with ONNURI_ is a setting.")
 
 
 def _broker(settings: Settings) -> Finding:
