@@ -11,6 +11,7 @@ from dashboard import cards
 from dashboard.charts import Drawing
 from dashboard.figures.freshness import Freshness
 from dashboard.formatting import count, duration, moment
+from dashboard.remarks import lost_range
 from dashboard.settings import DashboardSettings
 from dashboard.store import UnreadableError
 from dashboard.texts import LANGUAGES, Texts, texts_in
@@ -118,10 +119,7 @@ def chart(drawing: Drawing, key: str, title: str, sentence: str) -> None:
 def _lost(freshness: Freshness, texts: Texts) -> str:
     """How many records vanished, and which: the newest ranges of offsets."""
     said = [texts("banner.lost_detail", number=count(freshness.lost))] if freshness.lost else []
-    for lost in freshness.lost_ranges[:LOST_SHOWN]:
-        where = {"topic": f"{lost['topic']}/{lost['partition']}", "low": count(lost["from_offset"]), "high": count(lost["to_offset"])}
-        # A topic made anew begins at its start again: how much of the old one was never read, nobody knows.
-        said.append(texts("banner.lost_anew" if lost["cause"] == "topic made anew" else "banner.lost_range", **where))
+    said += [lost_range(lost, texts) for lost in freshness.lost_ranges[:LOST_SHOWN]]
     if len(freshness.lost_ranges) > LOST_SHOWN:
         said.append(texts("banner.lost_more", number=len(freshness.lost_ranges) - LOST_SHOWN))
     return " ".join(said)

@@ -11,6 +11,12 @@ from warehouse.analysis import LaunchScenario, LossEstimate, Remark
 from warehouse.taking_back import TakenBack
 
 
+def lost_range(lost: Mapping[str, Any], texts: Texts) -> str:
+    """What one range of the manifest's tells: which offsets are gone, or which log is another one, whose missing records nobody can count."""
+    text = {"topic made anew": "banner.lost_anew", "log cut back": "banner.lost_cut"}.get(lost["cause"], "banner.lost_range")
+    return texts(text, topic=f"{lost['topic']}/{lost['partition']}", low=count(lost["from_offset"]), high=count(lost["to_offset"]))
+
+
 def sentence(remark: Remark, texts: Texts) -> str:
     """The text of the remark's code, its values as people read them."""
     return texts(f"remark.{remark.code}", **{name: _WRITTEN[name](value, texts) for name, value in remark.values.items()})

@@ -19,16 +19,17 @@ from faust.types import TP
 from kafka.errors import KafkaError
 
 from streams import chunks
-from streams.decoding import EARLIEST_MS, Layout, Span
+from streams.decoding import EARLIEST_MS, FUTURE_MS, Layout, Span
 from streams.events import CONTRACT
 from streams.keying import hider
 from streams.letters import Letters
 from streams.records import Records
 from streams.refusing import WINDOW, RefusalLimit
 from streams.settings import Settings
+from streams.tails import LOOK_BACK
 from streams.transport import ChunkConsumer, Fetched, Place, Reach, Start
 from warehouse.connection import WHAT_TO_DO, WarehouseDamagedError, damaged, passes
-from warehouse.ingest import Chunk, Source, Writer
+from warehouse.ingest import KEPT, Chunk, Source, Writer
 from warehouse.lake_errors import ConflictError
 
 log = logging.getLogger(__name__)
@@ -281,10 +282,50 @@ class Line:
         before = await self.on_database(self.writer.sources)
         starts = await consumer.earliest_offsets(*assignment)
         ends = await consumer.highwaters(*assignment)
-        epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, topic_ids, self.now() or datetime.now(UTC))
+        read = {tp: source.next_offset for tp in assignment if (source := before.get((self.contract_name(tp.topic), tp.partition)))}
+        short = {tp for tp, offset in read.items() if ends[tp] < offset}
+        other = await self._other_logs({tp: (starts[tp], offset) for tp, offset in read.items() if tp not in short}, consumer)
+        again = await self._from_where_again(short | other, starts, consumer)
+        epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, other, again, topic_ids, self.now() or datetime.now(UTC))
         self.applied = dict.fromkeys(assignment, (epoch, 0))
         self.expected = dict(offsets)
         return Start(epoch, offsets)
+
+    async def _other_logs(self, read: Mapping[TP, tuple[int, int]], consumer: ChunkConsumer) -> set[TP]:
+        """Of partitions with the log's start and the offset to read on from: where what stands before that offset is not what was counted.
+
+        A broker that loses the end of a log, in a power cut or with a leader that was not in sync, gives its offsets to other records. The log's end tells that
+        only until it is as long as before. Of payments and errors; the other topics have no ids by which it could be told, or are written by people.
+        """
+        spans = {
+            tp: (max(start, offset - LOOK_BACK), offset) for tp, (start, offset) in read.items() if start < offset and self.contract_name(tp.topic) in KEPT
+        }
+        if not spans:
+            return set()
+        try:
+            found = await consumer.tails(self.settings.kafka, self.settings.access, spans)
+        except BROKER_ERRORS as error:
+            # Not tried again: the brokers have just told the ends, so it is these records that cannot be had, and a worker must not stand still
+            # for ever because of a damaged record that it has counted already.
+            log.warning("What stands in the logs before where they are read on cannot be read, so nobody knows whether it is what was counted: %r", error)
+            return set()
+        return {tp for tp, records in found.items() if await self._never_counted(tp, records)}
+
+    async def _never_counted(self, tp: TP, records: Records) -> bool:
+        """Whether some of these were not, though they are sound and lie before where the partition is read on."""
+        (chunk,) = await asyncio.get_running_loop().run_in_executor(self.decoder, self._on_decoder, [Fetched.of(tp, 0, 0, records)])
+        offsets = await self.on_database(self.writer.uncounted, chunk)
+        if offsets:
+            log.error("%s: %s records at the offsets %s to %s were never counted, though it was read beyond them", tp, len(offsets), offsets[0], offsets[-1])
+        return bool(offsets)
+
+    async def _from_where_again(self, cut: set[TP], starts: Mapping[TP, int], consumer: ChunkConsumer) -> dict[TP, int]:
+        """Where logs that were cut are read from: their starts, but for what was sent so long ago that it would be refused, most of it having been counted."""
+        retained_from = (await self.on_database(self.writer.line)).retained_from
+        if not cut or retained_from is None:
+            return {tp: starts[tp] for tp in cut}
+        earliest = int(retained_from.replace(tzinfo=UTC).timestamp() * 1000) - FUTURE_MS
+        return {tp: starts[tp] for tp in cut} | await consumer.sent_from(dict.fromkeys(cut, earliest))
 
     def _begin_epoch(
         self,
@@ -292,6 +333,8 @@ class Line:
         before: Mapping[tuple[str, int], Source],
         starts: Mapping[TP, int],
         ends: Mapping[TP, int],
+        other: set[TP],
+        again: Mapping[TP, int],
         topic_ids: Mapping[str, str],
         now: datetime,
     ) -> tuple[int, dict[TP, int]]:
@@ -304,10 +347,14 @@ class Line:
             if source is None:
                 source = Source(0 if self._added(name, topic_id, known) else start, topic_id, None)
                 self.writer.begin_source(name, tp.partition, source.next_offset, topic_id)
-            if (source.topic_id and topic_id and source.topic_id != topic_id) or (earlier and ends[tp] < min(earlier.next_offset, source.next_offset)):
+            if source.topic_id and topic_id and source.topic_id != topic_id:
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
                 self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
                 offsets[tp] = start
+            elif earlier and self._cut_back(earlier, source, ends[tp], other=tp in other):
+                offsets[tp] = again[tp]
+                log.error("LOST: the end of %s is gone; reading it again from offset %s. Read before: up to %s", tp, offsets[tp], source.next_offset)
+                self.writer.move_source(name, tp.partition, offsets[tp], topic_id or source.topic_id, "log cut back", now)
             elif start > source.next_offset:
                 log.error("LOST: %s offsets %s to %s vanished before they were read", tp, source.next_offset, start)
                 self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
@@ -319,6 +366,11 @@ class Line:
         if self.writer.hold({(self.contract_name(tp.topic), tp.partition): offset for tp, offset in offsets.items()}):
             self.refusals = RefusalLimit(self.settings.refused_share, self.writer.newest_refusals(WINDOW))
         return self.epoch, offsets
+
+    @staticmethod
+    def _cut_back(earlier: Source, source: Source, end: int, *, other: bool) -> bool:
+        """Whether a log lacks what was read of it before it was looked at, and no other worker has gone back since."""
+        return end < min(earlier.next_offset, source.next_offset) or (other and source.next_offset >= earlier.next_offset)
 
     def _added(self, name: str, topic_id: str | None, known: Mapping[tuple[str, int], Source]) -> bool:
         """Whether a partition that is not known was added to a topic that is read already. Of several workers at their first start one comes before the others."""

@@ -24,6 +24,8 @@ from faust.types import TP, ConsumerMessage
 from streams import unpacking
 from streams.alignment import Alignment
 from streams.records import Records
+from streams.tails import Spans, tails
+from warehouse.access import Access
 
 FETCH_BYTES = 65_536
 """So much is waited for, half a second at the longest."""
@@ -183,6 +185,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         states = {TP(tp.topic, tp.partition): (self._state(tp), end) for tp, end in ends.items()}
         return {tp: Reach(held._position, end, (self.epoch, self.sequences.get(tp, 0))) for tp, (held, end) in states.items() if held}  # noqa: SLF001
 
+    async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:
+        """The first offset of each partition whose record was sent at this time, epoch ms, or later; without those that have none."""
+        found = await self._ensure_consumer().offsets_for_times({driver.ensure_aiokafka_TP(tp): at for tp, at in sent.items()})
+        return {TP(tp.topic, tp.partition): one.offset for tp, one in found.items() if one is not None}
+
 
 class Unheeded(dict[TP, int | None]):
     """Faust's note of what it has read, which never holds a chunk back.
@@ -244,6 +251,14 @@ class ChunkConsumer(driver.Consumer):
     async def reaches(self) -> dict[TP, Reach]:
         """Where each assigned partition stands."""
         return cast("dict[TP, Reach]", await self.thread.call_thread(self.thread.reaches, self.assignment()))
+
+    async def tails(self, bootstrap: str, access: Access, spans: Spans) -> dict[TP, Records]:
+        """The committed records of these spans; on the thread that reads, as only one may unpack batches. Raises as ``streams.tails``."""
+        return cast("dict[TP, Records]", await self.thread.call_thread(tails, bootstrap, access, spans))
+
+    async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:
+        """The first offset of each partition whose record was sent at this time, epoch ms, or later; without those that have none."""
+        return cast("dict[TP, int]", await self.thread.call_thread(self.thread.sent_from, sent))
 
 
 class PatientRecovery(Recovery):

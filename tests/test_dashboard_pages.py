@@ -212,7 +212,12 @@ def test_lost_ranges_carry_a_banner_with_their_number(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("cause", "said"), [("gone before they were read", "payments/1: 오프셋 10부터 25 앞까지"), ("topic made anew", "payments/1 토픽이 삭제된 뒤 새로")]
+    ("cause", "said"),
+    [
+        ("gone before they were read", "payments/1: 오프셋 10부터 25 앞까지"),
+        ("topic made anew", "payments/1 토픽이 삭제된 뒤 새로"),
+        ("log cut back", "payments/1 토픽의 끝부분이 Kafka에서 사라지고"),
+    ],
 )
 def test_each_lost_range_is_named_even_where_nobody_knows_how_much_it_held(cause: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = publish_launch_day(tmp_path)

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import duckdb
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.util import commit_structure_validate
 from faust.types import TP
 
@@ -20,6 +21,7 @@ from streams.line import Line
 from streams.records import Records
 from streams.settings import Settings
 from streams.sharing import Standing
+from streams.tails import LOOK_BACK, Spans
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkThread, Fetched, Reach, Start
 from tests.events_data import NOON, encoded, ms, payment
@@ -31,12 +33,16 @@ TOPIC = TP("payments", 0)
 
 
 class Brokers:
-    """A consumer that only tells where logs begin and end, and is asked to seek."""
+    """A consumer that only tells where logs begin and end, and what stands before an offset, and is asked to seek."""
 
     def __init__(self) -> None:
         self.starts = {TOPIC: 0}
         self.ends = {TOPIC: 1_000}
         self.seeks = 0
+        self.log: dict[int, object] = {}
+        """What stands in the log of ``TOPIC`` by offset, as far as somebody looks."""
+        self.refuse_tails = False
+        self.sent_since = 0
         self.pauses: Iterator[float] = iter(())
 
     async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
@@ -45,6 +51,15 @@ class Brokers:
 
     async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
         return {tp: self.ends[tp] for tp in tps}
+
+    async def tails(self, _bootstrap: str, _access: object, spans: Spans) -> dict[TP, Records]:
+        if self.refuse_tails:
+            raise KafkaTimeoutError
+        found = {tp: [n for n in range(*span) if n in self.log] for tp, span in spans.items()}
+        return {tp: records_at(numbers[0], *(self.log[n] for n in numbers)) for tp, numbers in found.items() if numbers}
+
+    async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:
+        return dict.fromkeys(sent, self.sent_since) if self.sent_since else {}
 
     async def perform_seek(self) -> None:
         self.seeks += 1
@@ -58,9 +73,12 @@ def line(tmp_path: Path) -> Iterator[Line]:
     made.close()
 
 
-def fetched(epoch: int, sequence: int, first_offset: int, *events: dict[str, Any]) -> Fetched:
-    records = [SimpleNamespace(offset=first_offset + n, timestamp=ms(NOON), key=None, value=encoded(event)) for n, event in enumerate(events)]
-    return Fetched.of(TOPIC, epoch, sequence, Records.of(records))
+def records_at(first_offset: int, *events: object) -> Records:
+    return Records.of([SimpleNamespace(offset=first_offset + n, timestamp=ms(NOON), key=None, value=encoded(event)) for n, event in enumerate(events)])
+
+
+def fetched(epoch: int, sequence: int, first_offset: int, *events: object) -> Fetched:
+    return Fetched.of(TOPIC, epoch, sequence, records_at(first_offset, *events))
 
 
 async def carried(line: Line, brokers: Brokers, chunk: Fetched) -> None:
@@ -219,6 +237,92 @@ def test_what_is_read_after_the_ends_were_looked_at_is_no_topic_made_anew(line: 
         return read_on, (await sought(line, brokers)).offsets[TOPIC]
 
     assert asyncio.run(play()) == (2, 0), "one that ends before what was read is"
+
+
+COUNTED: dict[int, object] = dict(enumerate([*map(payment, range(1, 5)), payment(2, occurred_at=ms(NOON) - 60_000), payment(5, amount=0), b"{"]))
+"""A log that ends with an event that came twice, with another time, and with two that are refused."""
+
+
+def sought_again(line: Line, log: Mapping[int, object], **told: object) -> tuple[int, list[tuple[Any, ...]]]:
+    """Read ``COUNTED``, then seek where the log holds this, and the brokers tell that: where it is read on, and what is told as lost."""
+    line.letters.send_dead = lambda _: None  # type: ignore[method-assign]
+    line.settings = line.settings.model_copy(update={"refused_share": 1.0})
+
+    async def play() -> int:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, *COUNTED.values()))
+        assert counts(line) == (4, 7)
+        brokers.log = dict(log)
+        for name, value in told.items():
+            setattr(brokers, name, value)
+        return (await sought(line, brokers)).offsets[TOPIC]
+
+    offset = asyncio.run(play())
+    return offset, line.writer.connection.execute("SELECT from_offset, to_offset, cause FROM lost_range").fetchall()
+
+
+NEW = {n: payment(100 + n) for n in (4, 5, 6)}
+
+
+@pytest.mark.parametrize("last", range(8))
+def test_a_log_that_holds_what_was_counted_is_no_other_one_whatever_it_ends_with(line: Line, last: int) -> None:
+    """Where nothing stands there, after markers or retention, as well."""
+    assert sought_again(line, dict(list(COUNTED.items())[last:])) == (7, [])
+
+
+@pytest.mark.parametrize("new", [[4], [4, 5, 6]])
+def test_a_log_that_was_cut_back_and_grew_beyond_what_was_read_is_read_again(line: Line, new: list[int]) -> None:
+    assert sought_again(line, {**COUNTED, **{n: NEW[n] for n in new}}) == (0, [(7, 0, "log cut back")])
+
+
+def test_what_stands_where_something_was_refused_tells_nothing(line: Line) -> None:
+    assert sought_again(line, {**COUNTED, 6: NEW[6]}) == (7, [])
+
+
+def test_a_log_that_ends_before_what_was_read_is_called_cut_back_where_the_topic_is_the_same(line: Line) -> None:
+    assert sought_again(line, {}, ends={TOPIC: 6}, starts={TOPIC: 2}) == (2, [(7, 2, "log cut back")])
+
+
+def test_where_nobody_can_tell_what_stands_there_it_is_read_on(line: Line) -> None:
+    assert sought_again(line, NEW, refuse_tails=True) == (7, [])
+
+
+def test_what_is_older_than_what_is_kept_tells_nothing_and_is_not_read_again(line: Line) -> None:
+    """Else most of the log would be refused as too old, and the worker would stop."""
+    assert sought_again(line, COUNTED) == (7, [])
+    brokers = Brokers()
+    brokers.log, brokers.sent_since = {4: NEW[4]}, 3
+
+    def kept_from(moment: datetime) -> int:
+        line.retained_from = moment.replace(tzinfo=None)
+        line.writer.connection.execute("UPDATE line SET retained_from = ?", [line.retained_from])
+        return asyncio.run(sought(line, brokers)).offsets[TOPIC]
+
+    assert kept_from(NOON + timedelta(minutes=1)) == 7
+    assert kept_from(NOON) == 3
+
+
+def test_only_so_much_is_looked_at_and_nothing_before_the_logs_start(line: Line) -> None:
+    asked: list[Spans] = []
+
+    async def play() -> None:
+        brokers = Brokers()
+        tails = brokers.tails
+
+        async def noted(bootstrap: str, access: object, spans: Spans) -> dict[TP, Records]:
+            asked.append(spans)
+            return await tails(bootstrap, access, spans)
+
+        brokers.tails = noted  # type: ignore[method-assign]
+        start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, *map(payment, range(1, LOOK_BACK + 21))))
+        for first in (0, 50, LOOK_BACK + 20):
+            brokers.starts[TOPIC] = first
+            await sought(line, brokers)
+
+    asyncio.run(play())
+    assert asked == [{TOPIC: (20, LOOK_BACK + 20)}, {TOPIC: (50, LOOK_BACK + 20)}]
 
 
 @pytest.mark.parametrize("seed", range(5))

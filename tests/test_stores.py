@@ -471,3 +471,17 @@ def test_a_pause_that_nobody_ends_is_ended_by_the_next_leader(lake: Store) -> No
     assert rows(new, "FROM pause") == [(False,)]
     gone.close()
     new.close()
+
+
+def test_what_was_never_counted_is_told_from_what_was(store: Store) -> None:
+    writer = store.open()
+    begin(writer, *ALL[:4])
+    write(writer, chunk("payments", [payment(1), b"{", payment(2)]), chunk("errors", [failure(1)]))
+    # The second comes with another time, the third where something was refused.
+    again = chunk("payments", [payment(1), payment(3), payment(2, occurred_at=ms(NOON) - 60_000), payment(4)])
+    assert writer.uncounted(again) == [3]
+    assert writer.uncounted(chunk("payments", [b"{"])) == []
+    assert writer.uncounted(chunk("errors", [failure(2), failure(1)])) == [0]
+    writer.connection.execute("UPDATE line SET retained_from = ?", [NOON.replace(tzinfo=None) + timedelta(seconds=1)])
+    assert writer.uncounted(again) == []
+    writer.close()

@@ -208,6 +208,29 @@ class Writer:
         rows = self.connection.execute(statement("newest_refusals"), {"records": records}).fetchall()
         return {(topic, partition): (seen, refused) for topic, partition, seen, refused in rows}
 
+    def uncounted(self, chunk: Chunk) -> list[int]:
+        """Offsets of payments and errors that are neither kept nor refused, though of a time of which everything is kept: none of them was ever counted."""
+        table, run = KEPT[chunk.topic], self.connection.execute
+        self.connection.register("looked_at", chunk.frame.select("event_id", "occurred_at", "offset_at").to_arrow(compat_level=pl.CompatLevel.newest()))
+        try:
+            run(
+                "CREATE OR REPLACE TEMP TABLE unmet AS SELECT event_id::UUID AS event_id, make_timestamp(occurred_at * 1000) AS occurred_at, offset_at FROM looked_at"
+            )
+        finally:
+            self.connection.unregister("looked_at")
+        # What is kept of their own times first: only an event that came twice, with two times, is looked for among all that is kept.
+        for within in ("WHERE occurred_at BETWEEN (SELECT min(occurred_at) FROM unmet) AND (SELECT max(occurred_at) FROM unmet)", ""):
+            if run("SELECT 1 FROM unmet LIMIT 1").fetchall():
+                run(f"DELETE FROM unmet WHERE event_id IN (SELECT event_id FROM (FROM {table} {within}) WHERE event_id IN (SELECT event_id FROM unmet))")
+        left = run(
+            "SELECT occurred_at, offset_at FROM unmet WHERE offset_at NOT IN (SELECT offset_at FROM rejected WHERE topic = ? AND partition = ?) ORDER BY offset_at",
+            [chunk.topic, chunk.partition],
+        ).fetchall()
+        run("DROP TABLE temp.unmet")
+        # Asked after what is kept: what is let go meanwhile is known to be gone.
+        retained_from = self.line().retained_from
+        return [offset for at, offset in left if retained_from is None or at >= retained_from]
+
     def apply(self, chunks: Sequence[Chunk], now: datetime, send_dead_letters: DeadLetters) -> None:
         """Write one batch. Refusals are sent before COMMIT, so that none is lost; after a crash they may be sent again, under the same key."""
         with self.transaction():
@@ -273,7 +296,7 @@ class Writer:
             self.connection.execute(f"UPDATE {table} SET topic_id = ? WHERE topic = ? AND partition = ?", [topic_id, topic, partition])
 
     def move_source(self, topic: str, partition: int, offset: int, topic_id: str | None, cause: str, now: datetime) -> None:
-        """Records vanished, or the topic is another one: keep the range as lost and read on from ``offset``."""
+        """Records vanished, or the topic or its log is another one: keep the range as lost and read on from ``offset``."""
         with self.transaction():
             self._lose(topic, partition, self.sources()[topic, partition].next_offset, offset, cause, now)
             table = self._offsets(topic, partition)

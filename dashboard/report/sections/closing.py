@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dashboard.formatting import MISSING, clock, count, seoul
-from dashboard.remarks import joined, sentence
+from dashboard.remarks import joined, lost_range, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
@@ -40,9 +40,9 @@ def unknown(report: Report, words: Wording) -> Section:
         open_questions.append(words("report_unknown.capacity"))
     if report.provenance.manifest.totals.get("lost"):
         open_questions.append(words("report_unknown.lost", number=count(report.provenance.manifest.totals["lost"])))
-    # How much of a topic that was deleted was never read, nobody knows: it is in no total.
-    anew = [lost for lost in report.provenance.manifest.lost_ranges if lost["cause"] == "topic made anew"]
-    open_questions += [words("banner.lost_anew", topic=f"{lost['topic']}/{lost['partition']}", low=count(lost["from_offset"])) for lost in anew]
+    # How much of a topic that was deleted, or of a log's lost end, was never read, nobody knows: it is in no total.
+    uncounted = [lost for lost in report.provenance.manifest.lost_ranges if lost["cause"] in ("topic made anew", "log cut back")]
+    open_questions += [lost_range(lost, words.texts) for lost in uncounted]
     remarks = [*(figures.loss.warnings if figures.loss else ()), *(remark for method in figures.methods for remark in method.remarks)]
     said = dict.fromkeys(sentence(remark, words.texts) for remark in remarks)
     return Section(words("report_unknown.title"), [Bullets([*open_questions, *said])])
