@@ -13,7 +13,6 @@ from dashboard.formatting import count, percent, won
 from dashboard.texts import Texts, texts_in
 from warehouse.ladder import Ladder, Range
 
-GREEN = "#228738"
 _LADDER_KINDS = ("total", "less", "left", "range")
 _OUTCOMES = ("approved", "declined", "failed")
 
