@@ -321,8 +321,10 @@ class Line:
 
     async def _from_where_again(self, cut: set[TP], starts: Mapping[TP, int], consumer: ChunkConsumer) -> dict[TP, int]:
         """Where logs that were cut are read from: their starts, but for what was sent so long ago that it would be refused, most of it having been counted."""
+        if not cut:
+            return {}
         retained_from = (await self.on_database(self.writer.line)).retained_from
-        if not cut or retained_from is None:
+        if retained_from is None:
             return {tp: starts[tp] for tp in cut}
         earliest = int(retained_from.replace(tzinfo=UTC).timestamp() * 1000) - FUTURE_MS
         return {tp: starts[tp] for tp in cut} | await consumer.sent_from(dict.fromkeys(cut, earliest))

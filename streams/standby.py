@@ -208,23 +208,16 @@ def refuse_lively(settings: Settings, missing: WarehouseMissingError) -> None:
     Raises:
         FolderTakenError: with the id of the other's warehouse.
     """
-    before = _state(settings)
+    before = Manifest.found(settings.published_folder)
     if before is None or before.age(datetime.now(UTC)).total_seconds() > LIVELY_SECONDS:
         return
     time.sleep(STANDBY_SECONDS + 2 * settings.publish_seconds)
-    after = _state(settings)
+    after = Manifest.found(settings.published_folder)
     if after is not None and after.published_at != before.published_at:
         raise FolderTakenError(
             f"There is no warehouse {settings.warehouse}, and {settings.published_folder} has what another line publishes just now, that of the warehouse "
             f"{after.warehouse_id}. Two lines need a folder each: {OWN_FOLDER}"
         ) from missing
-
-
-def _state(settings: Settings) -> Manifest | None:
-    try:
-        return Manifest.read(settings.published_folder)
-    except (NothingPublishedError, ManifestError):
-        return None
 
 
 def client_id(settings: Settings) -> str:

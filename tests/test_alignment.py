@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kafka import KafkaProducer
 
 from streams import unpacking
+from streams import worker as worker_module
 from streams.alignment import AHEAD_MS, PATIENCE_SECONDS, Alignment
 from streams.broker import create_topics
 from streams.settings import Settings
@@ -144,6 +145,17 @@ def test_after_a_seek_nothing_is_known_of_how_far_anybody_had_read() -> None:
     asyncio.run(thread.seek_from(Start(2, {SLOW: 0, QUICK: 0})))
     both = {SLOW, QUICK}
     assert thread.alignment.wanted(both, both, now=0.0) == both
+
+
+def test_a_worker_with_other_topics_is_another_member_of_the_group(tmp_path: Path) -> None:
+    """The group gives a static member back what it had; aiokafka's coordinator ends at a topic that is no longer asked for."""
+
+    def member(**given: Any) -> str | None:
+        settings = Settings(warehouse=tmp_path / "w.duckdb", **given)
+        return worker_module._configured(settings, "group", "me").conf.consumer_group_instance_id
+
+    assert member() == member(partitions=3)
+    assert len({member(), member(clock="replay"), member(topic_prefix="mine.")}) == 3
 
 
 def test_a_worker_reads_the_topics_of_events_side_by_side(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streams import decoding
 from streams.decoding import DEEPEST, EARLIEST_MS, Decoded, Layout, Span, decode
-from streams.events import CONTRACT, MAX_COMMAND_BYTES, Command, Failure, Payment
+from streams.events import CONTRACT, MAX_COMMAND_BYTES, ClockTick, Command, Failure, Payment
 from streams.keying import hider, keyed
 from tests.events_data import NOON, encoded, failure, ms, payment
 
@@ -418,3 +418,9 @@ def test_in_a_payload_no_key_stands_twice_at_any_depth() -> None:
         with_payload('{"markets":[{"name":"a","n\\u0061me":"b"}]}'),
     ]
     assert [(r.row, r.detail) for r in decode(values, Layout(Command), SPAN).refusals] == [(1, "the key 'name' stands twice")]
+
+
+@pytest.mark.parametrize(("now", "read"), [(4_102_444_800_000, True), (4_102_444_800_001, False), (253_402_300_799_999, False)])
+def test_a_tick_of_the_far_future_is_refused_where_nothing_could_be_reckoned_from_it(now: int, read: bool) -> None:  # noqa: FBT001
+    found = decode([encoded({"now": now})], Layout(ClockTick), SPAN)
+    assert (len(found.frame), [refusal.reason for refusal in found.refusals]) == ((1, []) if read else (0, ["invalid"]))

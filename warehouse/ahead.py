@@ -15,7 +15,7 @@ from warehouse.analysis.peaks import peak_minutes
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.scopes import touches
 from warehouse.analysis.status import downtimes
-from warehouse.analysis.times import SEOUL, aware
+from warehouse.analysis.times import SEOUL, aware, days_touched
 from warehouse.losses import CLOSED, cycles, exclusions, opened_before, promotions
 from warehouse.reading import Snapshot
 
@@ -189,9 +189,7 @@ def _ordinary(minutes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Without the days that anything national touched."""
     touched: set[date] = set()
     for start, end in known.filter(pl.col("market_id").is_null()).select("starts_at", "ends_at").iter_rows():
-        # What ends at midnight has not touched the day that begins then.
-        day, last = start.astimezone(SEOUL).date(), (end - timedelta.resolution).astimezone(SEOUL).date()
-        touched |= {day + timedelta(days=n) for n in range((last - day).days + 1)}
+        touched |= set(days_touched(start, end))
     here = pl.col("minute_at").dt.convert_time_zone("Asia/Seoul").dt.date()
     kept = minutes.filter(~here.is_in(list(touched)))
     return kept if len(kept) else minutes

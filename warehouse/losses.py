@@ -211,8 +211,9 @@ def account_between(
     start, end = estimated_window(gross)
     within = {"start": start, "end": end, "scope": scope, "scope_name": scope_name}
     taken = taken_back(snapshot, start - HISTORY, start, end, scope=scope, scope_name=scope_name)
-    launch = launch_of(snapshot, gross, scope=scope, scope_name=scope_name, factors=factors, level=level)
-    as_before = [Remark("launch_as_before")] if launch is None and demand_open(snapshot, gross) else []
+    unknown = demand_open(snapshot, gross)
+    launch = launch_of(snapshot, gross, scope=scope, scope_name=scope_name, factors=factors, level=level) if unknown else None
+    as_before = [Remark("launch_as_before")] if unknown and launch is None else []
     beside = remarks_beside(snapshot, start, end, scope=scope, scope_name=scope_name, incident_id=incident_id)
     gross = replace(gross, warnings=[*gross.warnings, *as_before, *beside, *taken.remarks])
     purchases = aware(snapshot.query("failed_purchases_with_buyers", **within))
@@ -240,13 +241,11 @@ def account_between(
 def launch_of(
     snapshot: Snapshot, gross: LossEstimate, *, scope: str = "nation", scope_name: str = "", factors: tuple[float, float] = FACTORS, level: float = 0.9
 ) -> LaunchScenario | None:
-    """The scope's loss where its ``gross`` leaves demand open (``demand_open``); else None, also where the scope sold nothing before the launch, such as a channel that began with it.
+    """The scope's loss on a launch, of which ``gross`` leaves demand open (``demand_open``); None where the scope sold nothing before it, such as a channel that began with it.
 
     Raises:
         AnalysisError: as ``launch_scenario``.
     """
-    if not demand_open(snapshot, gross):
-        return None
     start, end = estimated_window(gross)
     try:
         return launch_between(snapshot, start, end, scope=scope, scope_name=scope_name, factor_low=factors[0], factor_high=factors[1], level=level)

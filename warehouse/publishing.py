@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError, whole_bytes
+from warehouse.reading import FolderTakenError, Manifest, whole_bytes
 from warehouse.states import File, by_table, state
 
 KEEP_SECONDS = 600
@@ -37,11 +37,8 @@ def published_by(warehouse_id: str, folder: Path) -> Manifest | None:
     Raises:
         FolderTakenError: another warehouse publishes into it.
     """
-    try:
-        manifest = Manifest.read(folder)
-    except (NothingPublishedError, ManifestError):
-        return None
-    if manifest.warehouse_id != warehouse_id:
+    manifest = Manifest.found(folder)
+    if manifest is not None and manifest.warehouse_id != warehouse_id:
         raise FolderTakenError(
             f"{folder} has what the warehouse {manifest.warehouse_id} publishes, and this is the warehouse {warehouse_id}. Two lines need a folder each: "
             f"{OWN_FOLDER} Where no other line publishes into it any more, as after a backup of another warehouse was put back, move the folder away."

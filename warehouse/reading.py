@@ -93,6 +93,14 @@ class Manifest:
             ) from error
 
     @classmethod
+    def found(cls, published: Path) -> Self | None:
+        """As ``read``; None where there is none, or none that can be understood."""
+        try:
+            return cls.read(published)
+        except (NothingPublishedError, ManifestError):
+            return None
+
+    @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
         """The manifest with that content."""
         return cls(

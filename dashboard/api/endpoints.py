@@ -75,7 +75,7 @@ def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
     codes = [*dict.fromkeys(said.code for said in [*estimate.warnings, *beside, *taken.remarks]), *(["launch"] if launched else [])]
     spans = {"from": pl.lit(start), "to": pl.lit(end), "warnings": pl.lit(" ".join(codes))}
     whole_won = [pl.col(figure).round(0).cast(pl.Int64) for figure in FIGURES]
-    launch = launch_of(snapshot, estimate, scope=scope, scope_name=name, level=asked["level"]) if asked["by"] == "total" else None
+    launch = launch_of(snapshot, estimate, scope=scope, scope_name=name, level=asked["level"]) if launched and asked["by"] == "total" else None
     ranges = {
         "launch_low": pl.lit(round(launch.low) if launch else None, pl.Int64),
         "launch_high": pl.lit(round(launch.high) if launch else None, pl.Int64),

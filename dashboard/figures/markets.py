@@ -14,6 +14,7 @@ from dashboard.figures.live import every_step, incidents_of_the_day
 from dashboard.figures.rates import MIN_ATTEMPTS, Rates, rates_of, with_rates
 from dashboard.formatting import SEOUL
 from warehouse.analysis import LossEstimate
+from warehouse.analysis.times import days_touched
 from warehouse.comparing import counted_from
 from warehouse.reading import Snapshot
 
@@ -153,19 +154,13 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
 
 def reaching(incidents: pl.DataFrame, market: dict[str, Any]) -> pl.DataFrame:
     """Those of the incidents that the market was within: not another region's, nor another market's."""
-    places = _places(market)
-    here = [(pl.col("scope") == scope) & (pl.col("scope_name") == name) for scope, name in places.items()]
-    return incidents.filter(~pl.col("scope").is_in(list(places)) | pl.any_horizontal(here))
+    return incidents.filter([within(scope, name, market) for scope, name in incidents.select("scope", "scope_name").iter_rows()])
 
 
-def reached(incident: Incident, market: dict[str, Any]) -> bool:
-    """Whether the market was within the incident's scope, as ``reaching`` has it."""
-    places = _places(market)
-    return incident.scope not in places or incident.scope_name == places[incident.scope]
-
-
-def _places(market: dict[str, Any]) -> dict[str, Any]:
-    return {"region": market["region"], "market": market["market_id"]}
+def within(scope: str, name: str | None, market: dict[str, Any]) -> bool:
+    """Whether a market lies within a scope: of places all but its own region and itself do not hold it, all else is everywhere."""
+    places = {"region": market["region"], "market": market["market_id"]}
+    return scope not in places or name == places[scope]
 
 
 def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
@@ -173,10 +168,7 @@ def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
     found = set()
     for row in incidents.iter_rows(named=True):
         incident = Incident.of(row)
-        # What ends at midnight has not touched the day that begins then.
-        last_moment = max((incident.ended_at or incident.goes_on_at(counted)) - timedelta.resolution, incident.onset_at)
-        first, last = (at.astimezone(SEOUL).date() for at in (incident.onset_at, last_moment))
-        found |= {first + timedelta(days=ahead) for ahead in range((last - first).days + 1)}
+        found |= set(days_touched(incident.onset_at, incident.ended_at or incident.goes_on_at(counted)))
     return sorted(found)
 
 

@@ -8,7 +8,7 @@ from dashboard.report.wording import Wording
 def scope_of(report: Report, words: Wording) -> str:
     """The incident's scope in words."""
     incident = report.figures.incident
-    return f"{words.texts.named('scope', incident.scope)} {words.texts.named(incident.scope, incident.place or incident.scope_name)}".strip()
+    return words.texts.placed(incident.scope, incident.place or incident.scope_name)
 
 
 def of_nation(report: Report, words: Wording) -> str:

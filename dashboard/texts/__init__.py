@@ -30,6 +30,10 @@ class Texts:
         """The text for a name that comes from data, such as the kind of an incident; an unknown name stands for itself, and ``unknown`` for what nobody told."""
         return self.entries.get(f"{group}.{name}", self.entries["app.unknown"] if name == "unknown" else name)
 
+    def placed(self, scope: str, name: str) -> str:
+        """Where something was: the scope, and within it what it is called."""
+        return f"{self.named('scope', scope)} {self.named(scope, name)}".strip()
+
 
 @cache
 def texts_in(language: str) -> Texts:

@@ -90,9 +90,13 @@ def _chosen(listed: IncidentList, texts: Texts) -> Incident:
 
 
 def label_of(incident: Incident, now: datetime, texts: Texts) -> str:
-    """An incident in one line of a list, with its year where that is another than ``now``'s."""
-    state = texts("incident.open") if incident.open else texts("incident.closed")
-    return f"{moment(incident.onset_at, texts.language, now)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)} · {state}"
+    """An incident in one line of a list, as ``name_of``, and whether it goes on."""
+    return f"{name_of(incident, now, texts)} · {texts('incident.open') if incident.open else texts('incident.closed')}"
+
+
+def name_of(incident: Incident, now: datetime, texts: Texts) -> str:
+    """When, where and what, with the year where that is another than ``now``'s."""
+    return f"{moment(incident.onset_at, texts.language, now)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)}"
 
 
 def title_of(incident: Incident, now: datetime, texts: Texts) -> str:
@@ -102,7 +106,7 @@ def title_of(incident: Incident, now: datetime, texts: Texts) -> str:
 
 def scope_of(incident: Incident, texts: Texts) -> str:
     """Where it was."""
-    return f"{texts.named('scope', incident.scope)} {texts.named(incident.scope, incident.place or incident.scope_name)}".strip()
+    return texts.placed(incident.scope, incident.place or incident.scope_name)
 
 
 def _place(incident: Incident, texts: Texts) -> str:

@@ -86,7 +86,7 @@ def _badge(shown: Drawn, freshness: Freshness, texts: Texts) -> str:
 def _open_incidents(live: Live, texts: Texts) -> list[str]:
     found = []
     for row in live.open_incidents.iter_rows(named=True):
-        scope = f"{texts.named('scope', row['scope'])} {texts.named(row['scope'], row['place'])}".strip()
+        scope = texts.placed(row["scope"], row["place"])
         since = duration(row["until"] - row["onset_at"], texts.language)
         began = moment(row["onset_at"], texts.language, live.day_start)
         detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=began, since=since)

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import bars, cards, charts
 from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
-from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day, reached
+from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day, within
 from dashboard.figures.rates import MIN_ATTEMPTS
 from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, seoul, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
@@ -175,7 +175,7 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
         st.html(cards.section(texts("markets.losses"), texts("markets.losses_note", number=INCIDENTS)))
         listed = incident_list(settings.published)
         with st.spinner(texts("incidents.estimating")):
-            own = [incident for incident in listed.incidents if reached(incident, market)][:INCIDENTS]
+            own = [incident for incident in listed.incidents if within(incident.scope, incident.scope_name, market)][:INCIDENTS]
             known = [incident_page(settings.published, listed, incident) for incident in own]
         if not known:
             st.html(cards.caption(texts("markets.never_hit")))

@@ -18,7 +18,7 @@ from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, kafka_is_there
 from dashboard.texts import Texts
-from dashboard.views.incidents import scope_of
+from dashboard.views.incidents import name_of
 from warehouse.commands import PayloadError
 
 MIMES = {"pdf": "application/pdf", "html": "text/html", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -56,15 +56,11 @@ def _chosen(listed: IncidentList, texts: Texts) -> tuple[Incident, str]:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         chosen = choice(
-            texts("incidents.choose"), "incident", list(known), lambda name: _label(known[name], listed.manifest.now, texts), always=True, became=listed.merged
+            texts("incidents.choose"), "incident", list(known), lambda name: name_of(known[name], listed.manifest.now, texts), always=True, became=listed.merged
         )
     with right:
         stage = switch(texts("report_page.stage"), "stage", STAGES, lambda name: texts(f"report_stage.{name}"))
     return known[chosen], stage
-
-
-def _label(incident: Incident, now: datetime, texts: Texts) -> str:
-    return f"{moment(incident.onset_at, texts.language, now)} · {scope_of(incident, texts)} · {texts.named('kind', incident.kind)}"
 
 
 def _author(settings: DashboardSettings, texts: Texts) -> AuthorFiles:

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.changes import EPOCH, minute_of_utc, naive
+from warehouse.analysis.changes import minute_after_utc, minute_of_utc
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.scopes import planned_minutes
 
@@ -61,6 +61,6 @@ def availability(
     for onset, ended in mine.select("onset_at", "ended_at").iter_rows():
         low = minute_of_utc(onset, "incidents: onset_at") - first
         # a minute that was away for a part of it was away
-        high = len(away) if ended is None else -((EPOCH - naive(ended)).total_seconds() // 60) - first
-        away[max(low, 0) : max(int(high), 0)] = True
+        high = len(away) if ended is None else minute_after_utc(ended, "incidents: ended_at") - first
+        away[max(low, 0) : max(high, 0)] = True
     return Availability(last - first, int(planned.sum()), int((away & ~planned).sum()))

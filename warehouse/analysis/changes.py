@@ -102,3 +102,8 @@ def minute_of_utc(moment: datetime, what: str) -> int:
     if not isinstance(moment, datetime):
         raise AnalysisError(f"{what}: expected a datetime in UTC, got {moment!r}.")
     return (naive(moment) - EPOCH) // timedelta(minutes=1)
+
+
+def minute_after_utc(moment: datetime, what: str) -> int:
+    """The same, rounded up: where something ends that took a part of a minute with it. Raises as ``minute_of_utc``."""
+    return minute_of_utc(moment, what) + bool(moment.second or moment.microsecond)

@@ -1,13 +1,13 @@
 """A span of time laid out by days and minutes: what was tried and failed, when it was up, and what each hour usually wants."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from warehouse.analysis.calendar import types_of
-from warehouse.analysis.changes import minute_of_utc
+from warehouse.analysis.changes import minute_after_utc, minute_of_utc
 from warehouse.analysis.counts import UTC_TO_SEOUL, utc_minutes
 from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.times import DAY, date_of, minute_of
@@ -77,16 +77,15 @@ def laid_out(span: Span) -> Minutes:
     )
     away, planned, of_span = np.zeros((3, size), dtype=bool)
 
-    def mark(where: Mask, start: datetime, end: datetime | None) -> None:
-        # As in ``availability``, a minute of which a part was away was away; of announced maintenance only whole minutes were.
-        until = size if end is None else local_minute(end + timedelta(minutes=1) - timedelta.resolution if where is away else end) - low * DAY
-        where[_clip(local_minute(start) - low * DAY, size) : _clip(until, size)] = True
+    def mark(where: Mask, start: datetime, until: int | None) -> None:
+        where[_clip(local_minute(start) - low * DAY, size) : _clip(until - low * DAY if until is not None else size, size)] = True
 
     for row in span.incidents.filter(pl.col("scope") == "nation").iter_rows(named=True):
-        mark(away, row["onset_at"], row["ended_at"])
+        # As in ``availability``, a minute of which a part was away was away.
+        mark(away, row["onset_at"], minute_after_utc(row["ended_at"], "time") + UTC_TO_SEOUL if row["ended_at"] else None)
     for row in span.maintenance.iter_rows(named=True):
         if row["announced_at"] < row["starts_at"]:
-            mark(planned, row["starts_at"], row["ends_at"])
+            mark(planned, row["starts_at"], local_minute(row["ends_at"]) if row["ends_at"] else None)
     of_span[first - low * DAY : last - low * DAY] = True
     return Minutes(low, attempts, failed, (of_span & ~away & ~planned).reshape(-1, DAY), (of_span & away & ~planned).reshape(-1, DAY))
 

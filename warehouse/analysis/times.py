@@ -1,6 +1,6 @@
 """Times at the door: aware ones are converted to Asia/Seoul, naive ones are local; inside, minutes since 1970 by the local clock."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -37,6 +37,12 @@ def aware(frame: pl.DataFrame, zone: str = "UTC") -> pl.DataFrame:
 def in_seoul(frame: pl.DataFrame) -> pl.DataFrame:
     """The same in Asia/Seoul."""
     return aware(frame, "Asia/Seoul")
+
+
+def days_touched(start: datetime, end: datetime) -> list[date]:
+    """The days in Seoul that [start, end), both aware, touches, that of its start at least: what ends at midnight has not touched the day that begins then."""
+    first, last = (moment.astimezone(SEOUL).date() for moment in (start, max(end - timedelta.resolution, start)))
+    return [first + timedelta(days=ahead) for ahead in range((last - first).days + 1)]
 
 
 def minute_of(moment: datetime, what: str) -> int:
