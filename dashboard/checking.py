@@ -14,6 +14,7 @@ NEEDED: Mapping[str, Mapping[str, str]] = {
     "incident_declared": {"scope_name": "say.scope_name", "onset_at": "course.onset"},
     "span_excluded": {"label": "say.label", "starts_at": "say.starts", "ends_at": "say.ends"},
     "maintenance_announced": {"label": "say.label", "starts_at": "say.starts", "ends_at": "say.ends"},
+    "withdrawn": {"said": "say.taken_back"},
     "operator_period": {"name": "say.operator", "starts_at": "say.starts"},
 }
 """Fields that a kind cannot do without, with the text of each one's label."""

@@ -20,6 +20,7 @@ from dashboard.figures.incidents import Incident, IncidentFigures, incident_figu
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import MarketFigures, market_figures
 from dashboard.figures.names import KINDS, known_names
+from dashboard.figures.said import Said, said_so_far
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
 from warehouse.analysis import LossEstimate
@@ -125,6 +126,12 @@ def names_by_kind(published: Path) -> Mapping[str, Mapping[str, str]]:
     manifest = newest_manifest(published)
     with readable(published):
         return _names(str(published), manifest.warehouse_id, tuple(manifest.files.get("market", ())))
+
+
+def said_page(published: Path) -> list[Said]:
+    """What people said that is kept, as the newest state has it. Raises as ``live_page``."""
+    with readable(published), open_snapshot(published) as snapshot:
+        return said_so_far(snapshot)
 
 
 def market_page(published: Path, listed: MarketList, market: dict[str, Any], day_start: datetime) -> MarketFigures:

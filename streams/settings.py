@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     )
     user_key: SecretStr | None = Field(None, description="Key of the HMAC of user ids. Default: a random one kept beside the warehouse, mode 600.")
     user_key_file: Path | None = Field(None, description="File that holds it instead.")
+    user_key_after: str = Field("", description="Fingerprint of the key that buyers were hidden with so far, where another follows it on purpose.")
     topic_prefix: str = Field("", description="Put before every topic's name, so that several lines share a cluster.")
     partitions: int = Field(8, ge=1, le=1000, description="Partitions of the topics that onnuri creates where they are missing.")
     clock: Literal["wall", "replay"] = Field("wall", description="'wall' for live data; 'replay' follows the topic 'clock' of a scenario.")
@@ -264,7 +265,7 @@ class Settings(BaseSettings):
         if len(key) < LEAST_KEY_BYTES:
             raise SettingError(
                 f"{path} holds {len(key)} bytes, expected {LEAST_KEY_BYTES} or more: a crash or a full disk has cut short the key that hides user ids. "
-                "Put back the key that was copied beside a backup. Without one, remove the file: a new key is made, and buyers from before cannot be matched."
+                "Put back the key that was copied beside a backup. Without one, remove the file."
             )
         return key
 

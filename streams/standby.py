@@ -27,12 +27,14 @@ from kafka.errors import (
 from streams.admission import refusal
 from streams.backups import Backups
 from streams.broker_watch import clients_of, committed_and_starts, partition_counts
+from streams.keying import fingerprint
 from streams.logs import json_lines
 from streams.ports import check_port
 from streams.settings import SettingError, Settings
 from streams.topics import ensure_topics, refuse_unequal
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
+from warehouse.backup import key_of
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseMissingError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
 from warehouse.lake import PREFIX
@@ -50,7 +52,7 @@ def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code.
 
     Raises:
-        SettingError: a lake needs more settings, or other topics; or the port of /health and /metrics cannot be had.
+        SettingError: a lake needs more settings, or other topics; the port of /health and /metrics cannot be had; buyers were hidden with another key.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
         FolderTakenError: another line publishes into the folder.
@@ -72,6 +74,7 @@ def run_worker(settings: Settings) -> int:
         with beside_waiting(settings, writer) as backups:
             # Before brokers are waited for: nothing but another folder helps.
             published_by(writer.line().warehouse_id, settings.published_folder)
+            refuse_other_key(settings, writer)
             group = group_of(writer)
             until_answered(settings, lambda: ensure_topics(settings))
             if settings.lake:
@@ -256,6 +259,30 @@ def refuse_unshared(settings: Settings) -> None:
         raise SettingError("ONNURI_PUBLISHED is a lake, which only readers may name. A worker publishes into a folder; give it one, or leave it out.")
     if settings.lake and missing:
         raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
+
+
+def refuse_other_key(settings: Settings, writer: Writer) -> None:
+    """Refuse to hide buyers with another key than before: nobody could match them with themselves, and what is written so cannot be mended. Notes the first one.
+
+    Raises:
+        SettingError: with the fingerprints, and what to do.
+    """
+    known, file = writer.user_keys(), key_of(settings.warehouse)
+    lost = not settings.user_key and not file.exists()
+    agreed = not known or settings.user_key_after == known[-1]
+    # None is made before that is agreed to: it would be copied beside backups as the warehouse's.
+    mine = "" if lost and not agreed else fingerprint(settings.hmac_key())
+    if mine in known[-1:]:
+        return
+    if not agreed:
+        came = f"ONNURI_USER_KEY is not set and there is no {file}" if lost else f"the one that came has {mine}"
+        raise SettingError(
+            f"Buyers of {settings.warehouse} are hidden with a key whose fingerprint is {known[-1]}, and {came}. Set ONNURI_USER_KEY as it was, or put {file} back; "
+            f"it was copied beside each backup. If it is lost: ONNURI_USER_KEY_AFTER={known[-1]} goes on with another, and nobody can tell any more who has bought before and after."
+        )
+    if known:
+        log.warning("Buyers are hidden with another key from now on: %s after %s", mine, known[-1])
+    writer.use_key(mine, datetime.now(UTC))
 
 
 def refuse_taken(settings: Settings) -> None:

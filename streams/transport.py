@@ -99,6 +99,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.sequences: dict[TP, int] = {}
         self.alignment = Alignment()
+        self.leaders: dict[TP, int] = {}
+        """The epoch of each partition's leader when it was looked at or read last. A seek does not change what is known of that."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         unpacking.install()
@@ -129,11 +131,24 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
             if batches:
-                self.sequences[tp] = self.sequences.get(tp, 0) + 1
-                chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], Records.together(batches))]
+                records = Records.together(batches)
+                self.sequences[tp] = self.sequences.get(tp, 0) + (2 if self._led_anew(tp, records) else 1)
+                chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
         alignment.brought({tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}, time.monotonic())
         return chunks
+
+    def _led_anew(self, tp: TP, records: Records) -> bool:
+        """Whether the first of these was taken by another leader than what was read before: that one may have lost some of it, and given its offsets to others.
+
+        A gap in the numbers then has the line look before it reads on. Where leaders change within a fetch, what is before the change is in the new one's log.
+        """
+        first, last = records.leaders
+        before, self.leaders[tp] = self.leaders.get(tp, first), last
+        if first <= before:
+            return False
+        self.log.info("%s has another leader from offset %s on: what was read before that is compared", tp, int(records.offsets[0]))
+        return True
 
     def _unread(self, active: Iterable[TP]) -> set[TP]:
         """Partitions that hold more than was handed out, as far as the last fetch of each has told."""
@@ -184,6 +199,12 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         ends = await self._highwaters(wanted)
         states = {TP(tp.topic, tp.partition): (self._state(tp), end) for tp, end in ends.items()}
         return {tp: Reach(held._position, end, (self.epoch, self.sequences.get(tp, 0))) for tp, (held, end) in states.items() if held}  # noqa: SLF001
+
+    async def tails(self, bootstrap: str, access: Access, spans: Spans) -> dict[TP, Records]:
+        """The committed records of these spans. Raises as ``streams.tails``."""
+        found = await tails(bootstrap, access, spans)
+        self.leaders |= {tp: records.leaders[1] for tp, records in found.items()}
+        return found
 
     async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:
         """The first offset of each partition whose record was sent at this time, epoch ms, or later; without those that have none."""
@@ -253,8 +274,8 @@ class ChunkConsumer(driver.Consumer):
         return cast("dict[TP, Reach]", await self.thread.call_thread(self.thread.reaches, self.assignment()))
 
     async def tails(self, bootstrap: str, access: Access, spans: Spans) -> dict[TP, Records]:
-        """The committed records of these spans; on the thread that reads, as only one may unpack batches. Raises as ``streams.tails``."""
-        return cast("dict[TP, Records]", await self.thread.call_thread(tails, bootstrap, access, spans))
+        """The committed records of these spans; read by the thread that reads, as only one may unpack batches. Raises as ``streams.tails``."""
+        return cast("dict[TP, Records]", await self.thread.call_thread(self.thread.tails, bootstrap, access, spans))
 
     async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:
         """The first offset of each partition whose record was sent at this time, epoch ms, or later; without those that have none."""

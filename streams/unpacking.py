@@ -122,6 +122,11 @@ class Batch:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self.inner, name)
 
+    @property
+    def leader(self) -> int:
+        """The epoch of the leader that took it, -1 in the formats before 2."""
+        return int.from_bytes(self.raw[12:_MAGIC_AT], signed=True) if self.raw[_MAGIC_AT] >= 2 else -1
+
     def validate_crc(self) -> bool:
         """It was looked at before it was handed out."""
         return True
@@ -144,7 +149,7 @@ class Batch:
                 # What the second reader has read before that stays.
                 found.append(self._whole(worse))
         if found:
-            yield Records.of(found)
+            yield Records.of(found, self.leader)
 
     def _instead(self, error: Exception) -> Iterator[Record]:
         """All records once more, of which those that are there already do not count; or one for all."""
@@ -175,7 +180,7 @@ class Damaged(Batch):
 
     def __iter__(self) -> Iterator[Records]:
         self.batches.unpacked += len(self.raw)
-        yield from (Records.of([self._whole(error)]) for error in self.errors)
+        yield from (Records.of([self._whole(error)], self.leader) for error in self.errors)
 
 
 class Suspects:

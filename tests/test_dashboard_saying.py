@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -17,16 +19,20 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import saying
 from dashboard.checking import lacking
+from dashboard.figures.said import said_so_far
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views import saying as views
 from streams.events import Command
 from streams.settings import Settings
 from streams.topics import ensure_topics
-from tests.dashboard_data import LAUNCH, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, publish_launch_day, replace_table
+from tests.events_data import NOON
 from tests.test_dashboard_ahead import shown as shown_ahead
 from tests.test_dashboard_pages import shown, words
+from tests.test_ingest import KEPT_WORDS, chunk, command, write
 from warehouse.commands import PayloadError, parse, record
+from warehouse.ingest import Writer
 
 CLAIM = {"source": "어느 신문", "amount": 10_000_000_000, "note": "", "incident_id": "i1"}
 
@@ -159,6 +165,47 @@ def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_
     assert len(said_in(line.kafka, line.topic_prefix)) == 1
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("ko", "외부 주장 등록 · 어느 신문 · 100억 원"), ("en", "Enter an outside claim · 어느 신문 · KRW 10,000 million")]
+)
+def test_an_entry_is_chosen_among_those_of_the_incident_and_taken_back(
+    language: str, told: str, line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = {"source": "어느 신문", "incident_id": LAUNCH, "amount": 10_000_000_000, "claimed_at": datetime(2025, 3, 2), "note": "1면"}
+    span = {"label": "훈련", "starts_at": datetime(2025, 2, 3, 1), "ends_at": datetime(2025, 2, 3, 2), "market_id": None}
+    published = publish_launch_day(tmp_path, claims=[claim, {**claim, "incident_id": EARLIER}], exclusions=[span])
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(published))
+    monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
+    monkeypatch.setenv("ONNURI_TOPIC_PREFIX", line.topic_prefix)
+    app, _ = shown("incidents", language)
+    form(app, "withdrawn")
+    next(widget for widget in app.text_input if widget.autocomplete == "name").set_value("분석 담당")
+    app.button[0].click().run()
+    assert {"ko": "비어 있는 항목: 취소할 등록", "en": "Still empty: Entry to take back"}[language] in words(app)
+    entry = app.selectbox(key="withdrawn")
+    # That of the other incident is not among them.
+    assert [option.split(" · ")[1] for option in entry.options] == ["훈련", "통합 전환을 위한 서비스 중단", "어느 신문"]
+    assert entry.options[2] == told
+    entry.select_index(2)
+    app.button[0].click().run()
+    (found,) = said_in(line.kafka, line.topic_prefix)
+    words_of_it = {"source": "어느 신문", "amount": 10_000_000_000, "incident_id": LAUNCH, "note": "1면"}
+    assert (found.kind, found.payload) == ("withdrawn", {"said": "claim_entered", "words": words_of_it, "note": ""})
+
+
+def test_whatever_was_said_can_be_taken_back_as_the_tables_have_it(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    writer.connection.execute("INSERT INTO incident (incident_id) VALUES ('i')")
+    tables: Any = SimpleNamespace(sql=lambda text: writer.connection.sql(text).pl())
+    write(writer, chunk("commands", [command(*one, number) for number, one in enumerate(KEPT_WORDS.items())]))
+    said = said_so_far(tables)
+    assert {one.kind for one in said} == KEPT_WORDS.keys()
+    back = [command("withdrawn", {"said": one.kind, "words": one.words}, 100 + number) for number, one in enumerate(said)]
+    write(writer, chunk("commands", back, first_offset=len(KEPT_WORDS)))
+    assert said_so_far(tables) == []
+    writer.close()
+
+
 def correcting() -> None:
     from datetime import UTC, datetime  # noqa: PLC0415 - Streamlit runs this function's text as a script
 
@@ -199,7 +246,7 @@ def test_before_anything_is_published_it_can_be_said_who_ran_the_platform(line: 
     monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
     monkeypatch.setenv("ONNURI_KAFKA", line.kafka)
     app, _ = shown_ahead("compare", "en")
-    assert app.selectbox(key="say").options == ["Say who ran the platform"]
+    assert app.selectbox(key="say").options == ["Say who ran the platform", "Take an entry back"]
 
 
 def choose(app: AppTest, key: str, value: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from streams.events import MAX_COUNT
 from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import COLUMNS, recount
+from warehouse.commands import KEPT_IN, NOT_SAID, parse
 from warehouse.ingest import Chunk, Refused, Writer
 
 Letters = list[tuple[str, int, Refused]]
@@ -261,15 +262,55 @@ def test_the_newest_word_on_when_an_operator_began_holds(writer: Writer) -> None
     assert rows(writer, "SELECT count(*) FROM command") == [(3,)]
 
 
+KEPT_WORDS = {
+    "operator_period": {"name": "운영사", "starts_at": "2025-03-01T00:00+09:00"},
+    "promotion": SPAN | {"factor": 1.1},
+    "span_excluded": SPAN,
+    "maintenance_announced": SPAN | {"service": "app"},
+    "claim_entered": {"source": "신문", "amount": 10**10, "note": "1면", "incident_id": "i"},
+    "survey_entered": {"label": "조사", "substitution": 0.3, "low": 0.1, "high": 0.7},
+}
+
+
+@pytest.mark.parametrize("kind", KEPT_WORDS)
+def test_what_was_said_in_error_is_withdrawn_word_for_word_and_once(writer: Writer, kind: str) -> None:
+    writer.connection.execute("INSERT INTO incident (incident_id) VALUES ('i')")
+    words = KEPT_WORDS[kind]
+    table = KEPT_IN[type(parse(kind, json.dumps(words), NOON))][0]
+    text = next(name for name in ("name", "label", "source") if name in words)
+    # With the time in another zone and its defaults said, as a page reads them from the table.
+    again = {name: value.replace("10:00+09:00", "01:00:00+00:00") if isinstance(value, str) else value for name, value in words.items()}
+    said = [(kind, words), (kind, words), (kind, words | {text: "another"}), *[("withdrawn", {"said": kind, "words": again})] * 3]
+    if kind == "operator_period":
+        said[2] = kind, {"name": "another", "starts_at": "2024-03-01T00:00+09:00"}
+    write(writer, chunk("commands", [command(*one, number) for number, one in enumerate(said)]))
+    assert rows(writer, f"SELECT {text} FROM {table}") == [("another",)]
+    outcomes = [outcome for (outcome,) in rows(writer, "SELECT outcome FROM command WHERE kind = 'withdrawn'")]
+    # The newest word on a start of an operator holds, so that was kept once.
+    assert outcomes == ["applied", *["applied"] * (kind != "operator_period"), *[NOT_SAID] * (1 + (kind == "operator_period"))]
+
+
+@pytest.mark.parametrize(("words", "reason"), [({"source": "s"}, "amount"), ({"source": "s", "amount": 1}, "incident_id is missing")])
+def test_what_could_never_have_been_said_is_not_withdrawn(writer: Writer, words: dict[str, Any], reason: str) -> None:
+    seen: Letters = []
+    write(writer, chunk("commands", [command("withdrawn", {"said": "claim_entered", "words": words})]), letters=seen.extend)
+    assert [(r.reason, reason in r.detail) for _, _, r in seen] == [("bad_payload", True)]
+
+
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)).map(datetime.isoformat) | st.just(SPAN["starts_at"])
 ANYTHING = st.text(max_size=300) | st.integers() | st.floats() | st.none() | st.booleans() | MOMENTS
 FIELDS = ["label", "name", "source", "starts_at", "ends_at", "onset_at", "ended_at", "amount", "factor", "note", "incident_id", "into", "scope", "scope_name"]
 FIELDS += ["market_id", "service", "substitution", "low", "high"]
 KINDS = ["operator_period", "promotion", "span_excluded", "maintenance_announced", "claim_entered", "survey_entered", "incident_declared", "incident_corrected"]
-KINDS += ["incident_merged", "markets_imported"]
+KINDS += ["incident_merged", "markets_imported", "withdrawn"]
 
 
-PAYLOADS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING)))
+WORDS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING)
+PAYLOADS = (
+    WORDS
+    | st.fixed_dictionaries({"said": st.sampled_from(KINDS), "words": WORDS})
+    | st.dictionaries(st.just("markets"), st.lists(st.dictionaries(st.text(), ANYTHING)))
+)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The line without Kafka: what is read again, and what two seeks at once do. The brokers' answers are made up."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -420,6 +421,23 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert told == []
     assert asyncio.run(tell(TOPIC))
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
+
+
+def test_what_another_leader_took_is_looked_at_once_before_it_is_read() -> None:
+    thread: Any = ChunkThread.__new__(ChunkThread)
+    thread.leaders, thread.log = {}, logging.getLogger("streams.transport")
+    records = records_at(0, [payment(1)])
+    tp, other = TP("payments", 0), TP("payments", 1)
+
+    def looked_at(*leaders: tuple[int, int], of: TP = tp) -> list[bool]:
+        return [thread._led_anew(of, replace(records, leaders=one)) for one in leaders]
+
+    # What the first fetch brings was looked at when it was begun; a change within a fetch is one of the log as it is.
+    assert looked_at((3, 3), (3, 4), (4, 4)) == [False] * 3
+    assert looked_at((5, 5), (5, 6), (7, 7), (7, 7)) == [True, False, True, False]
+    assert looked_at((7, 7), of=other) == [False]
+    # The topic was made anew, which is found out in another way; its leaders are counted from 0.
+    assert looked_at((0, 0), (1, 1), (-1, -1)) == [False, True, False]
 
 
 def test_too_little_memory_is_known_in_a_statement_and_at_commit(tmp_path: Path) -> None:

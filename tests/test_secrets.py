@@ -18,14 +18,16 @@ from pydantic import SecretStr
 
 from streams.broker import EmbeddedBroker
 from streams.demo import environment
-from streams.keying import hider
+from streams.keying import fingerprint, hider
 from streams.ports import free_port
 from streams.settings import SettingError, Settings
+from streams.standby import refuse_other_key
 from streams.topics import ensure_topics
 from tests.dashboard_browser import served
-from tests.events_data import encoded, failure, ms, payment
+from tests.events_data import NOON, encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, records_of
 from tests.test_worker import producer
+from warehouse.ingest import Writer
 
 KEY = "the key of the city 열쇠"
 USERS = [f"honggildong-{n}" for n in range(20)]
@@ -147,3 +149,46 @@ def test_a_key_file_that_was_cut_short_is_refused_with_what_to_do(tmp_path: Path
     (tmp_path / "w.key").write_bytes(b"k" * length)
     with pytest.raises(SettingError, match=rf"w\.key holds {length} bytes.*backup.*remove"):
         Settings(warehouse=tmp_path / "w.duckdb").hmac_key()
+
+
+def opened(settings: Settings) -> None:
+    """Look at the key as a worker does at its start."""
+    writer = Writer(settings.warehouse, NOON)
+    try:
+        refuse_other_key(settings, writer)
+    finally:
+        writer.close()
+
+
+def test_buyers_are_not_hidden_with_another_key_unless_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    first, other = (Settings(warehouse=path, user_key=SecretStr(name * 32)) for name in "ab")
+    a, b = (fingerprint(settings.hmac_key()) for settings in (first, other))
+    opened(first)
+    opened(first)
+    with pytest.raises(SettingError, match=rf"fingerprint is {a}, and the one that came has {b}.*ONNURI_USER_KEY_AFTER={a} "):
+        opened(other)
+    with pytest.raises(SettingError, match=r"ONNURI_USER_KEY is not set and there is no .*w\.key"):
+        opened(Settings(warehouse=path))
+    assert not path.with_suffix(".key").exists()
+    said = other.model_copy(update={"user_key_after": a})
+    opened(said)
+    # The setting stays where it is, and agrees to nothing more.
+    opened(said)
+    opened(other)
+    with pytest.raises(SettingError, match=f"fingerprint is {b}"):
+        opened(first.model_copy(update={"user_key_after": a}))
+    assert "a" * 32 not in everything_in(path)
+
+
+def test_a_random_key_that_was_lost_is_made_anew_only_where_that_is_said(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path / "w.duckdb")
+    opened(settings)
+    before = fingerprint(settings.hmac_key())
+    (tmp_path / "w.key").rename(tmp_path / "moved")
+    with pytest.raises(SettingError, match=rf"{before}.*put .*w\.key back"):
+        opened(settings)
+    assert not (tmp_path / "w.key").exists()
+    opened(settings.model_copy(update={"user_key_after": before}))
+    opened(settings)
+    assert fingerprint(settings.hmac_key()) != before

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from faust.types import TP
@@ -86,6 +87,22 @@ def test_an_offset_that_does_not_rise_is_passed_over():
     assert made.offsets.tolist() == [5, 7, 9]
     assert made.values == [b"0", b"1", b"4"]
     assert (len(made), len(made.keys), made.times.tolist()) == (3, 3, [5, 5, 5])
+
+
+def test_records_know_which_leaders_took_them():
+    first, second = (struct.pack(">qii", n, len(batch) - 12, 3 + n) + batch[16:] for n, batch in enumerate([packed([b"0"]), packed([b"1"], offset=1)]))
+    reader = fetcher.PartitionRecords(TopicPartition("t", 0), fetcher.MemoryRecords(first + second), [], 0, None, None, check_crcs=True, isolation_level=1)
+    one, other = reader
+    assert (one.leaders, other.leaders) == ((3, 3), (4, 4))
+    both = Records.together([one, other])
+    assert both.leaders == both.since(1).leaders == (3, 4)
+    # The formats before have no place for it.
+    old = LegacyRecordBatchBuilder(1, 0, 2**20)
+    old.append(0, 1_000, None, b"old")
+    (batch,) = fetcher.PartitionRecords(
+        TopicPartition("t", 0), fetcher.MemoryRecords(bytes(old.build())), [], 0, None, None, check_crcs=True, isolation_level=1
+    )
+    assert batch.leaders == (-1, -1)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])

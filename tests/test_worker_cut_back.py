@@ -47,33 +47,48 @@ def cut_back(broker: EmbeddedBroker, topic: str, offset: int) -> None:
 
 
 @pytest.mark.faults
-def test_a_log_that_lost_its_end_while_the_worker_was_down_and_grew_beyond_it_is_read_again(own_line: tuple[EmbeddedBroker, Settings]) -> None:
+def test_a_log_that_lost_its_end_and_grew_beyond_it_is_read_again(own_line: tuple[EmbeddedBroker, Settings]) -> None:
     broker, line = own_line
-    first, errors, later = payments(1, 101), [failure(n, occurred_at=ms(just_now())) for n in range(1, 31)], payments(1001, 1081)
+    first, errors, later, last = payments(1, 101), [failure(n, occurred_at=ms(just_now())) for n in range(1, 31)], payments(1001, 1081), payments(2001, 2061)
+    lost = [("payments", 100, 0, "log cut back")]
+
+    def found(worker: WorkerProcess) -> list[tuple[object, ...]]:
+        return sorted((r["topic"], r["from_offset"], r["to_offset"], r["cause"]) for r in worker.manifest()["lost_ranges"])
+
     with WorkerProcess(line) as worker:
         send_events(line, "payments", first[:60])
         send_events(line, "payments", first[60:])
         send_events(line, "errors", errors)
         worker.wait_until_read(130)
+        # While it is down.
         assert worker.kill(signal.SIGTERM, 60) == 0
         cut_back(broker, line.topic("payments"), 60)
         # More than were lost, so that the log's end looks well.
         send_events(line, "payments", later)
         worker.start()
         worker.wait_until_read(210)
-        assert [(r["topic"], r["from_offset"], r["to_offset"], r["cause"]) for r in worker.manifest()["lost_ranges"]] == [("payments", 100, 0, "log cut back")]
+        assert found(worker) == lost
         assert "were never counted" in worker.log.read_text()
         # Once more, and nothing is found.
+        send_events(line, "payments", last[:50])
+        worker.wait_until_read(260)
         assert worker.kill(signal.SIGTERM, 60) == 0
-        last = payments(2001, 2002)
-        send_events(line, "payments", last)
-        worker.start()
-        worker.wait_until_read(211)
-        assert len(worker.manifest()["lost_ranges"]) == 1
+        start_unpublished(worker)
+        worker.wait(lambda: (m := worker.manifest()) and m["lag"] == 0 and worker.health().get("status") == "ok")
+        assert found(worker) == lost
+        # While it is frozen, before it has read anything: it goes on before the group has missed it, and all that tells is that another leader took what comes.
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)
+        cut_back(broker, line.topic("payments"), 140)
+        send_events(line, "payments", [*payments(3001, 3050), *last[50:]])
+        worker.process.send_signal(signal.SIGCONT)
+        worker.wait_until_read(319)
+        assert found(worker) == [*lost, ("payments", 190, 0, "log cut back")]
+        assert "another leader from offset 190 on" in worker.log.read_text()
         # What the log lost was counted, and stays.
         with worker.snapshot() as snapshot:
-            assert snapshot.query("grand_totals")["approved"].item() == 181
-            assert published_cells(snapshot) == recount([*first, *later, *last], errors)
+            assert snapshot.query("grand_totals")["approved"].item() == 289
+            assert published_cells(snapshot) == recount([*first, *later, *last, *payments(3001, 3050)], errors)
 
 
 def in_transactions(line: Settings, topic: str, *sent: tuple[list[dict[str, object]], bool]) -> None:

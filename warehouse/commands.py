@@ -102,6 +102,14 @@ class SurveyEntered(msgspec.Struct, frozen=True, tag="survey_entered", tag_field
     note: Note = ""
 
 
+class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn", tag_field="kind"):
+    """Something that was said in error, word for word: ``said`` is its kind, ``words`` its payload."""
+
+    said: Literal["operator_period", "promotion", "span_excluded", "maintenance_announced", "claim_entered", "survey_entered"]
+    words: dict[str, Any]
+    note: Note = ""
+
+
 Scope = Literal["nation", "region", "channel", "issuer", "service", "market"]
 ScopeName = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -163,11 +171,23 @@ Payload = (
     | IncidentCorrected
     | IncidentMerged
     | ReportIssued
+    | Withdrawn
 )
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
 
-APPLIED, NO_INCIDENT = "applied", "no such incident"
+Kept = OperatorPeriod | Promotion | SpanExcluded | MaintenanceAnnounced | ClaimEntered | SurveyEntered
+KEPT_IN: dict[type[Kept], tuple[str, str | None]] = {
+    OperatorPeriod: ("operator_period", None),
+    Promotion: ("promotion", None),
+    SpanExcluded: ("exclusion", None),
+    MaintenanceAnnounced: ("maintenance", "announced_at"),
+    ClaimEntered: ("claim", "claimed_at"),
+    SurveyEntered: ("survey", None),
+}
+"""What is kept as it is said: the table, whose columns are the fields, and the column that has when it was said."""
+
+APPLIED, NO_INCIDENT, NOT_SAID = "applied", "no such incident", "nothing that is kept was said in these words"
 
 LONGEST_ACTOR = 64
 """Characters of the name of who says something, as the wire contract has it (``streams.events``)."""
@@ -201,6 +221,8 @@ def parse(kind: str, payload: str, said_at: datetime) -> Payload:
         raise PayloadError(f"{kind}: incident_id is missing: a claim is held against the loss of one incident. Their ids: onnuri incidents")
     if isinstance(parsed, SurveyEntered) and not parsed.low <= parsed.substitution <= parsed.high:
         raise PayloadError(f"{kind}: substitution is {parsed.substitution}, low {parsed.low}, high {parsed.high}: expected it between the two")
+    if isinstance(parsed, Withdrawn):
+        parse(parsed.said, json.dumps(parsed.words), said_at)
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
@@ -260,20 +282,11 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         rows = list({m.market_id: [m.market_id, m.name, m.region, m.district, m.latitude, m.longitude, m.cycle, m.merchants] for m in payload.markets}.values())
         connection.executemany("INSERT INTO market VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return f"{len(rows)} markets"
-    if isinstance(payload, OperatorPeriod):
-        run("DELETE FROM operator_period WHERE starts_at = ?", [_utc(payload.starts_at)])
-        run("INSERT INTO operator_period VALUES (?, ?, ?)", [payload.name, _utc(payload.starts_at), _utc(payload.ends_at)])
-    elif isinstance(payload, Promotion):
-        run("INSERT INTO promotion VALUES (?, ?, ?, ?)", [payload.label, _utc(payload.starts_at), _utc(payload.ends_at), payload.factor])
-    elif isinstance(payload, SpanExcluded):
-        run("INSERT INTO exclusion VALUES (?, ?, ?, ?)", [payload.label, _utc(payload.starts_at), _utc(payload.ends_at), payload.market_id])
-    elif isinstance(payload, MaintenanceAnnounced):
-        run("INSERT INTO maintenance VALUES (?, ?, ?, ?, ?)", [payload.label, payload.service, _utc(payload.starts_at), _utc(payload.ends_at), said_at])
-    elif isinstance(payload, ClaimEntered):
-        return _claim(connection, said_at, payload)
-    elif isinstance(payload, SurveyEntered):
-        return _survey(connection, payload)
-    elif isinstance(payload, IncidentDeclared):
+    if isinstance(payload, Kept):
+        return _keep(connection, said_at, payload)
+    if isinstance(payload, Withdrawn):
+        return _withdraw(connection, said_at, payload)
+    if isinstance(payload, IncidentDeclared):
         evidence = msgspec.json.encode({"note": payload.note}).decode()
         row: list[Any] = [
             str(command_id),
@@ -288,26 +301,38 @@ def apply(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at:
         ]
         run("INSERT INTO incident VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $6), $7, NULL, $8, $9, NULL, 1)", row)
         note(connection, row[0], "declared")
-    elif isinstance(payload, ReportIssued):
+        return APPLIED
+    if isinstance(payload, ReportIssued):
         return _issue(connection, command_id, said_at, actor, payload)
-    else:
-        return _change_incident(connection, actor, payload)
-    return APPLIED
+    return _change_incident(connection, actor, payload)
 
 
-def _claim(connection: duckdb.DuckDBPyConnection, said_at: datetime, payload: ClaimEntered) -> str:
-    if _incident(connection, payload.incident_id or "") is None:
+def _keep(connection: duckdb.DuckDBPyConnection, said_at: datetime, payload: Kept) -> str:
+    if isinstance(payload, ClaimEntered | SurveyEntered) and payload.incident_id is not None and _incident(connection, payload.incident_id) is None:
         return NO_INCIDENT
-    connection.execute("INSERT INTO claim VALUES (?, ?, ?, ?, ?)", [payload.source, payload.incident_id, payload.amount, said_at, payload.note])
+    if isinstance(payload, OperatorPeriod):
+        connection.execute("DELETE FROM operator_period WHERE starts_at = ?", [_utc(payload.starts_at)])
+    table, when = KEPT_IN[type(payload)]
+    row = _columns(payload) | ({when: said_at} if when else {})
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
     return APPLIED
 
 
-def _survey(connection: duckdb.DuckDBPyConnection, payload: SurveyEntered) -> str:
-    if payload.incident_id is not None and _incident(connection, payload.incident_id) is None:
-        return NO_INCIDENT
-    row = [payload.label, payload.incident_id, payload.substitution, payload.low, payload.high, payload.note]
-    connection.execute("INSERT INTO survey VALUES (?, ?, ?, ?, ?, ?)", row)
+def _withdraw(connection: duckdb.DuckDBPyConnection, said_at: datetime, payload: Withdrawn) -> str:
+    """Take back one of those that were said in these words: what was entered twice by mistake is there once then."""
+    kept = parse(payload.said, json.dumps(payload.words), said_at.replace(tzinfo=UTC))
+    assert isinstance(kept, Kept), "Withdrawn names these kinds only"
+    row, (table, _) = _columns(kept), KEPT_IN[type(kept)]
+    same = " AND ".join(f"{name} IS NOT DISTINCT FROM ?" for name in row)
+    found = connection.execute(f"SELECT max(rowid) FROM {table} WHERE {same}", list(row.values())).fetchall()[0][0]
+    if found is None:
+        return NOT_SAID
+    connection.execute(f"DELETE FROM {table} WHERE rowid = ?", [found])
     return APPLIED
+
+
+def _columns(payload: Kept) -> dict[str, Any]:
+    return {name: _utc(value) if isinstance(value, datetime) else value for name, value in msgspec.structs.asdict(payload).items()}
 
 
 def _issue(connection: duckdb.DuckDBPyConnection, command_id: uuid.UUID, said_at: datetime, actor: str, payload: ReportIssued) -> str:

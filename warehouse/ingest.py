@@ -203,6 +203,15 @@ class Writer:
         rows = self.connection.execute("SELECT topic, partition, next_offset, topic_id, event_time_max FROM source_offset").fetchall()
         return {(topic, partition): Source(*rest) for topic, partition, *rest in rows}
 
+    def user_keys(self) -> list[str]:
+        """Fingerprints of the keys that buyers were hidden with, the newest last."""
+        return [name for (name,) in self.connection.execute("SELECT fingerprint FROM user_key ORDER BY used_from").fetchall()]
+
+    def use_key(self, fingerprint: str, now: datetime) -> None:
+        """Note that buyers are hidden with this key from now on."""
+        with self.transaction():
+            self.connection.execute("INSERT INTO user_key VALUES (?, ?)", [fingerprint, _naive(now)])
+
     def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
         """How many of the newest ``records`` of each partition there were, and how many of them were refused."""
         rows = self.connection.execute(statement("newest_refusals"), {"records": records}).fetchall()

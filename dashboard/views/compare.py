@@ -22,7 +22,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
     st.html(cards.heading(texts("compare.title"), texts("compare.note")))
     with with_states(texts, settings):
         _compared(settings, texts)
-    st.fragment(saying.forms, key="saying")(settings, texts, kinds=("operator_period",))
+    st.fragment(saying.forms, key="saying")(settings, texts, kinds=("operator_period", "withdrawn"))
 
 
 def _compared(settings: DashboardSettings, texts: Texts) -> None:

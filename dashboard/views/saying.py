@@ -9,15 +9,17 @@ import streamlit as st
 from dashboard import access, cards
 from dashboard.checking import lacking
 from dashboard.figures.incidents import Incident
-from dashboard.formatting import SEOUL, clock, day_name, moment, seoul
+from dashboard.figures.said import Said
+from dashboard.formatting import SEOUL, clock, day_name, moment, percent, seoul, won
 from dashboard.link import choice
 from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
-from dashboard.store import kafka_is_there
+from dashboard.store import UnreadableError, kafka_is_there, said_page
 from dashboard.texts import Texts
 from dashboard.views import naming
 from dashboard.views.naming import Names
 from warehouse.commands import PayloadError
+from warehouse.reading import NothingPublishedError
 
 ABOUT_INCIDENTS = (
     "incident_corrected",
@@ -27,6 +29,7 @@ ABOUT_INCIDENTS = (
     "incident_declared",
     "span_excluded",
     "maintenance_announced",
+    "withdrawn",
 )
 Fields = Callable[[Texts, Sequence[Incident], Incident | None], dict[str, Any]]
 NamedFields = Callable[[Texts, Names], dict[str, Any]]
@@ -55,7 +58,13 @@ def _form(settings: DashboardSettings, texts: Texts, incidents: Sequence[Inciden
     place = naming.place(known, texts) if kind == "incident_declared" else {}
     with st.form(f"say_{kind}", clear_on_submit=False):
         st.html(cards.caption(texts(f"say_help.{kind}")))
-        payload = place | (_NAMED[kind](texts, known) if kind in _NAMED else _FIELDS[kind](texts, incidents, incident))
+        payload = place | (
+            _NAMED[kind](texts, known)
+            if kind in _NAMED
+            else _FIELDS[kind](texts, incidents, incident)
+            if kind in _FIELDS
+            else _withdrawn(texts, _kept(settings, kinds, incident))
+        )
         name = access.name()
         actor = st.text_input(texts("say.who"), value=name or st.session_state.get("actor", ""), max_chars=64, disabled=bool(name), autocomplete="name")
         if st.form_submit_button(texts("say.send"), type="primary"):
@@ -169,6 +178,40 @@ def _survey(texts: Texts, _: Sequence[Incident], incident: Incident | None) -> d
     note = st.text_area(texts("say.remark"), key="survey_note", max_chars=4000, height=80)
     said = {name: None if share is None else round(share / 100, 6) for name, share in shares.items()}
     return {"label": label, **said, "note": note or "", "incident_id": incident.incident_id if incident else None}
+
+
+def _kept(settings: DashboardSettings, kinds: Sequence[str], incident: Incident | None) -> list[Said]:
+    """What was said, about this incident or about none; of operators where they are said too, and only there."""
+    try:
+        said = said_page(settings.published)
+    except (NothingPublishedError, UnreadableError):
+        return []
+    mine = [one for one in said if (one.kind == "operator_period") == ("operator_period" in kinds)]
+    return [one for one in mine if incident is None or one.words.get("incident_id") in (None, incident.incident_id)]
+
+
+def _withdrawn(texts: Texts, said: Sequence[Said]) -> dict[str, Any]:
+    chosen = st.selectbox(
+        texts("say.taken_back"),
+        range(len(said)),
+        index=None,
+        format_func=lambda number: _told(said[number], texts),
+        key="withdrawn",
+        placeholder=texts("say.choose" if said else "say.nothing_said"),
+        disabled=not said,
+    )
+    note = st.text_area(texts("say.remark"), key="withdrawn_note", max_chars=4000, height=80)
+    return ({} if chosen is None else {"said": said[chosen].kind, "words": said[chosen].words}) | {"note": note or ""}
+
+
+def _told(one: Said, texts: Texts) -> str:
+    """One line that tells it from others of its kind."""
+    words = one.words
+    times = [moment(datetime.fromisoformat(words[name]), texts.language) for name in ("starts_at", "ends_at") if name in words]
+    figures = {"amount": lambda amount: won(amount, texts.language), "substitution": lambda share: percent(share, 0), "factor": lambda factor: f"×{factor:g}"}
+    told = [str(words[name]) for name in ("source", "label", "name", "market_id", "service") if name in words]
+    told += [shown(words[name]) for name, shown in figures.items() if name in words]
+    return " · ".join([texts(f"say.{one.kind}"), *told, *([" ~ ".join(times)] if times else [])])
 
 
 _FIELDS: Mapping[str, Fields] = {
