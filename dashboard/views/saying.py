@@ -207,11 +207,14 @@ def _withdrawn(texts: Texts, said: Sequence[Said]) -> dict[str, Any]:
 def _told(one: Said, texts: Texts) -> str:
     """One line that tells it from others of its kind."""
     words = one.words
-    times = [moment(datetime.fromisoformat(words[name]), texts.language) for name in ("starts_at", "ends_at") if name in words]
-    figures = {"amount": lambda amount: won(amount, texts.language), "substitution": lambda share: percent(share, 0), "factor": lambda factor: f"×{factor:g}"}
-    told = [str(words[name]) for name in ("source", "label", "name", "market_id", "service") if name in words]
-    told += [shown(words[name]) for name, shown in figures.items() if name in words]
-    return " · ".join([texts(f"say.{one.kind}"), *told, *([" ~ ".join(times)] if times else [])])
+    told = [texts(f"say.{one.kind}"), *(str(words[name]) for name in ("source", "label", "name", "market_id", "service") if name in words)]
+    if "amount" in words:
+        told.append(won(words["amount"], texts.language))
+    if "substitution" in words:
+        told.append(percent(words["substitution"], 0))
+    if "starts_at" in words:
+        told.append(" ~ ".join(moment(datetime.fromisoformat(words[name]), texts.language) for name in ("starts_at", "ends_at") if name in words))
+    return " · ".join(told)
 
 
 _FIELDS: Mapping[str, Fields] = {
