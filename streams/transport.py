@@ -101,6 +101,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.alignment = Alignment()
         self.leaders: dict[TP, int] = {}
         """The epoch of each partition's leader when it was looked at or read last. A seek does not change what is known of that."""
+        self.doubted: set[TP] = set()
+        """Partitions with another leader than before, until a seek looks at their logs. One that changes while a seek looks is for the next."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         unpacking.install()
@@ -132,23 +134,28 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         for tp, batches in (fetched or {}).items():
             if batches:
                 records = Records.together(batches)
-                self.sequences[tp] = self.sequences.get(tp, 0) + (2 if self._led_anew(tp, records) else 1)
+                self._note_leader(tp, records)
+                # A gap has the line seek, and so look, before it reads on.
+                self.sequences[tp] = self.sequences.get(tp, 0) + (2 if tp in self.doubted else 1)
                 chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
         alignment.brought({tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}, time.monotonic())
         return chunks
 
-    def _led_anew(self, tp: TP, records: Records) -> bool:
-        """Whether the first of these was taken by another leader than what was read before: that one may have lost some of it, and given its offsets to others.
+    def _note_leader(self, tp: TP, records: Records) -> None:
+        """Doubt a partition where another leader took the first of these than what was read before: it may lack some of that, and have given its offsets to others.
 
-        A gap in the numbers then has the line look before it reads on. Where leaders change within a fetch, what is before the change is in the new one's log.
+        Where leaders change within a fetch, what is before the change is in the new one's log.
         """
         first, last = records.leaders
         before, self.leaders[tp] = self.leaders.get(tp, first), last
-        if first <= before:
-            return False
-        self.log.info("%s has another leader from offset %s on: what was read before that is compared", tp, int(records.offsets[0]))
-        return True
+        if first > before:
+            self.log.info("%s has another leader from offset %s on: what was read before that is compared", tp, int(records.offsets[0]))
+            self.doubted.add(tp)
+
+    async def begin_look(self) -> None:
+        """From here on logs are looked at."""
+        self.doubted.clear()
 
     def _unread(self, active: Iterable[TP]) -> set[TP]:
         """Partitions that hold more than was handed out, as far as the last fetch of each has told."""
@@ -264,6 +271,7 @@ class ChunkConsumer(driver.Consumer):
         # One at a time: of two at once, each would call the other's chunks old.
         async with self.seeking:
             generation = self.app.consumer_generation_id
+            await self.thread.call_thread(self.thread.begin_look)
             start = await cast("ChunkTransport", self.transport).start_offsets(self.assignment())
             await self.thread.call_thread(self.thread.seek_from, start)
             self.sought = generation

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
+import duckdb
 import numpy as np
 import polars as pl
 
@@ -59,7 +61,7 @@ def publish_launch_day(
     files = {"market": [_write(folder, f"market-{state}", markets, "market")]}
     past = "market_minute-history.parquet"
     if not (folder / past).exists():
-        _write(folder, past.removesuffix(".parquet"), _history(), "market_minute")
+        (folder / past).write_bytes(_history())
     now = _utc(clock)
     today = _launch_day().filter(pl.col("minute_at") < now)
     files["market_minute"] = [*([past] if history else []), _write(folder, f"market_minute-{state}", today, "market_minute")]
@@ -135,8 +137,17 @@ def _markets() -> pl.DataFrame:
 
 
 @cache
-def _history() -> pl.DataFrame:
-    return pl.concat([_market_minutes(_markets(), LAUNCH_DAY - timedelta(days=back)) for back in range(42, 14, -1)])
+def _history() -> bytes:
+    """The file of four weeks, made once for all tests of a process."""
+    days = pl.concat([_market_minutes(_markets(), LAUNCH_DAY - timedelta(days=back)) for back in range(42, 14, -1)])
+    with TemporaryDirectory() as folder:
+        return (Path(folder) / _write(Path(folder), "history", days, "market_minute")).read_bytes()
+
+
+@cache
+def _tables() -> duckdb.DuckDBPyConnection:
+    """A database with every table of the warehouse, empty, for all tests of a process."""
+    return open_memory()
 
 
 @cache
@@ -148,6 +159,7 @@ def _market_minutes(markets: pl.DataFrame, day: date) -> pl.DataFrame:
     """One row every five minutes, market and channel with anything in it, on ``day`` (Seoul)."""
     random = np.random.default_rng(day.toordinal())
     start = _utc(datetime(day.year, day.month, day.day, tzinfo=SEOUL))
+    minutes = pl.Series([start + timedelta(minutes=5 * step) for step in range(288)], dtype=pl.Datetime("us"))
     hour = np.arange(288) / 12
     rhythm = np.exp(-0.5 * ((hour - 11.5) / 2.6) ** 2) + 0.8 * np.exp(-0.5 * ((hour - 16.5) / 2.4) ** 2) + 0.01
     weekday = (1.0, 0.95, 0.97, 1.0, 1.1, 1.3, 1.15)[day.weekday()] * random.normal(1.0, 0.04)
@@ -164,7 +176,7 @@ def _market_minutes(markets: pl.DataFrame, day: date) -> pl.DataFrame:
             frames.append(
                 pl.DataFrame(
                     {
-                        "minute_at": [start + timedelta(minutes=5 * step) for step in range(288)],
+                        "minute_at": minutes,
                         "market_id": [market_id] * 288,
                         "channel": [channel] * 288,
                         "approved": approved,
@@ -309,13 +321,16 @@ def _switch_off() -> pl.DataFrame:
 def _write(folder: Path, name: str, frame: pl.DataFrame, table: str) -> str:
     """Write ``frame`` with exactly the columns of the warehouse's ``table``; returns the file's name."""
     file = f"{name}.parquet"
-    connection = open_memory()
+    connection = _tables()
     columns = ", ".join(f'"{column}"' for column in frame.columns)
-    connection.register("given", frame)
-    connection.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM given')
     path = str(folder / file).replace("'", "''")
-    connection.execute(f"COPY \"{table}\" TO '{path}' (FORMAT parquet)")
-    connection.close()
+    connection.begin()
+    try:
+        connection.register("given", frame)
+        connection.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM given')
+        connection.execute(f"COPY \"{table}\" TO '{path}' (FORMAT parquet)")
+    finally:
+        connection.rollback()
     return file
 
 

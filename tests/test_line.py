@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,11 @@ import duckdb
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.util import commit_structure_validate
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 import streams.line
+from streams.alignment import Alignment
 from streams.letters import Letters
 from streams.line import Line
 from streams.records import Records
@@ -423,21 +425,44 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
 
 
-def test_what_another_leader_took_is_looked_at_once_before_it_is_read() -> None:
-    thread: Any = ChunkThread.__new__(ChunkThread)
-    thread.leaders, thread.log = {}, logging.getLogger("streams.transport")
-    records = records_at(0, [payment(1)])
+def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tp, other = TP("payments", 0), TP("payments", 1)
+    thread: Any = ChunkThread.__new__(ChunkThread)
+    thread.leaders, thread.doubted, thread.sequences, thread.alignment = {}, set(), {}, Alignment()
+    thread.log, thread._state, thread.assignment, thread._ensure_consumer = logging.getLogger("streams.transport"), lambda _: None, set, SimpleNamespace
+    thread.consumer = SimpleNamespace(transport=SimpleNamespace(aligned=set()))
+    coming: list[tuple[TP, tuple[int, int]]] = []
 
-    def looked_at(*leaders: tuple[int, int], of: TP = tp) -> list[bool]:
-        return [thread._led_anew(of, replace(records, leaders=one)) for one in leaders]
+    async def fetched_records(*_: object, **__: object) -> dict[TP, list[Records]]:
+        of, leaders = coming.pop()
+        return {of: [replace(records_at(0, payment(1)), leaders=leaders)]}
+
+    monkeypatch.setattr(AIOKafkaConsumerThread, "_fetch_records", fetched_records)
+
+    def gap(*leaders: int, of: TP = tp) -> bool:
+        """Whether the chunk of records by these leaders, first and last, has a number that does not follow."""
+        before = thread.sequences.get(of, 0)
+        coming.append((of, (leaders[0], leaders[-1])))
+        asyncio.run(thread._fetch_records(None, {tp, other}))
+        return thread.sequences[of] != before + 1
+
+    def look(meanwhile: Callable[[], object] = lambda: None) -> None:
+        asyncio.run(thread.begin_look())
+        meanwhile()
+        asyncio.run(thread.seek_from(Start(1, {})))
 
     # What the first fetch brings was looked at when it was begun; a change within a fetch is one of the log as it is.
-    assert looked_at((3, 3), (3, 4), (4, 4)) == [False] * 3
-    assert looked_at((5, 5), (5, 6), (7, 7), (7, 7)) == [True, False, True, False]
-    assert looked_at((7, 7), of=other) == [False]
+    assert [gap(3), gap(3, 4), gap(4), gap(5, of=other)] == [False] * 4
+    assert [gap(5), gap(5), gap(5, of=other)] == [True, True, False]
+    look()
+    assert [gap(5), gap(5, 6), gap(6)] == [False] * 3
+    # One that changes while another is looked at was not looked at itself: the chunk that tells is dropped with the seek.
+    gap(7)
+    look(lambda: gap(8, of=other))
+    assert [gap(7), gap(8, of=other)] == [False, True]
+    look()
     # The topic was made anew, which is found out in another way; its leaders are counted from 0.
-    assert looked_at((0, 0), (1, 1), (-1, -1)) == [False, True, False]
+    assert [gap(0), gap(1), gap(8, of=other)] == [False, True, False]
 
 
 def test_too_little_memory_is_known_in_a_statement_and_at_commit(tmp_path: Path) -> None:
