@@ -14,9 +14,8 @@ from warehouse.analysis.levels import drift_of
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.tails import with_tails
-from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
+from warehouse.analysis.times import DAY, UTC_TO_SEOUL, Minutes, date_of, spans_of
 
-UTC_TO_SEOUL = 540
 SMOOTHED_MINUTES = 15
 CELL_SMOOTHED_MINUTES = 61
 RHYTHM_HALF_LIFE_DAYS = 28.0

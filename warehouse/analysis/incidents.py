@@ -17,11 +17,10 @@ from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.markets import Markets, shares_of
 from warehouse.analysis.panel import Array
 from warehouse.analysis.scopes import Grid, Scopes, planned_minutes
-from warehouse.analysis.times import DAY
+from warehouse.analysis.times import DAY, UTC_TO_SEOUL
 from warehouse.analysis.watching import Watch
 
 COUNTED = ("approved", "declined", "failed")
-_SEOUL = 540
 
 
 def detect(
@@ -64,9 +63,9 @@ def detect(
     known = read_open(open_incidents)
     given = {one.incident_id: one for one in known}
     rows = []
-    midnights = range((first + _SEOUL) // DAY * DAY + DAY - _SEOUL, last, DAY)
+    midnights = range((first + UTC_TO_SEOUL) // DAY * DAY + DAY - UTC_TO_SEOUL, last, DAY)
     for low, high in pairwise([first, *midnights, last]):
-        start = (low + _SEOUL) // DAY * DAY - _SEOUL
+        start = (low + UTC_TO_SEOUL) // DAY * DAY - UTC_TO_SEOUL
         watch = _watch(minutes, usual, known, maintenance, issuers, services, start, high)
         changed, known = watch.run(known, low - start, high - start)
         rows += changed
@@ -108,7 +107,7 @@ def _watch(
     markets = None
     if usual.markets is not None and "market_id" in minutes.columns and names["region"]:
         region, share = shares_of(usual.markets, names["market_id"], names["region"])
-        hour = (first + np.arange(length) + _SEOUL) % DAY // 60
+        hour = (first + np.arange(length) + UTC_TO_SEOUL) % DAY // 60
         markets = Markets(names["market_id"], region, share, cells["minutes"], hour)
     return Watch(scopes, usual.drift, markets)
 

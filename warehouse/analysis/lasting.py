@@ -9,7 +9,7 @@ from warehouse.analysis.changes import Open
 from warehouse.analysis.evidence import Counts, excess_exponent, shortfall_exponent, trailing
 from warehouse.analysis.panel import Array, Mask
 from warehouse.analysis.scopes import Grid
-from warehouse.analysis.times import DAY
+from warehouse.analysis.times import DAY, UTC_TO_SEOUL
 
 QUIET_MINUTES = 30
 """An incident closes when it was last seen so long ago (and two steps), and payments were ordinary since."""
@@ -18,7 +18,6 @@ FORGOTTEN_MINUTES = 720
 """It also closes when nothing at all could be seen for so long."""
 
 ORDINARY_FAILURE_RATE = 0.02
-_SEOUL = 540
 
 
 def seen(grid: Grid, own: Counts | None, drift: Drift, incident: Open, low: int, high: int) -> Open:
@@ -58,7 +57,7 @@ def _wide(grid: Grid, minutes: int) -> int:
 def _level(grid: Grid, incident: Open, low: int, high: int) -> Array:
     """The level to hold sales against: that of the detection on its day, none on others."""
     minute = grid.first + np.arange(low, high) * grid.step
-    same_day = (minute + _SEOUL) // DAY == (incident.detected + _SEOUL) // DAY
+    same_day = (minute + UTC_TO_SEOUL) // DAY == (incident.detected + UTC_TO_SEOUL) // DAY
     return np.where(same_day, incident.level, 1.0)
 
 

@@ -15,7 +15,7 @@ from warehouse.analysis.errors import FrameError, HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.scopes import Grid, Scopes
-from warehouse.analysis.times import DAY, date_of, minute_of, spans_of
+from warehouse.analysis.times import DAY, UTC_TO_SEOUL, date_of, minute_of, spans_of
 from warehouse.analysis.watching import Watch
 
 HISTORY_DAYS = 56
@@ -31,7 +31,6 @@ STEPS_BEFORE = 60
 FORGOTTEN_DAYS = 2
 """Days of one incident that are not learnt from."""
 
-_SEOUL = 540
 _FOUND = {name: kind for name, kind in CHANGES.items() if name not in ("action", "peak_failure_rate", "merged_into")}
 
 
@@ -144,7 +143,7 @@ class _File:
         """Learn nothing from an incident of several places; what lasts longer than some days is the new ordinary."""
         if row["scope"] == "market":
             return
-        first = ((row["onset_at"] - EPOCH) // timedelta(minutes=1) + _SEOUL - self.panel.first_day * DAY) // self.step
+        first = ((row["onset_at"] - EPOCH) // timedelta(minutes=1) + UTC_TO_SEOUL - self.panel.first_day * DAY) // self.step
         slots = self.panel.values.shape[2]
         last = min((day + 1) * slots, first + FORGOTTEN_DAYS * slots)
         if row["ended_at"] is not None:
@@ -162,7 +161,7 @@ class _File:
         nothing = np.zeros(sold.size)
         # a whole day without any sale may be the greatest of incidents: only exclusions are let be
         quiet = ~seen & (self.panel.values[:, low:high].sum(axis=(0, 2)) > 0).repeat(slots) & inside
-        first = (self.panel.first_day + low) * DAY - _SEOUL
+        first = (self.panel.first_day + low) * DAY - UTC_TO_SEOUL
         grid = Grid(first, self.step, np.zeros(len(seen), dtype=np.int64), quiet)
         paid = Cells(at, axes, {"attempts": nothing, "failed": nothing, "approved": sold.ravel()})
         return Scopes(grid, self.names, paid, Cells(at, dict(axes), {"expected": expected.reshape(len(expected), -1).ravel()}))
@@ -170,4 +169,4 @@ class _File:
 
 def _local(value: Any, later: int) -> Any:  # noqa: ANN401  # a cell of a row
     """A time by the local clock, some minutes later; anything else as it is."""
-    return value + timedelta(minutes=_SEOUL + later) if isinstance(value, type(EPOCH)) else value
+    return value + timedelta(minutes=UTC_TO_SEOUL + later) if isinstance(value, type(EPOCH)) else value

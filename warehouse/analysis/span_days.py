@@ -8,9 +8,9 @@ import polars as pl
 
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.changes import minute_after_utc, minute_of_utc
-from warehouse.analysis.counts import UTC_TO_SEOUL, utc_minutes
+from warehouse.analysis.counts import utc_minutes
 from warehouse.analysis.panel import Array, Codes, Mask
-from warehouse.analysis.times import DAY, date_of, minute_of
+from warehouse.analysis.times import DAY, UTC_TO_SEOUL, date_of, minute_of
 
 LOADS = 3
 """Classes of load, by thirds of both spans' minutes."""

@@ -11,6 +11,8 @@ from warehouse.analysis.errors import AnalysisError, FrameError
 
 SEOUL = ZoneInfo("Asia/Seoul")
 DAY = 1440
+UTC_TO_SEOUL = 540
+"""Minutes; Korea has no summer time."""
 Minutes = npt.NDArray[np.int64]
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
