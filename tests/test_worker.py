@@ -408,3 +408,8 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path, se
             worker.wait(lambda: worker.health()["status"] == "ok")
             with worker.snapshot() as snapshot:
                 assert published_cells(snapshot) == recount(first + second, [])
+            # A worker that is to end does not wait for one that is away.
+            broker.kill()
+            worker.wait(lambda: worker.health().get("status") != "ok", 60)
+            assert worker.kill(signal.SIGTERM, 30) == 0
+            assert "Error while stopping" not in worker.log.read_text()
