@@ -165,9 +165,7 @@ def test_a_form_sends_what_it_says_and_confirms_it(line: DashboardSettings, tmp_
     assert len(said_in(line.kafka, line.topic_prefix)) == 1
 
 
-@pytest.mark.parametrize(
-    ("language", "told"), [("ko", "외부 주장 등록 · 어느 신문 · 100억 원"), ("en", "Enter an outside claim · 어느 신문 · KRW 10,000 million")]
-)
+@pytest.mark.parametrize(("language", "told"), [("ko", "외부 주장 · 어느 신문 · 100억 원"), ("en", "Outside claim · 어느 신문 · KRW 10,000 million")])
 def test_an_entry_is_chosen_among_those_of_the_incident_and_taken_back(
     language: str, told: str, line: DashboardSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

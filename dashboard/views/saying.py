@@ -207,7 +207,9 @@ def _withdrawn(texts: Texts, said: Sequence[Said]) -> dict[str, Any]:
 def _told(one: Said, texts: Texts) -> str:
     """One line that tells it from others of its kind."""
     words = one.words
-    told = [texts(f"say.{one.kind}"), *(str(words[name]) for name in ("source", "label", "name", "market_id", "service") if name in words)]
+    told = [texts(f"said.{one.kind}"), *(str(words[name]) for name in ("source", "label", "name", "market_id") if name in words)]
+    if "service" in words:
+        told.append(texts.named("service", words["service"]))
     if "amount" in words:
         told.append(won(words["amount"], texts.language))
     if "substitution" in words:
