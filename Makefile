@@ -67,7 +67,7 @@ audit: $(VENV)/ready-to-test $(VENV)-audit/ready ## Known vulnerabilities of the
 	$(VENV)-audit/bin/python deploy/audit.py $(BIN)/python constraints.txt build $(ARGS)
 
 clean: ## Remove what set-up and tests made (data/ stays)
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-audit $(VENV)-lake build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-audit $(VENV)-lake build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml constraints.txt
