@@ -20,13 +20,17 @@ NEEDED: Mapping[str, Mapping[str, str]] = {
 """Fields that a kind cannot do without, with the text of each one's label."""
 
 
-def lacking(kind: str, payload: Mapping[str, Any], now: datetime, texts: Texts) -> str:
-    """Why the form cannot be sent as it stands; empty where nothing is known against it. ``now`` is aware, times of the payload are ISO 8601 with an offset."""
+def lacking(kind: str, payload: Mapping[str, Any], now: datetime, texts: Texts, standing: Mapping[str, datetime] | None = None) -> str:
+    """Why the form cannot be sent as it stands; empty where nothing is known against it.
+
+    ``now`` is aware, times of the payload are ISO 8601 with an offset; ``standing`` are aware times of the incident that the payload may leave as they are.
+    """
     empty = [texts(label) for name, label in NEEDED.get(kind, {}).items() if payload.get(name) in (None, "") and not _of_nation(name, payload)]
     if empty:
         return texts("say.missing", fields=", ".join(empty))
     start, end = (_time(payload, *names) for names in (("starts_at", "onset_at"), ("ends_at", "ended_at")))
-    if start and end and end <= start:
+    first, last = start or (standing or {}).get("onset_at"), end or (standing or {}).get("ended_at")
+    if (start or end) and first and last and last <= first:
         return texts("say.not_after")
     if kind in ("incident_declared", "incident_corrected") and any(time and time > now + ROUNDED for time in (start, end)):
         return texts("say.to_come")

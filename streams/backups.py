@@ -14,8 +14,9 @@ from pathlib import Path
 
 import duckdb
 
+from streams.keying import fingerprint
 from streams.settings import Settings
-from warehouse.backup import BackupError, back_up, copy_key, refuse_taken
+from warehouse.backup import BackupError, back_up, copy_key, hidden_with, key_of, refuse_taken
 from warehouse.connection import WarehouseBusyError, open_file
 from warehouse.ingest import Writer
 
@@ -107,7 +108,23 @@ def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
             back_up(connection, target)
     except WarehouseBusyError:
         _by_the_worker(settings.warehouse, target, patience)
-    copy_key(settings.warehouse, target)
+    copied = copy_key(settings.warehouse, target)
+    if not settings.user_key:
+        _check_key(target, copied=copied)
+
+
+def _check_key(target: Path, *, copied: bool) -> None:
+    """Say that a backup is without its key while there is still a way to get it: a running worker has it in memory alone.
+
+    Raises:
+        BackupError: with the fingerprint of the key that hides its buyers.
+    """
+    known, found = hidden_with(target), fingerprint(key_of(target).read_bytes()) if copied else "none"
+    if known and known != found:
+        raise BackupError(
+            f"{target} is written, but without its key: buyers are hidden with one whose fingerprint is {known}, and beside the warehouse is {found}. "
+            "Put the right one back beside the warehouse and make the backup anew."
+        )
 
 
 def refuse_lake(settings: Settings) -> None:

@@ -63,6 +63,7 @@ class Letters:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.key = settings.hmac_key()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.producer: AIOKafkaProducer | None = None
 
@@ -90,7 +91,7 @@ class Letters:
     def _key_header(self, topic: str, key: bytes) -> tuple[str, bytes]:
         """The record's key; in ``errors`` it may be a user id, so there its HMAC stands for it."""
         if topic == "errors":
-            return "key-hmac", hmac.digest(self.settings.hmac_key(), key, "sha256")[:16].hex().encode()
+            return "key-hmac", hmac.digest(self.key, key, "sha256")[:16].hex().encode()
         return "key", key[:CUT_BYTES]
 
     def send_incidents(self, changes: Iterable[Mapping[str, Any]]) -> None:

@@ -72,7 +72,7 @@ class Line:
         self.settings = settings
         self.writer = writer
         self.letters = letters
-        self.hide = hider(settings.hmac_key())
+        self.hide = hider(letters.key)
         self.layouts = {name: Layout(struct) for name, struct in CONTRACT.items()}
         self.database = ThreadPoolExecutor(1, "database")
         self.decoder = ThreadPoolExecutor(1, "decoder")
@@ -349,7 +349,12 @@ class Line:
             if source is None:
                 source = Source(0 if self._added(name, topic_id, known) else start, topic_id, None)
                 self.writer.begin_source(name, tp.partition, source.next_offset, topic_id)
-            if source.topic_id and topic_id and source.topic_id != topic_id:
+            if source.next_offset == 0 and start == 0:
+                # Nothing was read of it, whichever topic it was.
+                if topic_id and source.topic_id != topic_id:
+                    self.writer.name_topic(name, tp.partition, topic_id)
+                offsets[tp] = 0
+            elif source.topic_id and topic_id and source.topic_id != topic_id:
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
                 self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
                 offsets[tp] = start
@@ -431,12 +436,12 @@ class Line:
 
     def _plausible(self, records: Records, retained_from: datetime | None) -> Span:
         """The event times that records may have: by when each was sent, so that a topic gives the same whenever it is read."""
-        sent = latest = records.times
+        sent, now = records.times, int(datetime.now(UTC).timestamp() * 1000)
         if self.settings.clock == "wall":
-            # A producer's clock may be ahead of ours or never have been set, and some tell no time.
-            now = int(datetime.now(UTC).timestamp() * 1000)
+            # A producer's clock may be ahead of ours.
             sent = np.minimum(sent, now)
-            latest = np.where(sent >= EARLIEST_MS, sent, now)
+        # Or never have been set, and some tell no time.
+        latest = np.where(sent >= EARLIEST_MS, sent, now)
         # What is retained bounds it once something is: what is older may be known and gone.
         earliest = np.maximum(EARLIEST_MS, sent - self.raw_ms) if retained_from is None else int(retained_from.replace(tzinfo=UTC).timestamp() * 1000)
         return Span(earliest, latest)

@@ -86,6 +86,8 @@ def run_worker(settings: Settings) -> int:
                     writer.sources(), until_answered(settings, lambda: committed_and_starts(settings.kafka, group, settings.access)), settings.topic
                 )
             refuse_taken(settings)
+            # Once more: the file may have gone while brokers were waited for.
+            refuse_other_key(settings, writer)
             worker = create_app(settings, writer, client_id(settings), backups)
     except duckdb.Error as error:
         if damaged(error):

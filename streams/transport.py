@@ -216,7 +216,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def tails(self, bootstrap: str, access: Access, spans: Spans) -> dict[TP, Records]:
         """The committed records of these spans. Raises as ``streams.tails``."""
         found = await tails(bootstrap, access, spans)
-        self.leaders |= {tp: records.leaders[1] for tp, records in found.items()}
+        # What comes may have told of a newer one already: it is doubted once.
+        self.leaders = {tp: records.leaders[1] for tp, records in found.items()} | self.leaders
         return found
 
     async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:

@@ -5,11 +5,12 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 import streams.backups
 from streams import standby
 from streams.backups import Backups, answer_of, ask_for_backup, request_of
+from streams.keying import fingerprint
 from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
 from tests.events_data import NOON, chunk, payment
@@ -236,7 +238,7 @@ def test_a_second_command_does_not_take_the_first_one_s_answer_away(
     while not request.exists():
         time.sleep(0.01)
     # The worker writes its answer first; before it takes the request back, somebody else asks.
-    (tmp_path / "first.duckdb").touch()
+    Writer(tmp_path / "first.duckdb", NOON).close()
     answer.write_text(json.dumps({"id": json.loads(request.read_bytes())["id"], "error": None}))
     assert "asked for already" in asked(settings, tmp_path / "second.duckdb", 30)
     request.unlink()
@@ -321,6 +323,70 @@ def test_a_copy_of_the_warehouse_s_own_stem_is_restored_with_the_key_that_is_the
     aside = restore(settings.warehouse.with_name("w.old"), settings.warehouse, NOON)
     assert [path.name.split(".before-")[0] for path in aside] == ["w.duckdb"]
     assert settings.hmac_key() == key
+
+
+def backed_up(settings: Settings, tmp_path: Path) -> Path:
+    """A backup of ten payments, with its key, of a warehouse that has another key by now."""
+    writer = Writer(settings.warehouse, NOON)
+    write(writer, 0, 10)
+    writer.use_key(fingerprint(settings.hmac_key()), NOON)
+    writer.close()
+    target = tmp_path / "monday.duckdb"
+    ask_for_backup(settings, target, 1)
+    settings.warehouse.with_suffix(".key").write_bytes(b"another")
+    return target
+
+
+@pytest.mark.parametrize("without", ["the key", "the file"])
+def test_a_restore_that_fails_leaves_all_as_it_was(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str) -> None:
+    target, folder = backed_up(settings, tmp_path), settings.warehouse.parent
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if without == "the key":
+        target.with_suffix(".key").unlink()
+        target.with_suffix(".key").mkdir()
+    else:
+        monkeypatch.setattr(Path, "replace", failing(Path.replace, settings.warehouse))
+    with pytest.raises(OSError, match=r"Is a directory|no room"):
+        restore(target, settings.warehouse, NOON)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def failing(replace: Callable[[Path, Path], Path], taken: Path) -> Callable[[Path, Path], Path]:
+    def refused(part: Path, target: Path) -> Path:
+        if target == taken:
+            raise OSError("no room")
+        return replace(part, target)
+
+    return refused
+
+
+@pytest.mark.parametrize("at", ["hardlink_to", "unlink", "replace"])
+def test_a_restore_that_is_killed_leaves_a_warehouse_that_a_worker_goes_on_with_or_refuses(settings: Settings, tmp_path: Path, at: str) -> None:
+    target = backed_up(settings, tmp_path)
+    script = (
+        "import os, signal, sys\nfrom datetime import UTC, datetime\nfrom pathlib import Path\nfrom warehouse.backup import restore\n"
+        f"before = Path.{at}\n"
+        f"def killed(*given, **named):\n    before(*given, **named)\n    if 'w.' in given[0].name: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"Path.{at} = killed\nrestore(Path(sys.argv[1]), Path(sys.argv[2]), datetime.now(UTC))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(target), str(settings.warehouse)], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    assert state(settings.warehouse) == (10, 10, 10)
+    # Once more, and it is whole.
+    restore(target, settings.warehouse, NOON)
+    assert state(settings.warehouse) == (10, 10, 10)
+    assert settings.hmac_key() == target.with_suffix(".key").read_bytes()
+
+
+def test_a_backup_without_its_key_is_not_called_done(settings: Settings, tmp_path: Path) -> None:
+    target = backed_up(settings, tmp_path)
+    with pytest.raises(BackupError, match=r"tuesday\.duckdb is written, but without its key.*beside the warehouse is [0-9a-f]{12}"):
+        ask_for_backup(settings, tmp_path / "other" / "tuesday.duckdb", 1)
+    settings.warehouse.with_suffix(".key").unlink()
+    with pytest.raises(BackupError, match=r"without its key.*beside the warehouse is none"):
+        ask_for_backup(settings, tmp_path / "wednesday.duckdb", 1)
+    assert not settings.warehouse.with_suffix(".key").exists()
+    assert state(target) == (10, 10, 10)
 
 
 def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(settings: Settings, tmp_path: Path) -> None:

@@ -271,9 +271,21 @@ def test_one_event_from_years_ago_does_not_have_every_day_since_then_judged(agai
     assert judged[0][0] >= MARK - 36 * DAY
 
 
+def test_in_a_replay_a_record_that_tells_no_time_may_be_of_any_time_that_was(again: Open, tmp_path: Path) -> None:
+    writer, _ = again()
+    settings = Settings(warehouse=tmp_path / "w.duckdb", clock="replay")
+    line = Line(settings, writer, Letters(settings))
+    events = [payment(1, occurred_at=ms(NOON)), payment(2, occurred_at=ms(datetime.now(UTC) + timedelta(hours=2)))]
+    records = [SimpleNamespace(offset=n, key=b"m", value=encoded(event), timestamp=None) for n, event in enumerate(events)]
+    (decoded,) = line._on_decoder([Fetched.of(TP("payments", 0), 1, 1, Records.of(records))])
+    assert decoded.frame["offset_at"].to_list() == [0]
+    assert [(refused.offset, refused.reason) for refused in decoded.refused] == [(1, "in_future")]
+
+
 def test_what_a_record_may_say_is_judged_by_when_it_was_sent_however_late_it_is_read(again: Open, tmp_path: Path) -> None:
     writer, _ = again()
-    line = Line(Settings(warehouse=tmp_path / "w.duckdb", clock="wall"), writer, Letters(Settings()))
+    settings = Settings(warehouse=tmp_path / "w.duckdb", clock="wall")
+    line = Line(settings, writer, Letters(settings))
     now = datetime.now(UTC)
     # A clock that is an hour fast, of a record that is read three hours later; in time; producers whose clock is a year ahead, never was set, or is none.
     sent = [now - timedelta(hours=3), now - timedelta(hours=3), now + timedelta(days=365), datetime(1970, 1, 1, 0, 1, tzinfo=UTC), None]

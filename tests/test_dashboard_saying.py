@@ -33,6 +33,7 @@ from tests.test_dashboard_pages import shown, words
 from tests.test_ingest import KEPT_WORDS, chunk, command, write
 from warehouse.commands import PayloadError, parse, record
 from warehouse.ingest import Writer
+from warehouse.reading import open_snapshot
 
 CLAIM = {"source": "어느 신문", "amount": 10_000_000_000, "note": "", "incident_id": "i1"}
 
@@ -180,7 +181,7 @@ def test_an_entry_is_chosen_among_those_of_the_incident_and_taken_back(
     next(widget for widget in app.text_input if widget.autocomplete == "name").set_value("분석 담당")
     app.button[0].click().run()
     assert {"ko": "비어 있는 항목: 취소할 등록", "en": "Still empty: Entry to take back"}[language] in words(app)
-    entry = app.selectbox(key="withdrawn")
+    entry = app.selectbox(key=f"withdrawn_{LAUNCH}")
     # That of the other incident is not among them.
     assert [option.split(" · ")[1] for option in entry.options] == ["훈련", "통합 전환을 위한 서비스 중단", "어느 신문"]
     assert entry.options[2] == told
@@ -189,6 +190,45 @@ def test_an_entry_is_chosen_among_those_of_the_incident_and_taken_back(
     (found,) = said_in(line.kafka, line.topic_prefix)
     words_of_it = {"source": "어느 신문", "amount": 10_000_000_000, "incident_id": LAUNCH, "note": "1면"}
     assert (found.kind, found.payload) == ("withdrawn", {"said": "claim_entered", "words": words_of_it, "note": ""})
+
+
+def test_another_entry_is_never_taken_back_for_one_that_has_gone_meanwhile(sent: list[tuple[str, dict[str, object]]], tmp_path: Path) -> None:
+    claims = [{"source": name, "incident_id": LAUNCH, "amount": 10, "claimed_at": datetime(2025, 3, 2), "note": ""} for name in ("가", "나", "다")]
+    replace_table(tmp_path, "claim", pl.DataFrame(claims))
+    app, _ = shown("incidents", "ko")
+    form(app, "withdrawn")
+    app.selectbox(key=f"withdrawn_{LAUNCH}").select_index(2)
+    press(app)
+    # Somebody else has taken the first one back: what was chosen stays what it is.
+    replace_table(tmp_path, "claim", pl.DataFrame(claims[1:]))
+    assert "방금 같은 내용을 보냈습니다" in press(app)
+    replace_table(tmp_path, "claim", pl.DataFrame(claims[2:]))
+    assert "비어 있는 항목: 취소할 등록" in press(app)
+    assert [payload["words"]["source"] for _, payload in sent] == ["나"]
+
+
+def test_of_an_incident_that_others_are_part_of_their_entries_can_be_taken_back_too(sent: list[tuple[str, dict[str, object]]], tmp_path: Path) -> None:
+    incidents = known_incidents_of(tmp_path).with_columns(merged_into=pl.when(pl.col("incident_id") == EARLIER).then(pl.lit(LAUNCH)))
+    replace_table(tmp_path, "incident", incidents)
+    replace_table(tmp_path, "claim", pl.DataFrame([{"source": "가", "incident_id": EARLIER, "amount": 10, "claimed_at": datetime(2025, 3, 2), "note": ""}]))
+    app, _ = shown("incidents", "ko", incident=LAUNCH)
+    form(app, "withdrawn")
+    app.selectbox(key=f"withdrawn_{LAUNCH}").select_index(1)
+    press(app)
+    assert [payload["words"]["incident_id"] for _, payload in sent] == [EARLIER]
+
+
+def known_incidents_of(folder: Path) -> pl.DataFrame:
+    with open_snapshot(folder) as snapshot:
+        return snapshot.sql("SELECT * FROM incident")
+
+
+def test_an_end_before_the_onset_that_stands_is_refused_where_it_is_given(sent: list[tuple[str, dict[str, object]]]) -> None:
+    app, _ = shown("incidents", "ko", incident=LAUNCH)
+    form(app, "incident_corrected")
+    app.datetime_input(key=f"corrected_ended_{LAUNCH}").set_value(datetime(2025, 3, 1, 9, 0))
+    assert "끝이 시작보다 뒤여야 합니다" in press(app)
+    assert sent == []
 
 
 def test_whatever_was_said_can_be_taken_back_as_the_tables_have_it(tmp_path: Path) -> None:
@@ -206,15 +246,17 @@ def test_whatever_was_said_can_be_taken_back_as_the_tables_have_it(tmp_path: Pat
 
 def correcting() -> None:
     from datetime import UTC, datetime  # noqa: PLC0415 - Streamlit runs this function's text as a script
+    from pathlib import Path  # noqa: PLC0415
 
     import streamlit as st  # noqa: PLC0415
 
     from dashboard.figures.incidents import Incident  # noqa: PLC0415
+    from dashboard.settings import DashboardSettings  # noqa: PLC0415
     from dashboard.texts import texts_in  # noqa: PLC0415
-    from dashboard.views.saying import _corrected  # noqa: PLC0415
+    from dashboard.views.saying import Around, _corrected  # noqa: PLC0415
 
     found = Incident("i", "failure_rate", "nation", "", datetime(2025, 3, 1, 1, 4, 30, tzinfo=UTC), None, None, datetime(2025, 3, 1, 10, tzinfo=UTC), 0.8, None)
-    st.json(_corrected(texts_in("ko"), [], found))
+    st.json(_corrected(Around(DashboardSettings(Path(), "ko", ""), texts_in("ko"), incident=found)))
 
 
 def test_a_correction_says_only_the_times_that_were_changed() -> None:

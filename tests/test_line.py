@@ -18,6 +18,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 import streams.line
+import streams.transport
 from streams.alignment import Alignment
 from streams.letters import Letters
 from streams.line import Line
@@ -28,6 +29,7 @@ from streams.tails import LOOK_BACK, Spans
 from streams.tending import Tending
 from streams.transport import ChunkConsumer, ChunkThread, Fetched, Reach, Start
 from tests.events_data import NOON, encoded, ms, payment
+from warehouse.access import PLAIN
 from warehouse.closing import Closing
 from warehouse.connection import lacks_memory, open_file, passes
 from warehouse.ingest import MARGIN, Chunk, Writer
@@ -446,12 +448,20 @@ def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatc
         asyncio.run(thread._fetch_records(None, {tp, other}))
         return thread.sequences[of] != before + 1
 
+    async def stood_before(*_: object) -> dict[TP, Records]:
+        # What another leader took may lie beyond what a look brings.
+        return {tp: replace(records_at(0, payment(1)), leaders=(3, 3))}
+
+    monkeypatch.setattr(streams.transport, "tails", stood_before)
+
     def look(meanwhile: Callable[[], object] = lambda: None) -> None:
         asyncio.run(thread.begin_look())
+        asyncio.run(thread.tails("", PLAIN, {}))
         meanwhile()
         asyncio.run(thread.seek_from(Start(1, {})))
 
-    # What the first fetch brings was looked at when it was begun; a change within a fetch is one of the log as it is.
+    # What the first fetch brings is held against what was looked at when it was begun; a change within a fetch is one of the log as it is.
+    look()
     assert [gap(3), gap(3, 4), gap(4), gap(5, of=other)] == [False] * 4
     assert [gap(5), gap(5), gap(5, of=other)] == [True, True, False]
     look()

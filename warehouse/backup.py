@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def key_of(warehouse: Path) -> Path:
     return warehouse.with_suffix(".key")
 
 
+def hidden_with(backup: Path) -> str | None:
+    """The fingerprint of the key that hides a backup's buyers; None where none was noted."""
+    with open_file(backup) as connection:
+        found = connection.execute("SELECT fingerprint FROM user_key ORDER BY used_from DESC LIMIT 1").fetchall()
+    return found[0][0] if found else None
+
+
 def refuse_taken(warehouse: Path, target: Path) -> None:
     """Refuse a name for a backup where something is lost by it: a file of that name, or the key that lies beside it.
 
@@ -79,18 +86,24 @@ def copy_key(warehouse: Path, target: Path) -> bool:
     # A copy of the warehouse's own stem in its folder has the same key.
     if _same(own, beside):
         return True
-    # A file that is written anew and not over one that is there: that would keep the mode which it has.
-    part = beside.with_name(beside.name + ".part")
-    part.unlink(missing_ok=True)
+    part = _key_part(own, beside)
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(own.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
         part.replace(beside)
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+def _key_part(own: Path, beside: Path) -> Path:
+    """A copy of a key that is still to take its place."""
+    # A file that is written anew and not over one that is there: that would keep the mode which it has.
+    data, part = own.read_bytes(), beside.with_name(beside.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return part
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -125,15 +138,42 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
             # What is damaged may be replaced; what a worker holds may not.
             with suppress(WarehouseDamagedError):
                 open_file(warehouse).close()
-        own, brought = key_of(warehouse), key_of(backup)
-        # The log of the old file must not meet the new one.
-        replaced = [file, _log_of(warehouse)] + [own] * (brought.exists() and not _same(own, brought))
-        aside = [old.rename(old.with_name(f"{old.name}.before-{now:%Y%m%dT%H%M%S}")) for old in replaced if old.exists()]
-        copy_key(backup, warehouse)
-        part.replace(file)
+        return _exchange(part, file, warehouse, key_of(backup), f".before-{now:%Y%m%dT%H%M%S}")
     finally:
         part.unlink(missing_ok=True)
+
+
+def _exchange(part: Path, file: Path, warehouse: Path, brought: Path, ending: str) -> list[Path]:
+    """Put ``part`` and the key beside the backup in the places of what there was, which is kept under other names; returns those.
+
+    Whatever ends it, the warehouse is the old one or the new one, and never missing: a worker would begin anew.
+    """
+    own, log = key_of(warehouse), _log_of(warehouse)
+    key = _key_part(brought, own) if brought.exists() and not _same(own, brought) else None
+    aside: list[Path] = []
+    with ExitStack() as undo:
+        if key:
+            undo.callback(key.unlink, missing_ok=True)
+        for old in [file, log] + [own] * (key is not None):
+            if old.exists():
+                kept = old.with_name(old.name + ending)
+                # A second name and no other one.
+                kept.hardlink_to(old)
+                undo.callback(_back, kept, old)
+                aside.append(kept)
+        # The log of the old file must not meet the new one. Without it the old one is of some time before, and reads on from there.
+        log.unlink(missing_ok=True)
+        part.replace(file)
+        undo.pop_all()
+    if key:
+        key.replace(own)
     return aside
+
+
+def _back(kept: Path, old: Path) -> None:
+    if not old.exists():
+        old.hardlink_to(kept)
+    kept.unlink()
 
 
 def _log_of(warehouse: Path) -> Path:

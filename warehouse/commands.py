@@ -18,8 +18,9 @@ from warehouse.wholes import apart, hand_over, settle
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=4000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Krw = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000_000)]
-SignedKrw = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000_000, le=1_000_000_000_000_000)]
+MOST_KRW = 1_000_000_000_000_000
+Krw = Annotated[int, msgspec.Meta(ge=0, le=MOST_KRW)]
+SignedKrw = Annotated[int, msgspec.Meta(ge=-MOST_KRW, le=MOST_KRW)]
 Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

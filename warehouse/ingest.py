@@ -210,7 +210,9 @@ class Writer:
     def use_key(self, fingerprint: str, now: datetime) -> None:
         """Note that buyers are hidden with this key from now on."""
         with self.transaction():
-            self.connection.execute("INSERT INTO user_key VALUES (?, ?)", [fingerprint, _naive(now)])
+            # Later than the one before, whatever the clock says: the newest is the one that counts.
+            row = "SELECT ?, greatest(?, max(used_from) + INTERVAL 1 MICROSECOND) FROM user_key"
+            self.connection.execute(f"INSERT INTO user_key {row}", [fingerprint, _naive(now)])
 
     def newest_refusals(self, records: int) -> dict[tuple[str, int], tuple[int, int]]:
         """How many of the newest ``records`` of each partition there were, and how many of them were refused."""

@@ -32,7 +32,8 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
         incident = _chosen(listed, texts)
         st.fragment(_refreshing, run_every=REFRESH_SECONDS, key="incidents")(settings, texts, incident, tuple(one.incident_id for one in listed.incidents))
         st.fragment(losses.scenario, key="scenario")(settings, texts, listed, incident)
-    st.fragment(saying.forms, key="saying")(settings, texts, listed.incidents if listed else [], st.session_state.get("incident"))
+    known, merged = (listed.incidents, listed.merged) if listed else ([], {})
+    st.fragment(saying.forms, key="saying")(settings, texts, known, st.session_state.get("incident"), merged)
 
 
 def _waiting(settings: DashboardSettings, texts: Texts) -> None:
