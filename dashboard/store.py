@@ -32,8 +32,8 @@ from warehouse.reading import Manifest, ManifestError, Snapshot, open_snapshot
 Made = TypeVar("Made")
 Drawn = TypeVar("Drawn")
 
-SAID = ("market", "promotion", "exclusion", "maintenance", "claim", "survey")
-"""Tables of what people say: what changes there changes the figures of an incident that has ended."""
+SAID = ("market", "promotion", "exclusion", "maintenance", "claim", "survey", "operator_period")
+"""Tables of what people say: what changes there changes the figures of a time that is over."""
 
 
 class UnreadableError(Exception):
@@ -91,9 +91,14 @@ def incident_page(published: Path, listed: IncidentList, incident: Incident) -> 
     with readable(published):
         if incident.open:
             return _open_incident(*key, incident.incident_id, _incident=incident)
-        said = tuple(file for table in SAID for file in listed.manifest.files.get(table, ()))
-        parts = tuple(part for part, whole in listed.merged.items() if whole == incident.incident_id)
-        return _ended_incident(*key, incident, window_of(incident, listed.manifest.watermark), (*said, *parts))
+        return _ended_incident(*key, incident, window_of(incident, listed.manifest.watermark), shaping(published, listed.manifest))
+
+
+def shaping(published: Path, manifest: Manifest) -> tuple[Any, ...]:
+    """What figures of a time that is over depend on, beside what was counted: what people said; and which incidents there are, where, and from when to when."""
+    incidents, parts = _incidents(str(published), manifest.warehouse_id, manifest.sequence)
+    said = (file for table in SAID for file in manifest.files.get(table, ()))
+    return (*said, *((one.incident_id, one.onset_at, one.ended_at, one.scope, one.scope_name) for one in incidents), *parts.items())
 
 
 @dataclass(frozen=True)
@@ -263,7 +268,7 @@ def _ended_incident(
     warehouse_id: str,  # noqa: ARG001
     incident: Incident,
     window: tuple[datetime, datetime],  # noqa: ARG001
-    said: tuple[str, ...],  # noqa: ARG001
+    shaped: tuple[Any, ...],  # noqa: ARG001
 ) -> IncidentFigures:
     with open_snapshot(Path(published)) as snapshot:
         return incident_figures(snapshot, incident)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from dashboard.figures.ahead import AheadFigures, Options, ahead_figures, options_of
 from dashboard.figures.freshness import Freshness, freshness_of
-from dashboard.store import newest_manifest, readable
+from dashboard.store import newest_manifest, readable, shaping
 from warehouse.ahead import Ahead, ahead, notices_today, public_feed
 from warehouse.analysis.comparison import Comparison
 from warehouse.analysis.early_warning import Notice
@@ -45,7 +46,9 @@ def ahead_page(published: Path, service: str, days: int, tested: float) -> Ahead
     """Demand, capacity and headroom of the service; ``tested`` requests a minute by a load test, 0: none. Raises as ``store.live_page``, and AnalysisError."""
     manifest = newest_manifest(published)
     with readable(published):
-        return AheadPage(freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, _hour(manifest), service, days, tested))
+        return AheadPage(
+            freshness_of(manifest, datetime.now(UTC)), _ahead(str(published), manifest.warehouse_id, _hour(published, manifest), service, days, tested)
+        )
 
 
 def notices_page(published: Path, service: str, proven: float) -> list[Notice]:
@@ -59,14 +62,15 @@ def compare_page(published: Path) -> ComparePage:
     """The spans that there are. Raises as ``store.live_page``."""
     manifest = newest_manifest(published)
     with readable(published):
-        return ComparePage(freshness_of(manifest, datetime.now(UTC)), _options(str(published), manifest.warehouse_id, _hour(manifest)))
+        return ComparePage(freshness_of(manifest, datetime.now(UTC)), _options(str(published), manifest.warehouse_id, _hour(published, manifest)))
 
 
 def comparison(published: Path, shown: ComparePage, first: str, second: str, *, losses: bool) -> Comparison:
     """Two of the spans, by their names. Raises as ``store.live_page``, and AnalysisError."""
     manifest = newest_manifest(published)
     with readable(published):
-        return _compared(str(published), manifest.warehouse_id, (first, *shown.options.spans[first]), (second, *shown.options.spans[second]), losses)
+        spans = (first, *shown.options.spans[first]), (second, *shown.options.spans[second])
+        return _compared(str(published), manifest.warehouse_id, shaping(published, manifest), *spans, losses)
 
 
 def status_page(published: Path) -> StatusPage:
@@ -76,23 +80,23 @@ def status_page(published: Path) -> StatusPage:
         return StatusPage(freshness_of(manifest, datetime.now(UTC)), _feed(str(published), manifest.warehouse_id, manifest.sequence))
 
 
-def _hour(manifest: Manifest) -> tuple[str, ...]:
-    """The hour of the data's time; and what was said of operators, which a person wants to see at once."""
-    return (f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else "", *manifest.files.get("operator_period", ()))
+def _hour(published: Path, manifest: Manifest) -> tuple[Any, ...]:
+    """The hour of the data's time; and what a person wants to see at once: what was said, and incidents."""
+    return (f"{manifest.watermark:%Y%m%d%H}" if manifest.watermark else "", *shaping(published, manifest))
 
 
 # As in dashboard.store: the arguments are what an answer is known by.
 
 
 @st.cache_data(max_entries=16, ttl="60m", show_spinner=False)
-def _ahead(published: str, warehouse_id: str, hour: tuple[str, ...], service: str, days: int, tested: float) -> AheadFigures:
+def _ahead(published: str, warehouse_id: str, hour: tuple[Any, ...], service: str, days: int, tested: float) -> AheadFigures:
     known = _demand(published, warehouse_id, hour, days)
     with open_snapshot(Path(published)) as snapshot:
         return ahead_figures(snapshot, service, days, tested, known)
 
 
 @st.cache_data(max_entries=4, ttl="60m", show_spinner=False)
-def _demand(published: str, warehouse_id: str, hour: tuple[str, ...], days: int) -> Ahead:  # noqa: ARG001
+def _demand(published: str, warehouse_id: str, hour: tuple[Any, ...], days: int) -> Ahead:  # noqa: ARG001
     """Demand is the same whatever service is looked at and whatever a slider says of its capacity."""
     with open_snapshot(Path(published)) as snapshot:
         return ahead(snapshot, days=days)
@@ -105,13 +109,20 @@ def _notices(published: str, warehouse_id: str, minute: str, service: str, prove
 
 
 @st.cache_data(max_entries=4, ttl="60m", show_spinner=False)
-def _options(published: str, warehouse_id: str, hour: tuple[str, ...]) -> Options:  # noqa: ARG001
+def _options(published: str, warehouse_id: str, hour: tuple[Any, ...]) -> Options:  # noqa: ARG001
     with open_snapshot(Path(published)) as snapshot:
         return options_of(snapshot)
 
 
 @st.cache_data(max_entries=8, ttl="60m", show_spinner=False)
-def _compared(published: str, warehouse_id: str, first: tuple[str, datetime, datetime], second: tuple[str, datetime, datetime], losses: bool) -> Comparison:  # noqa: ARG001, FBT001
+def _compared(
+    published: str,
+    warehouse_id: str,  # noqa: ARG001
+    shaped: tuple[Any, ...],  # noqa: ARG001
+    first: tuple[str, datetime, datetime],
+    second: tuple[str, datetime, datetime],
+    losses: bool,  # noqa: FBT001
+) -> Comparison:
     with open_snapshot(Path(published)) as snapshot:
         return compared(snapshot, first, second, losses=losses)
 

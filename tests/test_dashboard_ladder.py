@@ -186,6 +186,15 @@ def test_sliders_that_nobody_moved_change_no_digit() -> None:
     assert Scenario.moved(2.0, 10.0, 20.0, plain) == Scenario(2.0, 0.1, 0.2)
 
 
+def test_a_slider_over_a_survey_that_waits_for_a_net_moves_by_what_it_says() -> None:
+    known = account(back=None, survey=Share(0.3, 0.2, 0.5))
+    plain = ladder_of(known, Scenario())
+    assert (plain.substitution_percent, ladder_of(known, Scenario.moved(1.0, 0.0, 0.0, plain)).merchants) == (0, plain.merchants)
+    highs = [ladder_of(known, Scenario.moved(1.0, share, 0.0, plain)).merchants.high for share in (29.0, 30.0, 31.0)]
+    assert highs == sorted(highs, reverse=True)
+    assert highs[0] - highs[1] == pytest.approx(highs[1] - highs[2])
+
+
 def test_a_slider_at_nothing_is_an_assumption_where_nobody_knows() -> None:
     plain = ladder_of(account(), Scenario())
     assert plain.substitution is None

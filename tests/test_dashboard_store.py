@@ -7,7 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
+import pytest
 
+from dashboard import store
 from dashboard.store import _Newest, incident_list, incident_page
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, publish_launch_day, replace_table
 
@@ -86,9 +88,36 @@ def test_a_claim_about_what_is_merged_into_an_ended_incident_shows_with_the_stat
     assert claimed() == 1
 
 
+def test_what_another_incident_makes_of_one_that_has_ended_shows_with_the_state_that_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    figures = store.incident_figures
+    monkeypatch.setattr(store, "incident_figures", lambda *given: made.append(given[1].incident_id) or figures(*given))
+    publish_launch_day(tmp_path, ended_at=ONSET + timedelta(hours=8))
+
+    def shown() -> None:
+        listed = incident_list(tmp_path)
+        incident_page(tmp_path, listed, next(one for one in listed.incidents if one.incident_id == LAUNCH))
+
+    shown()
+    next_state(tmp_path)
+    shown()
+    assert made == [LAUNCH]
+    known = pl.read_parquet(tmp_path / "incident-v1.parquet")
+    later = known.filter(incident_id=EARLIER).with_columns(incident_id=pl.lit("later"), onset_at=pl.col("onset_at") + timedelta(days=1))
+    replace_table(tmp_path, "incident", pl.concat([known, later]))
+    next_state(tmp_path)
+    shown()
+    assert made == [LAUNCH, LAUNCH]
+
+
 def merge_earlier(published: Path) -> None:
     """Publish the next state, in which the earlier incident is part of the launch day's and nothing else is new."""
     known = pl.read_parquet(published / "incident-v1.parquet")
     replace_table(published, "incident", known.with_columns(merged_into=pl.when(incident_id=EARLIER).then(pl.lit(LAUNCH))))
+    next_state(published)
+
+
+def next_state(published: Path) -> None:
+    """Publish what there is once more."""
     manifest = json.loads((published / "manifest.json").read_text())
     (published / "manifest.json").write_text(json.dumps({**manifest, "sequence": manifest["sequence"] + 1}))

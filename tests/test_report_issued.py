@@ -19,7 +19,7 @@ from dashboard.saying import say
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from streams import cli
-from tests.dashboard_data import EARLIER, LAUNCH, publish_incident, publish_launch_day, replace_table
+from tests.dashboard_data import EARLIER, LAUNCH, ONSET, publish_incident, publish_launch_day, replace_table
 from tests.events_data import NOON, chunk, ms
 from tests.line_process import WorkerProcess
 from warehouse.ingest import Writer
@@ -212,6 +212,24 @@ def test_the_page_shows_the_report_offers_three_files_and_keeps_its_state_in_the
     assert (made.report.stage, made.language) == ("first", "ko")
     app.run()
     assert app.session_state["report"][1] is made
+
+
+def test_a_report_of_before_a_correction_is_told_as_one_and_not_issued(tmp_path, monkeypatch):
+    def shown() -> str:
+        app.run()
+        assert not app.exception
+        return unescape(re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in app.html)))
+
+    folder = publish_launch_day(tmp_path, ended_at=ONSET + timedelta(hours=8))
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(folder))
+    app = AppTest.from_function(script, default_timeout=180)
+    app.query_params["lang"], app.query_params["incident"], app.query_params["stage"] = "ko", LAUNCH, "first"
+    changed, issuing = (texts_in("ko")(f"report_page.{name}") for name in ("changed", "no_kafka"))
+    assert (changed in shown(), issuing in shown()) == (False, True)
+    publish_launch_day(tmp_path, ended_at=ONSET + timedelta(hours=7), sequence=2)
+    assert (changed in shown(), issuing in shown()) == (True, False)
+    app.button(key="make_again").click()
+    assert (changed in shown(), issuing in shown()) == (False, True)
 
 
 def test_a_report_issued_on_the_page_goes_through_kafka_and_worker_into_the_page_s_revision_log(line, monkeypatch):

@@ -38,8 +38,8 @@ class Ladder:
 
     @property
     def substitution_percent(self) -> int:
-        """The share paid by other means in whole percent, for a slider; 0 where nobody knows it."""
-        return round(self.substitution.share * 100) if self.substitution else 0
+        """The share paid by other means in whole percent, for a slider; 0 where nobody knows it, or it takes nothing off for want of a net."""
+        return round(self.substitution.share * 100) if self.substitution and self.back is not None else 0
 
     @property
     def back_percent(self) -> int:

@@ -35,7 +35,7 @@ def people_in(snapshot: Snapshot, start: datetime, end: datetime, *, scope: str,
     reports = {row["service"]: row for row in ask(snapshot, "services_in_span", start=start, end=end).iter_rows(named=True)} if scope == "nation" else {}
     queue, registration = reports.get("queue"), reports.get("registration")
     return People(
-        buyers=found["buyers"] or None,
+        buyers=found["buyers"] or (None if found["purchases_without_buyer"] else 0),
         purchases_without_buyer=found["purchases_without_buyer"],
         attempts=found["attempts"],
         given_up=found["given_up"],

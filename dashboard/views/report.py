@@ -16,7 +16,7 @@ from dashboard.report.wording import Wording, why_unfinished
 from dashboard.report.writing import Written, issued, write_report
 from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
-from dashboard.store import IncidentList, incident_list, kafka_is_there
+from dashboard.store import IncidentList, incident_list, kafka_is_there, shaping
 from dashboard.texts import Texts
 from dashboard.views.incidents import name_of
 from warehouse.commands import PayloadError
@@ -38,12 +38,14 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
         incident, stage = _chosen(listed, texts)
         author = _author(settings, texts)
         try:
-            written = _made(settings, texts, incident, stage, author)
+            written, changed = _made(settings, texts, listed, incident, stage, author)
         except UnfinishedError as error:
             st.html(cards.banner("warning", texts("report_page.final_refused"), why_unfinished(error, Wording(texts))))
             return
+        if changed:
+            st.html(cards.banner("warning", texts("report_page.changed"), texts("report_page.changed_next")))
         _downloads(settings, written, texts)
-        if stage != "draft":
+        if stage != "draft" and not changed:
             _issuing(settings, texts, written)
         with st.container(border=True, key="report_card"):
             st.html(cards.section(texts("report_page.preview")))
@@ -74,16 +76,18 @@ def _author(settings: DashboardSettings, texts: Texts) -> AuthorFiles:
     return author
 
 
-def _made(settings: DashboardSettings, texts: Texts, incident: Incident, stage: str, author: AuthorFiles) -> Written:
+def _made(settings: DashboardSettings, texts: Texts, listed: IncidentList, incident: Incident, stage: str, author: AuthorFiles) -> tuple[Written, bool]:
+    """The report as it was made; and whether something that it depends on has been said or corrected since."""
     asked = (incident.incident_id, stage, texts.language, tuple(sorted(author.raw.items())))
+    shaped = shaping(settings.published, listed.manifest)
     again = st.button(texts("report_page.again"), key="make_again")
     kept = st.session_state.get("report")
     if again or kept is None or kept[0] != asked:
         with st.spinner(texts("report_page.making")):
             found = next(name for name in STAGES if name == stage)
-            st.session_state["report"] = (asked, write_report(settings.published, incident.incident_id, author, texts.language, stage=found))
-    written: Written = st.session_state["report"][1]
-    return written
+            st.session_state["report"] = (asked, write_report(settings.published, incident.incident_id, author, texts.language, stage=found), shaped)
+    _, written, made_of = st.session_state["report"]
+    return written, made_of != shaped
 
 
 def _downloads(settings: DashboardSettings, written: Written, texts: Texts) -> None:
