@@ -46,6 +46,10 @@ DECODED_TOGETHER = 5_000
 and what decoding one costs, it costs however few its records are."""
 
 
+TURNS = 5
+"""So often a partition may be read again from one offset before somebody should look: once or twice comes of itself."""
+
+
 @dataclass
 class Together:
     """Chunks of a topic that are decoded together."""
@@ -88,6 +92,8 @@ class Line:
         self.started = False
         self.waiting: dict[object, str] = {}
         """What is tried again just now, by whom."""
+        self.again: tuple[TP, int, int] | None = None
+        """The partition that was read again last, from which offset, and how often from there."""
         self.committed_at: datetime | None = None
         self.untold: dict[TP, int] = {}
         self.to_tell = asyncio.Event()
@@ -105,7 +111,9 @@ class Line:
 
     @property
     def state(self) -> str:
-        """``starting``, ``running``, or what is waited for."""
+        """``starting``, ``running``, or what is waited for, or what does not come on."""
+        if self.again and self.again[2] >= TURNS and self.expected.get(self.again[0]) == self.again[1]:
+            return "waiting: {0.topic}/{0.partition} is read from offset {1} again and again".format(*self.again)
         return next(iter(self.waiting.values()), "running" if self.started else "starting")
 
     def contract_name(self, topic: str) -> str:
@@ -191,6 +199,8 @@ class Line:
                     sequence,
                     expected,
                 )
+                turns = self.again[2] + 1 if self.again and self.again[:2] == (place.tp, expected) else 1
+                self.again = place.tp, expected, turns
                 await self._commit(admitted)
                 await consumer.perform_seek()
                 return

@@ -21,7 +21,7 @@ import streams.line
 import streams.transport
 from streams.alignment import Alignment
 from streams.letters import Letters
-from streams.line import Line
+from streams.line import TURNS, Line
 from streams.records import Records
 from streams.settings import Settings
 from streams.sharing import Standing
@@ -341,6 +341,9 @@ def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, 
         await asyncio.sleep(chance.random() / 50)
         reader.epoch = start.epoch
 
+    async def begin_look() -> None:
+        await asyncio.sleep(0)
+
     async def call_thread(work: Any, *arguments: Any) -> Any:
         return await work(*arguments)
 
@@ -351,7 +354,7 @@ def test_seeks_at_once_leave_reader_and_writer_with_the_same_number(line: Line, 
     consumer.assignment = lambda: {TOPIC}  # type: ignore[method-assign]
     consumer.transport = cast("Any", SimpleNamespace(start_offsets=start_offsets))
     consumer.app = cast("Any", SimpleNamespace(consumer_generation_id=1))
-    consumer._thread = cast("Any", SimpleNamespace(seek_from=seek_from, call_thread=call_thread))
+    consumer._thread = cast("Any", SimpleNamespace(begin_look=begin_look, seek_from=seek_from, call_thread=call_thread))
 
     async def play() -> None:
         consumer.seeking = asyncio.Lock()
@@ -425,6 +428,25 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert told == []
     assert asyncio.run(tell(TOPIC))
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
+
+
+def test_a_partition_that_does_not_come_on_is_no_good_health_until_it_does(line: Line) -> None:
+    async def play() -> list[str]:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        line.started = True
+        told = []
+        for turn in range(TURNS):
+            # A number is missing each time.
+            await carried(line, brokers, fetched(start.epoch, 2, 0, payment(1)))
+            told.append(line.state)
+            assert brokers.seeks == turn + 1
+            start = await sought(line, brokers)
+        await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1)))
+        return [*told, line.state]
+
+    told = asyncio.run(play())
+    assert told == [*["running"] * (TURNS - 1), "waiting: payments/0 is read from offset 0 again and again", "running"]
 
 
 def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
