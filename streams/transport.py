@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, Self, cast
 
 import aiokafka
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
@@ -103,7 +104,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.leaders: dict[TP, int] = {}
         """The epoch of each partition's leader when it was looked at or read last. A seek does not change what is known of that."""
         self.doubted: set[TP] = set()
-        """Partitions with another leader than before, until a seek looks at their logs. One that changes while a seek looks is for the next."""
+        """Partitions whose broker is another one, or has come back, until a seek looks at their logs. One that changes while a seek looks is for the next."""
+        self.connections: dict[int, object] = {}
+        """The newest to each broker."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         unpacking.install()
@@ -136,6 +139,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         alignment = self.alignment
         wanted = alignment.wanted(active_partitions, self._unread(active_partitions), time.monotonic())
         fetched = await super()._fetch_records(consumer, wanted, timeout, max_records)
+        self._note_connections(consumer, active_partitions)
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
             if batches:
@@ -147,6 +151,16 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
         alignment.brought({tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}, time.monotonic())
         return chunks
+
+    def _note_connections(self, consumer: aiokafka.AIOKafkaConsumer, active: Iterable[TP]) -> None:
+        """Doubt what a broker leads that is connected anew: it may have come back without the end of a log, and before anybody else was made its leader."""
+        client = consumer._client  # noqa: SLF001
+        now = {node: made for (node, group), made in client._conns.items() if group == ConnectionGroup.DEFAULT and isinstance(node, int)}  # noqa: SLF001
+        anew = {node for node, made in now.items() if self.connections.get(node, made) is not made}
+        self.connections |= now
+        if anew:
+            self.log.info("Connected anew to %s: what was read before is compared", anew)
+            self.doubted |= {tp for tp in active if client.cluster.leader_for_partition(driver.ensure_aiokafka_TP(tp)) in {None, -1, *anew}}
 
     def _note_leader(self, tp: TP, records: Records) -> None:
         """Doubt a partition where another leader took the first of these than what was read before: it may lack some of that, and have given its offsets to others.

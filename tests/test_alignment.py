@@ -119,6 +119,7 @@ def test_a_backlog_on_a_broker_is_handed_out_in_the_order_of_time(line: Settings
         consumer.assign([ensure_aiokafka_TP(tp) for tp in partitions])
         thread: Any = ChunkThread.__new__(ChunkThread)
         thread.alignment, thread.sequences, thread.leaders, thread.doubted = Alignment(), {}, {}, set()
+        thread.connections = {}
         thread._ensure_consumer = lambda: consumer
         thread.consumer = SimpleNamespace(flow_active=True, transport=SimpleNamespace(aligned=set(aligned)))
         read, reached, most = dict.fromkeys(partitions, 0), dict.fromkeys(partitions, ms(NOON)), 0

@@ -449,12 +449,16 @@ def test_a_partition_that_does_not_come_on_is_no_good_health_until_it_does(line:
     assert told == [*["running"] * (TURNS - 1), "waiting: payments/0 is read from offset 0 again and again", "running"]
 
 
-def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_of_another_leader_or_of_one_that_is_back_is_looked_at_once_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tp, other = TP("payments", 0), TP("payments", 1)
     thread: Any = ChunkThread.__new__(ChunkThread)
     thread.leaders, thread.doubted, thread.sequences, thread.alignment = {}, set(), {}, Alignment()
     thread.log, thread._state, thread.assignment, thread._ensure_consumer = logging.getLogger("streams.transport"), lambda _: None, set, SimpleNamespace
     thread.consumer = SimpleNamespace(transport=SimpleNamespace(aligned=set()))
+    thread.connections, connections = {}, {(1, 0): object(), (2, 0): object(), (1, 1): object(), ("bootstrap", 0): object()}
+    leads = {"payments": {0: 1, 1: 2}}
+    cluster = SimpleNamespace(leader_for_partition=lambda tp: leads[tp.topic][tp.partition])
+    consumer: Any = SimpleNamespace(_client=SimpleNamespace(_conns=connections, cluster=cluster))
     coming: list[tuple[TP, tuple[int, int]]] = []
 
     async def fetched_records(*_: object, **__: object) -> dict[TP, list[Records]]:
@@ -467,7 +471,7 @@ def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatc
         """Whether the chunk of records by these leaders, first and last, has a number that does not follow."""
         before = thread.sequences.get(of, 0)
         coming.append((of, (leaders[0], leaders[-1])))
-        asyncio.run(thread._fetch_records(None, {tp, other}))
+        asyncio.run(thread._fetch_records(consumer, {tp, other}))
         return thread.sequences[of] != before + 1
 
     async def stood_before(*_: object) -> dict[TP, Records]:
@@ -495,6 +499,14 @@ def test_what_another_leader_took_is_looked_at_once_before_it_is_read(monkeypatc
     look()
     # The topic was made anew, which is found out in another way; its leaders are counted from 0.
     assert [gap(0), gap(1), gap(8, of=other)] == [False, True, False]
+    look()
+    # A broker that is back at once leads as before; the connection tells. The group's own, and one that is closed and not made anew, tell nothing.
+    connections[1, 1], connections["bootstrap", 0], kept = object(), object(), connections.pop((2, 0))
+    assert [gap(1), gap(8, of=other)] == [False, False]
+    connections[1, 0], connections[2, 0] = object(), kept
+    assert [gap(1), gap(8, of=other)] == [True, False]
+    look()
+    assert [gap(1), gap(8, of=other)] == [False, False]
 
 
 def test_too_little_memory_is_known_in_a_statement_and_at_commit(tmp_path: Path) -> None:
