@@ -25,6 +25,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams import unpacking
 from streams.alignment import Alignment
+from streams.doubts import Doubts
 from streams.records import Records
 from streams.tails import Spans, tails
 from warehouse.access import Access
@@ -101,12 +102,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.sequences: dict[TP, int] = {}
         self.alignment = Alignment()
-        self.leaders: dict[TP, int] = {}
-        """The epoch of each partition's leader when it was looked at or read last. A seek does not change what is known of that."""
-        self.doubted: set[TP] = set()
-        """Partitions whose broker is another one, or has come back, until a seek looks at their logs. One that changes while a seek looks is for the next."""
-        self.connections: dict[int, object] = {}
-        """The newest to each broker."""
+        self.doubts = Doubts()
+        """A seek does not change what is known there."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         unpacking.install()
@@ -139,43 +136,27 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         alignment = self.alignment
         wanted = alignment.wanted(active_partitions, self._unread(active_partitions), time.monotonic())
         fetched = await super()._fetch_records(consumer, wanted, timeout, max_records)
-        self._note_connections(consumer, active_partitions)
+        self._look_at_connections(consumer, active_partitions)
         chunks: dict[TP, list[Fetched]] = {}
         for tp, batches in (fetched or {}).items():
             if batches:
                 records = Records.together(batches)
-                self._note_leader(tp, records)
+                self.doubts.came(tp, int(records.offsets[0]), records.leaders)
                 # A gap has the line seek, and so look, before it reads on.
-                self.sequences[tp] = self.sequences.get(tp, 0) + (2 if tp in self.doubted else 1)
+                self.sequences[tp] = self.sequences.get(tp, 0) + (2 if tp in self.doubts.partitions else 1)
                 chunks[tp] = [Fetched.of(TP(tp.topic, tp.partition), self.epoch, self.sequences[tp], records)]
         aligned = cast("ChunkTransport", self.consumer.transport).aligned
         alignment.brought({tp: int(one.records.times[-1]) for tp, (one,) in chunks.items() if tp.topic in aligned}, time.monotonic())
         return chunks
 
-    def _note_connections(self, consumer: aiokafka.AIOKafkaConsumer, active: Iterable[TP]) -> None:
-        """Doubt what a broker leads that is connected anew: it may have come back without the end of a log, and before anybody else was made its leader."""
+    def _look_at_connections(self, consumer: aiokafka.AIOKafkaConsumer, active: Iterable[TP]) -> None:
         client = consumer._client  # noqa: SLF001
-        now = {node: made for (node, group), made in client._conns.items() if group == ConnectionGroup.DEFAULT and isinstance(node, int)}  # noqa: SLF001
-        anew = {node for node, made in now.items() if self.connections.get(node, made) is not made}
-        self.connections |= now
-        if anew:
-            self.log.info("Connected anew to %s: what was read before is compared", anew)
-            self.doubted |= {tp for tp in active if client.cluster.leader_for_partition(driver.ensure_aiokafka_TP(tp)) in {None, -1, *anew}}
-
-    def _note_leader(self, tp: TP, records: Records) -> None:
-        """Doubt a partition where another leader took the first of these than what was read before: it may lack some of that, and have given its offsets to others.
-
-        Where leaders change within a fetch, what is before the change is in the new one's log.
-        """
-        first, last = records.leaders
-        before, self.leaders[tp] = self.leaders.get(tp, first), last
-        if first > before:
-            self.log.info("%s has another leader from offset %s on: what was read before that is compared", tp, int(records.offsets[0]))
-            self.doubted.add(tp)
+        made = {node: connection for (node, group), connection in client._conns.items() if group == ConnectionGroup.DEFAULT and isinstance(node, int)}  # noqa: SLF001
+        self.doubts.connected(made, active, lambda tp: client.cluster.leader_for_partition(driver.ensure_aiokafka_TP(tp)))
 
     async def begin_look(self) -> None:
         """From here on logs are looked at."""
-        self.doubted.clear()
+        self.doubts.begin_look()
 
     def _unread(self, active: Iterable[TP]) -> set[TP]:
         """Partitions that hold more than was handed out, as far as the last fetch of each has told."""
@@ -230,8 +211,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def tails(self, bootstrap: str, access: Access, spans: Spans) -> dict[TP, Records]:
         """The committed records of these spans. Raises as ``streams.tails``."""
         found = await tails(bootstrap, access, spans)
-        # What comes may have told of a newer one already: it is doubted once.
-        self.leaders = {tp: records.leaders[1] for tp, records in found.items()} | self.leaders
+        self.doubts.found({tp: records.leaders[1] for tp, records in found.items()})
         return found
 
     async def sent_from(self, sent: Mapping[TP, int]) -> dict[TP, int]:

@@ -17,6 +17,7 @@ from streams import unpacking
 from streams import worker as worker_module
 from streams.alignment import AHEAD_MS, PATIENCE_SECONDS, Alignment
 from streams.broker import create_topics
+from streams.doubts import Doubts
 from streams.settings import Settings
 from streams.transport import ChunkThread, ChunkTransport, Start
 from streams.worker import create_app
@@ -118,8 +119,7 @@ def test_a_backlog_on_a_broker_is_handed_out_in_the_order_of_time(line: Settings
         await consumer.start()
         consumer.assign([ensure_aiokafka_TP(tp) for tp in partitions])
         thread: Any = ChunkThread.__new__(ChunkThread)
-        thread.alignment, thread.sequences, thread.leaders, thread.doubted = Alignment(), {}, {}, set()
-        thread.connections = {}
+        thread.alignment, thread.sequences, thread.doubts = Alignment(), {}, Doubts()
         thread._ensure_consumer = lambda: consumer
         thread.consumer = SimpleNamespace(flow_active=True, transport=SimpleNamespace(aligned=set(aligned)))
         read, reached, most = dict.fromkeys(partitions, 0), dict.fromkeys(partitions, ms(NOON)), 0

@@ -1,7 +1,6 @@
 """The line without Kafka: what is read again, and what two seeks at once do. The brokers' answers are made up."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from faust.types import TP
 import streams.line
 import streams.transport
 from streams.alignment import Alignment
+from streams.doubts import Doubts
 from streams.letters import Letters
 from streams.line import TURNS, Line
 from streams.records import Records
@@ -452,10 +452,10 @@ def test_a_partition_that_does_not_come_on_is_no_good_health_until_it_does(line:
 def test_what_comes_of_another_leader_or_of_one_that_is_back_is_looked_at_once_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tp, other = TP("payments", 0), TP("payments", 1)
     thread: Any = ChunkThread.__new__(ChunkThread)
-    thread.leaders, thread.doubted, thread.sequences, thread.alignment = {}, set(), {}, Alignment()
-    thread.log, thread._state, thread.assignment, thread._ensure_consumer = logging.getLogger("streams.transport"), lambda _: None, set, SimpleNamespace
+    thread.doubts, thread.sequences, thread.alignment = Doubts(), {}, Alignment()
+    thread._state, thread.assignment, thread._ensure_consumer = lambda _: None, set, SimpleNamespace
     thread.consumer = SimpleNamespace(transport=SimpleNamespace(aligned=set()))
-    thread.connections, connections = {}, {(1, 0): object(), (2, 0): object(), (1, 1): object(), ("bootstrap", 0): object()}
+    connections = {(1, 0): object(), (2, 0): object(), (1, 1): object(), ("bootstrap", 0): object()}
     leads = {"payments": {0: 1, 1: 2}}
     cluster = SimpleNamespace(leader_for_partition=lambda tp: leads[tp.topic][tp.partition])
     consumer: Any = SimpleNamespace(_client=SimpleNamespace(_conns=connections, cluster=cluster))
