@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from warehouse.analysis import AnalysisError, FrameError, HistoryError, LongWindowError, LossEstimate, bands, day_types, estimate_loss, windows
+from warehouse.analysis.effects import promoted_slots
 from warehouse.analysis.intervals import band, student, windows_needed
 from warehouse.analysis.loss import HISTORY_DAYS
 
@@ -360,6 +361,25 @@ def test_a_promotion_with_a_factor_is_taken_out_of_history_and_put_into_the_wind
     assert estimate_loss(promoted, START, END, promotions=promotion.drop("factor")).lost == pytest.approx(lost, rel=0.12)
     during = pl.DataFrame({"start": [START - timedelta(hours=1)], "end": [END], "label": ["now"]})
     assert any("promotion" in warning for warning in estimate_loss(plain, START, END, promotions=during).warnings)
+
+
+def test_an_hour_within_which_a_promotion_begins_is_multiplied_for_its_share_only() -> None:
+    begins, until = START + timedelta(minutes=50), START + timedelta(hours=8)
+    of_hour = pl.when(pl.col("at") == START).then(1 + 1 / 6).when(pl.col("at").is_between(START, until, closed="left")).then(2.0).otherwise(1.0)
+    promotion = pl.DataFrame({"start": [begins], "end": [until], "label": ["now"], "factor": [2.0]})
+    errors = []
+    for seed in range(4):
+        promoted = country(seed=seed).with_columns(sales=pl.col("sales") * of_hour)
+        silent, lost = hurt(promoted, 1.0, START, START + timedelta(hours=1))
+        errors.append(estimate_loss(silent, START, START + timedelta(hours=1), promotions=promotion).lost / lost - 1)
+    assert np.mean(errors) == pytest.approx(0, abs=0.06)
+
+
+def test_promotions_that_meet_within_an_hour_share_it_and_those_that_overlap_are_multiplied() -> None:
+    starts = np.arange(0, 1440, 60)
+    found = promoted_slots([(90, 150, 2.0), (150, 240, 4.0), (180, 240, 0.5), (-600, 30, 3.0), (1425, 2000, 5.0)], starts)
+    assert found[:5] == pytest.approx([2.0, 1.5, 3.0, 2.0, 1.0])
+    assert found[-1] == 2.0
 
 
 def test_a_calendar_of_ones_own_decides_which_days_are_alike() -> None:
