@@ -2,6 +2,7 @@
 
 import os
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -431,6 +432,33 @@ def test_ninety_percent_need_nineteen_windows() -> None:
     errors = np.arange(19.0)[:, None] - 9
     assert (band(errors, 19, 0.9).low[0], band(errors, 19, 0.9).high[0], band(errors, 19, 0.9).how) == (-9, 9, "conformal")
     assert band(errors[:18], 18, 0.9).how == "t"
+
+
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.905, 0.92, 0.95, 0.96, 0.97, 0.98, 0.99, 0.999)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_surer_interval_is_never_within_a_less_sure_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    days, own_days, places = int(rng.integers(2, 70)), int(rng.integers(1, 4)), 5
+    expected = rng.gamma(2.0, 10.0, (3 * days, places)) * (rng.random((3 * days, places)) > 0.05)
+    # a few errors beyond all others, as one odd day among many makes
+    observed = expected * np.exp(rng.standard_t(2, (3 * days, 1)) * 0.1 + rng.normal(0, 0.05, expected.shape))
+    of_day = np.repeat(rng.integers(0, 3, days), 3)
+    parts = np.stack([expected.sum(axis=1), observed.sum(axis=1)], axis=1)[:, :, None] * rng.dirichlet(np.ones(own_days), (3 * days, 2))
+    past = windows.PastWindows(expected, observed, np.repeat(np.arange(days), 3), of_day, np.ones(3 * days), parts)
+    for groups in (None, np.ones((places, 1))):
+        ends = [bands.Bands(past, 0, own_days, level, (0.0, 0.0), None).of(groups, np.arange(places)) for level in LEVELS]
+        for (low, high), (lower, higher) in pairwise(ends):
+            assert (lower <= low).all()
+            assert (higher >= high).all()
+
+
+def test_beyond_what_past_windows_can_tell_an_interval_holds_at_least_all_of_them() -> None:
+    errors = np.array([-0.5, *np.zeros(28), 0.6])[:, None]
+    ninety, surest = band(errors, 30, 0.9), band(errors, 30, 0.95)
+    assert (ninety.how, ninety.low[0], ninety.high[0]) == ("conformal", -0.5, 0.6)
+    assert (surest.how, surest.low[0], surest.high[0]) == ("t", -0.5, 0.6)
 
 
 @pytest.mark.parametrize(("probability", "freedom", "quantile"), [(0.95, 1, 6.3138), (0.95, 3, 2.3534), (0.975, 13, 2.1604), (0.95, 100, 1.6602)])
