@@ -83,7 +83,8 @@ def measure(
         if full <= 0:
             continue
         before = sum(sold.get(hour - timedelta(days=7), 0.0) for hour in hours)
-        past = [midnight - timedelta(days=n) for n in range(1, history + 1)]
+        # the data may begin within the history
+        past = [day for day in (midnight - timedelta(days=n) for n in range(1, history + 1)) if day.date() in kinds]
         alike = {kind: [day for day in past if kinds[day.date()] == kind] or past for kind in set(kinds.values())}
         median = sum(float(np.median([sold.get(datetime.combine(day, hour.time()), 0.0) for day in alike[kinds[hour.date()]]])) for hour in hours)
         inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit))

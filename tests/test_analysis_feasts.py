@@ -1,14 +1,15 @@
 """Windows around Seollal and Chuseok: what a history of some weeks cannot tell is said, and in the interval."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.test_analysis_loss import country, figures
-from warehouse.analysis import LossEstimate, day_types, estimate_loss
+from warehouse.analysis import LossEstimate, day_types, estimate_loss, loss
 from warehouse.analysis.effects import Promotions
-from warehouse.analysis.feasts import with_feasts
+from warehouse.analysis.feasts import feast_range, with_feasts
 from warehouse.analysis.times import DAY, date_of
 
 FIRST, SEOLLAL = date(2024, 12, 2), date(2025, 1, 29)
@@ -85,8 +86,34 @@ def test_a_higher_level_takes_a_wider_range_of_the_feast() -> None:
     assert surer.warnings[0].values["least"] < usual.warnings[0].values["least"]
 
 
-def test_a_promotion_of_known_factor_speaks_for_its_days_of_a_feast() -> None:
+def test_a_promotion_of_known_factor_speaks_for_its_time_of_a_feast_and_the_table_for_the_rest() -> None:
     day = (SEOLLAL - date(1970, 1, 1)).days
     assert date_of(day) == SEOLLAL
-    said = Promotions([(day * DAY, day * DAY + 60, 3.0)], [])
-    assert with_feasts(said, (day, day + 2)).known == [(day * DAY, day * DAY + 60, 3.0), ((day + 1) * DAY, (day + 2) * DAY, 0.6)]
+    midnight, known = day * DAY, [((day + 2) * DAY - 60, (day + 3) * DAY, 4.0), (day * DAY + 60, day * DAY + 120, 3.0), (day * DAY + 90, day * DAY + 120, 1.1)]
+    table = [(midnight, midnight + 60, 0.5), (midnight + 120, midnight + DAY, 0.5), (midnight + DAY, midnight + 2 * DAY - 60, 0.6)]
+    assert with_feasts(Promotions(known, []), (day, day + 3)).known == [*known, *table]
+
+
+def test_an_hour_of_promotion_does_not_make_an_ordinary_day_of_a_feast() -> None:
+    evening = datetime(SEOLLAL.year, SEOLLAL.month, SEOLLAL.day, 18)
+    promotions = pl.DataFrame({"start": [evening], "end": [evening + timedelta(hours=1)], "factor": [1.2]})
+    plain, promoted = (asked(SEOLLAL, 0, 24, promotions=given)[0] for given in (None, promotions))
+    # an hour of the evening holds a twelfth of the day: 1.2 there in place of the table's 0.5
+    assert promoted.expected / plain.expected == pytest.approx(1 + (1.2 / 0.5 - 1) / 12, abs=0.05)
+
+
+def test_what_a_promotion_carries_has_no_range_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+
+    def keep(*given: Any) -> tuple[float, float]:
+        kept.append(given[:5])
+        return feast_range(*given)
+
+    monkeypatch.setattr(loss, "feast_range", keep)
+    asked(SEOLLAL, 0, 24)
+    midnight = (SEOLLAL - date(1970, 1, 1)).days * DAY
+    none, evening, whole = (
+        feast_range(*kept[0], Promotions(known, [])) for known in ([], [(midnight + 18 * 60, midnight + DAY, 0.5)], [(0, midnight + DAY, 0.5)])
+    )
+    assert none[0] < evening[0] < whole[0] == 1
+    assert none[1] > evening[1] > whole[1] == 1

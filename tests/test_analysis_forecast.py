@@ -11,6 +11,7 @@ from warehouse.analysis import AnalysisError, FrameError, HistoryError
 from warehouse.analysis.forecast import forecast
 from warehouse.analysis.forecast_errors import quantiles
 from warehouse.analysis.peaks import peak_minutes
+from warehouse.analysis.promoted import promoted
 from warehouse.analysis.special_days import feast_offset, next_holidays
 
 YEAR = date(2024, 1, 1)
@@ -134,6 +135,27 @@ def test_a_promotion_ahead_multiplies_by_its_factor_and_one_without_by_that_of_t
         assert of_day(found, promoted) / of_day(found, ordinary) == pytest.approx(3.0, rel=0.1)
     assert "forecast_promotion" in codes(learnt)
     assert of_day(learnt, promoted, "q95") / of_day(learnt, promoted) > of_day(known, promoted, "q95") / of_day(known, promoted)
+
+
+def test_an_hour_ahead_that_a_promotion_covers_in_part_follows_it_for_that_part():
+    begins, until, first = datetime(2025, 4, 8, 10, 45), datetime(2025, 4, 8, 12), date(2025, 2, 10)
+    sold = hourly(first, 56, effect=plain)
+
+    def of_hours(promotions: pl.DataFrame | None) -> np.ndarray:
+        found = forecast(sold, as_of=midnight(date(2025, 4, 7)), days=2, promotions=promotions).hours
+        return found.filter(pl.col("at").dt.date() == begins.date())["q50"].to_numpy()[9:13]
+
+    spans = pl.DataFrame({"start": [begins], "end": [until], "factor": [3.0]})
+    without = of_hours(None)
+    assert of_hours(spans) / without == pytest.approx([1.0, 1.5, 3.0, 1.0])
+    assert of_hours(spans.with_columns(factor=pl.lit(None, pl.Float64))) / without == pytest.approx([1.0, 1.375, 2.5, 1.0], rel=0.08)
+
+
+def test_an_hour_that_a_promotion_covers_in_part_is_as_unsure_as_that_part():
+    given = {"start": [datetime(2025, 4, 8, 10, 45)], "end": [datetime(2025, 4, 8, 12)], "factor": [3.0], "low": [1.0], "high": [9.0]}
+    day = (date(2025, 4, 8) - date(1970, 1, 1)).days
+    found = promoted(pl.DataFrame(given), day, day + 1)
+    assert found.unsure[0, 9:13] / (np.log(9) / 3.29) == pytest.approx([0.0, 0.5, 1.0, 0.0])
 
 
 def test_what_is_seen_stays_below_its_quantiles_as_often_as_they_say():

@@ -2,6 +2,7 @@
 
 import os
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from warehouse.analysis import AnalysisError, FrameError, HistoryError, LongWindowError, LossEstimate, bands, day_types, estimate_loss, windows
+from warehouse.analysis.effects import promoted_slots
 from warehouse.analysis.intervals import band, student, windows_needed
 from warehouse.analysis.loss import HISTORY_DAYS
 
@@ -362,6 +364,25 @@ def test_a_promotion_with_a_factor_is_taken_out_of_history_and_put_into_the_wind
     assert any("promotion" in warning for warning in estimate_loss(plain, START, END, promotions=during).warnings)
 
 
+def test_an_hour_within_which_a_promotion_begins_is_multiplied_for_its_share_only() -> None:
+    begins, until = START + timedelta(minutes=50), START + timedelta(hours=8)
+    of_hour = pl.when(pl.col("at") == START).then(1 + 1 / 6).when(pl.col("at").is_between(START, until, closed="left")).then(2.0).otherwise(1.0)
+    promotion = pl.DataFrame({"start": [begins], "end": [until], "label": ["now"], "factor": [2.0]})
+    errors = []
+    for seed in range(4):
+        promoted = country(seed=seed).with_columns(sales=pl.col("sales") * of_hour)
+        silent, lost = hurt(promoted, 1.0, START, START + timedelta(hours=1))
+        errors.append(estimate_loss(silent, START, START + timedelta(hours=1), promotions=promotion).lost / lost - 1)
+    assert np.mean(errors) == pytest.approx(0, abs=0.06)
+
+
+def test_promotions_that_meet_within_an_hour_share_it_and_those_that_overlap_are_multiplied() -> None:
+    starts = np.arange(0, 1440, 60)
+    found = promoted_slots([(90, 150, 2.0), (150, 240, 4.0), (180, 240, 0.5), (-600, 30, 3.0), (1425, 2000, 5.0)], starts)
+    assert found[:5] == pytest.approx([2.0, 1.5, 3.0, 2.0, 1.0])
+    assert found[-1] == 2.0
+
+
 def test_a_calendar_of_ones_own_decides_which_days_are_alike() -> None:
     sales, _ = hurt(country(), 0.5)
     days = pl.DataFrame({"date": [date(2025, 1, 23) + timedelta(days=n) for n in range(35)]}).with_columns(day_type=pl.lit("any"))
@@ -411,6 +432,33 @@ def test_ninety_percent_need_nineteen_windows() -> None:
     errors = np.arange(19.0)[:, None] - 9
     assert (band(errors, 19, 0.9).low[0], band(errors, 19, 0.9).high[0], band(errors, 19, 0.9).how) == (-9, 9, "conformal")
     assert band(errors[:18], 18, 0.9).how == "t"
+
+
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.905, 0.92, 0.95, 0.96, 0.97, 0.98, 0.99, 0.999)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_surer_interval_is_never_within_a_less_sure_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    days, own_days, places = int(rng.integers(2, 70)), int(rng.integers(1, 4)), 5
+    expected = rng.gamma(2.0, 10.0, (3 * days, places)) * (rng.random((3 * days, places)) > 0.05)
+    # a few errors beyond all others, as one odd day among many makes
+    observed = expected * np.exp(rng.standard_t(2, (3 * days, 1)) * 0.1 + rng.normal(0, 0.05, expected.shape))
+    of_day = np.repeat(rng.integers(0, 3, days), 3)
+    parts = np.stack([expected.sum(axis=1), observed.sum(axis=1)], axis=1)[:, :, None] * rng.dirichlet(np.ones(own_days), (3 * days, 2))
+    past = windows.PastWindows(expected, observed, np.repeat(np.arange(days), 3), of_day, np.ones(3 * days), parts)
+    for groups in (None, np.ones((places, 1))):
+        ends = [bands.Bands(past, 0, own_days, level, (0.0, 0.0), None).of(groups, np.arange(places)) for level in LEVELS]
+        for (low, high), (lower, higher) in pairwise(ends):
+            assert (lower <= low).all()
+            assert (higher >= high).all()
+
+
+def test_beyond_what_past_windows_can_tell_an_interval_holds_at_least_all_of_them() -> None:
+    errors = np.array([-0.5, *np.zeros(28), 0.6])[:, None]
+    ninety, surest = band(errors, 30, 0.9), band(errors, 30, 0.95)
+    assert (ninety.how, ninety.low[0], ninety.high[0]) == ("conformal", -0.5, 0.6)
+    assert (surest.how, surest.low[0], surest.high[0]) == ("t", -0.5, 0.6)
 
 
 @pytest.mark.parametrize(("probability", "freedom", "quantile"), [(0.95, 1, 6.3138), (0.95, 3, 2.3534), (0.975, 13, 2.1604), (0.95, 100, 1.6602)])

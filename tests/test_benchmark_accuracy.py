@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from benchmarks._rivals import followed_median, oracle
-from benchmarks.accuracy import Draw, another_constant, half_of, incidents, with_cycles
+from benchmarks.accuracy import Draw, another_constant, half_of, incidents, measure, with_cycles
 from warehouse.analysis import profiles
 
 
@@ -69,6 +69,16 @@ def test_the_simplest_honest_method_follows_the_level_of_the_morning() -> None:
     window = [midnight + timedelta(hours=10 + n) for n in range(4)]
     assert followed_median(sold, window, days) == pytest.approx(60.0)
     assert followed_median(sold, [midnight + timedelta(hours=1)], days) == pytest.approx(10.0)
+
+
+def test_a_history_that_is_longer_than_the_data_is_as_long_as_they_are() -> None:
+    sales = made_sales()
+    days = sales["at"].dt.date().unique().sort()
+    calendar = pl.DataFrame({"date": days, "day_type": (days.dt.weekday() > 5).cast(pl.Int8).cast(pl.String)})
+    start = datetime(2024, 4, 26, 10)
+    found = measure(sales, calendar, 42, iter([("nation", start, start + timedelta(hours=2), 1.0, None)]))
+    assert found["ours"].item() == pytest.approx(found["true"].item(), rel=0.01)
+    assert found["median"].item() == pytest.approx(found["true"].item())
 
 
 def test_the_oracle_knows_the_level_of_the_hours_after_the_window() -> None:

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from warehouse.analysis.intervals import FEW_WINDOWS, band, windows_needed
+from warehouse.analysis.intervals import CHOSEN_AT, FEW_WINDOWS, band, windows_needed
 from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.windows import PastWindows, Situation, Window
@@ -48,7 +48,8 @@ class Bands:
 
     def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, wider: tuple[float, float], warnings: list[Remark] | None) -> None:
         alike = past.kind == kind
-        needed = windows_needed(level)
+        # which windows speak does not change with the level, or a surer interval could be narrower
+        needed = windows_needed(CHOSEN_AT)
         enough = len(np.unique(past.day[alike])) // own_days >= needed
         use = alike if enough else np.ones(len(alike), dtype=bool)
         self.past = past.where(use)
@@ -61,7 +62,8 @@ class Bands:
         how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
         self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
-            warnings.append(Remark("few_windows", {"windows": self.independent, "confidence": level, "needed": needed, "interval": self.how}))
+            most = max(needed, windows_needed(level))
+            warnings.append(Remark("few_windows", {"windows": self.independent, "confidence": level, "needed": most, "interval": self.how}))
 
     def of(self, groups: Array | None, places: Codes) -> tuple[Array, Array]:
         """The band of each column of ``groups`` [place, group], or of each place, from the windows that hold an expectation of it."""

@@ -9,7 +9,7 @@ import polars as pl
 from warehouse.analysis.availability import availability
 from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.panel import Array
-from warehouse.analysis.resampling import Drawn, Measure, complement, median_of, picks_of, ratio_of, standardised
+from warehouse.analysis.resampling import Cells, Drawn, Measure, away_of, complement, median_of, rate_of
 from warehouse.analysis.span_days import Span, alike, days_of, laid_out, local_minute, local_minutes, usual_hours
 from warehouse.analysis.times import DAY
 
@@ -39,7 +39,7 @@ class Comparison:
 
 
 def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, seed: int = 0) -> Comparison:
-    """Every measure of both spans, of the whole nation: incidents of a part count in none; one of no length has none. Intervals are percentiles of a bootstrap over days (Efron 1979) with a fixed seed, of times over incidents.
+    """Every measure of both spans, of the whole nation: incidents of a part count in none; one of no length has none. Intervals are those of ``resampling``, drawn with a fixed seed.
 
     ``failure_rate_alike`` is directly standardised: the failure rates at each kind of day and load, weighted alike for both, where both have been.
 
@@ -85,7 +85,7 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
     return Comparison(pl.DataFrame(rows, schema=schema, orient="row"), covered, (first.left_out, second.left_out), (first.on_launch, second.on_launch))
 
 
-def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:
+def _measures(span: Span, cells: Cells, usual: Array, rng: np.random.Generator) -> dict[str, Drawn]:
     """Each measure with its draws."""
     nothing: Drawn = (Measure(None, why="no_data"), np.empty(0))
     if span.start == span.end:
@@ -94,12 +94,9 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
     incidents = span.incidents.filter(pl.col("scope") == "nation")
     known = availability(incidents, span.maintenance, span.start, span.end)
     days = days_of(laid_out(span), usual)
-    picks = picks_of(len(days.attempts), rng)
-
-    def ratio(top: Array, bottom: Array) -> Drawn:
-        return ratio_of(top, bottom, picks)
-
-    away = ratio(days.demand_away, days.demand)
+    open_minutes, count = float(days.open.sum()), len(days.open)
+    minutes, demand, tried, failed = days.struck
+    every = Cells(days.attempts[:, None], days.failed[:, None], tried[:, None], failed[:, None], np.ones(1))
     total = float(span.minutes["sales"].sum())
     return {
         "days": (Measure(known.minutes / DAY), np.empty(0)),
@@ -107,10 +104,10 @@ def _measures(span: Span, cells: tuple[Array, Array, Array], usual: Array, rng: 
         "incident_minutes": (Measure(float(known.incident_minutes)), np.empty(0)),
         "incidents": (Measure(float(len(incidents))), np.empty(0)),
         "availability_total": (Measure(known.total), np.empty(0)),
-        "availability_unplanned": ratio(days.up, days.open),
-        "availability_demand": complement(away),
-        "failure_rate": ratio(days.failed, days.attempts),
-        "failure_rate_alike": standardised(cells, picks_of(len(cells[0]), rng)) if len(cells[0]) else nothing,
+        "availability_unplanned": complement(away_of(minutes, open_minutes, open_minutes, count, rng)),
+        "availability_demand": complement(away_of(demand, float(days.demand.sum()), open_minutes, count, rng)),
+        "failure_rate": rate_of(every, open_minutes, rng),
+        "failure_rate_alike": rate_of(cells, open_minutes, rng, "nothing_alike") if len(cells.tried) else nothing,
         "never_succeeded": _share(span.purchases, rng),
         "wait_p95": _waits(span.waits),
         "detect_minutes": _times(incidents, "onset_at", "detected_at", rng),
@@ -129,13 +126,14 @@ def _lost(span: Span, total: float) -> Measure:
 
 
 def _share(purchases: pl.DataFrame, rng: np.random.Generator) -> Drawn:
-    """Of purchases that failed at least once, those that never succeeded; days are resampled."""
+    """Of purchases that failed at least once, those that never succeeded; days stray."""
     if purchases.is_empty():
         return Measure(None, why="no_data"), np.empty(0)
     day = pl.Series("day", local_minutes(purchases["first_failure_at"]) // DAY)
     by_day = purchases.group_by(day).agg(pl.len(), lost=pl.col("recovered_at").is_null().sum()).sort("day")
     count, lost = by_day["len"].to_numpy().astype(float), by_day["lost"].to_numpy().astype(float)
-    return ratio_of(lost, count, picks_of(len(count), rng))
+    none = np.zeros((0, 1))
+    return rate_of(Cells(count[:, None], lost[:, None], none, none, np.ones(1)), None, rng)
 
 
 def _waits(waits: pl.DataFrame) -> Drawn:

@@ -96,11 +96,33 @@ def factors(held: Mask | None, factor: Array | None, promotions: Promotions, sta
         found = np.where(held[:, :, None], factor, 1.0)
     if idle is not None and idle.any():
         found = (np.ones((1, days, slots)) if found is None else found) * ~idle[:, :, None]
-    for low, high, of in promotions.known:
-        ends = np.append(starts[1:], (starts[-1] // DAY + 1) * DAY)
-        inside = ((starts < high) & (ends > low)).reshape(1, days, slots)
-        found = (1.0 if found is None else found) * np.where(inside, of, 1.0)
+    if promotions.known:
+        found = (1.0 if found is None else found) * promoted_slots(promotions.known, starts).reshape(1, days, slots)
     return found
+
+
+def promoted_slots(known: list[tuple[int, int, float]], starts: Minutes) -> Array:
+    """What the spans [from, to) of ``known`` factor multiply in each slot: the mean over its minutes, as if they were wanted alike.
+
+    ``starts`` are the slots of whole days in order. Where spans overlap their factors are multiplied.
+    """
+    first = int(starts[0])
+    of_minute = np.ones((int(starts[-1]) // DAY + 1) * DAY - first)
+    for low, high, factor in known:
+        of_minute[max(low - first, 0) : max(high - first, 0)] *= factor
+    means: Array = np.add.reduceat(of_minute, starts - first) / _lengths(starts)
+    return means
+
+
+def covered(low: int, high: int, starts: Minutes) -> Array:
+    """The share of each slot that lies in [``low``, ``high``)."""
+    lengths = _lengths(starts)
+    shares: Array = np.clip(np.minimum(starts + lengths, high) - np.maximum(starts, low), 0, None) / lengths
+    return shares
+
+
+def _lengths(starts: Minutes) -> Minutes:
+    return np.diff(np.append(starts, (starts[-1] // DAY + 1) * DAY))
 
 
 def without(values: Array, factor: Array) -> Array:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 
-from warehouse.analysis.effects import Promotions
+from warehouse.analysis.effects import Promotions, covered
 from warehouse.analysis.panel import Array, Codes
 from warehouse.analysis.special_days import FEAST_DAYS, FEASTS, feast_offset
 from warehouse.analysis.times import DAY, date_of
@@ -18,6 +18,8 @@ from warehouse.analysis.windows import Situation, Window, ask
 
 NUDGE = 0.01
 """By how much the hours before a window are raised to see how far its expectation follows them."""
+
+NO_PROMOTIONS = Promotions([], [])
 
 TABLE_LEVEL = 0.9
 """What the ranges of the table hold."""
@@ -31,16 +33,33 @@ def touches_feast(first: int, last: int, calendar: pl.DataFrame | None) -> bool:
 
 
 def with_feasts(promotions: Promotions, days: tuple[int, int]) -> Promotions:
-    """The promotions, and each of ``days`` (from, to) that is of a feast as one more of known factor; where a promotion's own is known, it speaks for the day."""
-    offsets = {day: feast_offset(date_of(day)) for day in range(*days)}
-    spoken = {day for low, high, _ in promotions.known for day in range(low // DAY, -(-high // DAY))}
-    feasts = [(day * DAY, (day + 1) * DAY, _TABLE[offset][0]) for day, offset in offsets.items() if offset in FEAST_DAYS and day not in spoken]
+    """The promotions, and what they leave of each of ``days`` (from, to) that is of a feast as more of known factor.
+
+    Where a promotion's own factor is known, it speaks for its time: it tells what it carries then, feast or not, and is not multiplied with the table's.
+    """
+    feasts = [
+        (low, high, _TABLE[offset][0])
+        for day in range(*days)
+        if (offset := feast_offset(date_of(day))) in FEAST_DAYS
+        for low, high in _left(day * DAY, (day + 1) * DAY, promotions)
+    ]
     return replace(promotions, known=[*promotions.known, *feasts])
 
 
-def feast_range(situation: Situation, first: int, last: int, found: Window, level: float) -> tuple[float, float]:
+def _left(low: int, high: int, promotions: Promotions) -> list[tuple[int, int]]:
+    """What promotions of known factor leave of [``low``, ``high``)."""
+    left = []
+    for begin, end, _ in sorted(promotions.known):
+        if low < min(begin, high):
+            left.append((low, min(begin, high)))
+        low = max(low, end)
+    return [*left, (low, high)] if low < high else left
+
+
+def feast_range(situation: Situation, first: int, last: int, found: Window, level: float, promotions: Promotions = NO_PROMOTIONS) -> tuple[float, float]:
     """From which to which multiple of what is expected of [first, last) the feast's days may bring it, with probability ``level``.
 
+    Times of ``promotions`` of known factor follow them and not the table, so that it has no range there.
     The window's first day is told by what was sold on it before, the other days by nothing but places that were not hit: the range has the exponent 1 less
     the elasticity of the expectation to that. Days are added up as if they erred together.
     """
@@ -50,7 +69,7 @@ def feast_range(situation: Situation, first: int, last: int, found: Window, leve
     normal = NormalDist()
     exponents = (1 - known) * normal.inv_cdf((1 + level) / 2) / normal.inv_cdf((1 + TABLE_LEVEL) / 2)
     least = most = 1.0
-    for day, share, exponent in zip(days.tolist(), _shares(situation, days, first, last), exponents, strict=True):
+    for day, share, exponent in zip(days.tolist(), _shares(situation, days, first, last, promotions), exponents, strict=True):
         factor, low, high = _TABLE.get(feast_offset(date_of(day)), (1.0, 1.0, 1.0))
         least += share * ((low / factor) ** exponent - 1)
         most += share * ((high / factor) ** exponent - 1)
@@ -72,13 +91,16 @@ def _followed(situation: Situation, first: int, last: int, found: Window) -> flo
     return float(np.clip(moved / NUDGE, 0.0, 1.0))
 
 
-def _shares(situation: Situation, days: Codes, first: int, last: int) -> Array:
-    """What each day of the window is expected to sell in it of the whole."""
+def _shares(situation: Situation, days: Codes, first: int, last: int, promotions: Promotions) -> Array:
+    """What each day of the window is expected to sell in it of the whole, outside of promotions of known factor."""
     panel = situation.panel
     index = days - panel.first_day
     expected = situation.learner.expected(index, np.zeros((len(days), panel.values.shape[1]), dtype=bool))
     if situation.factor is not None:
         expected = expected * situation.factor[:, index].transpose(1, 0, 2)
     starts = panel.starts.reshape(panel.seen.shape)[index]
-    sums: Array = (expected[:, situation.hit].sum(axis=1) * ((starts >= first) & (starts < last))).sum(axis=1)
-    return sums / sums.sum() if sums.sum() > 0 else np.full(len(days), 1 / len(days))
+    spans = [span for day in days.tolist() for span in _left(day * DAY, (day + 1) * DAY, promotions)]
+    left = sum((covered(low, high, starts.ravel()) for low, high in spans), np.zeros(starts.size)).reshape(starts.shape)
+    sums: Array = expected[:, situation.hit].sum(axis=1) * ((starts >= first) & (starts < last))
+    shares: Array = (sums * left).sum(axis=1) / sums.sum() if sums.sum() > 0 else left.mean(axis=1) / len(days)
+    return shares

@@ -124,7 +124,7 @@ class _Model:
     @classmethod
     def of(cls, values: Array, seen: Mask, special: SpecialDays, said: Promoted, levels: tuple[float, ...], wider: "_Model | None" = None) -> "_Model":
         known = said.factors[: len(seen)]
-        values, seen = values / known, seen & ~said.unknown[: len(seen)]
+        values, seen = values / known, seen & (said.unknown[: len(seen)] == 0)
         if not seen.any():
             raise HistoryError("history: expected days outside exclusions and promotions of unknown factor, got none.")
         logs, share = totals(values, seen, special)

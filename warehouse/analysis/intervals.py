@@ -1,4 +1,4 @@
-"""Intervals from the errors of past windows: conformal where there are enough of them, else Student's t.
+"""Intervals from the errors of past windows: conformal where there are enough of them, else Student's t. A higher level is never narrower.
 
 Sources: Vovk, Gammerman, Shafer (2005), *Algorithmic Learning in a Random World*, for the finite-sample rank; Student (1908).
 """
@@ -14,6 +14,9 @@ PRIOR_SPREAD = 0.25
 PRIOR_WINDOWS = 3
 FEW_WINDOWS = 7
 """With fewer past windows than this, their spread is blended with a prior one that counts as three windows."""
+
+CHOSEN_AT = 0.9
+"""The level whose needs choose windows and method for every level: what is chosen anew for each makes intervals that do not lie in each other."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,25 @@ def windows_needed(level: float) -> int:
 def band(errors: Array, independent: int, level: float) -> Band:
     """The band for ``errors`` [window, column], observed over expected less 1, of which ``independent`` windows do not overlap.
 
-    Shifted copies of a window add smoothness but no rank: the rank is that of the independent ones.
+    Shifted copies of a window add smoothness but no rank: the rank is that of the independent ones. Above the level at which the ranks are the least
+    and the greatest error, the band is Student's t, and at least from one to the other.
     """
     tail = (1 - level) / 2
-    if independent >= windows_needed(level):
+    conformal = independent >= windows_needed(CHOSEN_AT)
+    if conformal:
         high = min(1.0, ceil((independent + 1) * (1 - tail) - 1e-9) / independent)
         low = max(0.0, (floor((independent + 1) * tail + 1e-9) - 1) / independent)
-        return Band(np.quantile(errors, low, axis=0, method="lower"), np.quantile(errors, high, axis=0, method="higher"), "conformal")
+        ranked = Band(np.quantile(errors, low, axis=0, method="lower"), np.quantile(errors, high, axis=0, method="higher"), "conformal")
+        if independent >= windows_needed(level):
+            return ranked
     square = (errors**2).mean(axis=0) if len(errors) else np.zeros(errors.shape[1])
     freedom, how = max(independent - 1, 1), "t"
     if independent < FEW_WINDOWS:
         square = (PRIOR_WINDOWS * PRIOR_SPREAD**2 + independent * square) / (PRIOR_WINDOWS + independent)
         freedom, how = PRIOR_WINDOWS + max(independent - 1, 0), "prior"
     half = student(1 - tail, freedom) * np.sqrt(square * (1 + 1 / max(independent, 1)))
-    return Band(-np.minimum(half, 1.0), half, how)
+    found = Band(-np.minimum(half, 1.0), half, how)
+    return Band(np.minimum(found.low, ranked.low), np.maximum(found.high, ranked.high), how) if conformal else found
 
 
 def student(probability: float, freedom: float) -> float:

@@ -10,6 +10,7 @@ from warehouse.analysis.calendar import types_of
 from warehouse.analysis.changes import minute_after_utc, minute_of_utc
 from warehouse.analysis.counts import utc_minutes
 from warehouse.analysis.panel import Array, Codes, Mask
+from warehouse.analysis.resampling import Cells
 from warehouse.analysis.times import DAY, UTC_TO_SEOUL, date_of, minute_of
 
 LOADS = 3
@@ -42,15 +43,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Days:
-    """Of each day of a span with attempts or incidents, by its number since 1970: counts; ``demand`` as its kind of hour usually wants, and of it what fell into incidents."""
+    """Of each day of a span with attempts or incidents: what was tried and failed outside of incidents, minutes outside of maintenance, and ``demand`` as its kind of hour usually wants.
 
-    number: Codes
+    ``struck`` [what, incident]: of each time away minutes, demand, attempts and failures; incidents that overlap are one.
+    """
+
     attempts: Array
     failed: Array
     open: Array
-    up: Array
     demand: Array
-    demand_away: Array
+    struck: Array
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Minutes:
     failed: Array
     up: Mask
     gone: Mask
+
+    @property
+    def incident(self) -> Codes:
+        """The number from 1 on of the incident that each minute, days one after the other, lies in; 0: none."""
+        gone = self.gone.ravel()
+        found: Codes = np.where(gone, np.cumsum(gone & ~np.append(False, gone[:-1])), 0)
+        return found
 
 
 def laid_out(span: Span) -> Minutes:
@@ -106,38 +115,48 @@ def usual_hours(spans: list[Minutes]) -> Array:
 def days_of(minutes: Minutes, usual: Array) -> Days:
     """The days on which anything was tried, or was out of reach."""
     known = (minutes.attempts.sum(axis=1) > 0) | minutes.gone.any(axis=1)
-    opened = minutes.up | minutes.gone
-    demand, away = (mask.reshape(-1, 24, 60).sum(axis=2) @ usual for mask in (opened, minutes.gone))
-    number = minutes.low + np.flatnonzero(known)
-    counts = (minutes.attempts.sum(axis=1), minutes.failed.sum(axis=1), opened.sum(axis=1).astype(float), minutes.up.sum(axis=1).astype(float), demand, away)
-    return Days(number, *(count[known] for count in counts))
+    opened, incident = minutes.up | minutes.gone, minutes.incident
+    wanted = np.broadcast_to(np.repeat(usual, 60), opened.shape)
+    whats = np.ones(opened.shape), wanted, minutes.attempts, minutes.failed
+    struck = np.stack([np.bincount(incident, what.ravel(), incident.max(initial=0) + 1)[1:] for what in whats]).astype(np.float64)
+    calm = (minutes.attempts * ~minutes.gone, minutes.failed * ~minutes.gone, opened.astype(float), wanted * opened)
+    attempts, failed, open_minutes, demand = (what.sum(axis=1)[known] for what in calm)
+    return Days(attempts, failed, open_minutes, demand, struck)
 
 
-def alike(first: Span, second: Span, calendar: pl.DataFrame | None) -> tuple[list[tuple[Array, Array, Array]], tuple[float, float]]:
-    """Of each span attempts and failed [day, cell] at kinds of day and loads, the common weights [cell], and the shares of attempts where both have been."""
-    known = []
-    for span in (first, second):
-        minute = local_minutes(span.minutes["minute_at"])
-        attempts, failed = (span.minutes[name].to_numpy().astype(float) for name in ("attempts", "failed"))
-        known.append((minute, attempts, failed))
-    loads = np.concatenate([attempts for _, attempts, _ in known])
+def alike(first: Span, second: Span, calendar: pl.DataFrame | None) -> tuple[list[Cells], tuple[float, float]]:
+    """Of each span what was tried and failed at kinds of day and loads, with common weights, and the shares of attempts where both have been."""
+    loads = np.concatenate([span.minutes["attempts"].to_numpy().astype(float) for span in (first, second)])
     cuts = np.quantile(loads, np.arange(1, LOADS) / LOADS) if len(loads) else np.zeros(LOADS - 1)
-    sums = []
-    for minute, attempts, failed in known:
-        days, day = np.unique(minute // DAY, return_inverse=True)
-        kinds = (
-            np.array([{"workday": 0, "saturday": 1}.get(kind, 2) for kind in types_of([date_of(int(n)) for n in days], calendar)], dtype=np.int64)
-            if len(days)
-            else np.zeros(0, dtype=np.int64)
-        )
-        cell = (kinds[day] if len(day) else day) * LOADS + np.searchsorted(cuts, attempts)
-        at = day * 3 * LOADS + cell
-        sums.append(tuple(np.bincount(at, value, len(days) * 3 * LOADS).astype(np.float64).reshape(len(days), 3 * LOADS) for value in (attempts, failed)))
-    totals = [of[0].sum(axis=0) for of in sums]
+    sums = [_by_cell(span, cuts, calendar) for span in (first, second)]
+    totals = [calm.sum(axis=0) + struck.sum(axis=0) for calm, _, struck, _ in sums]
     both = (totals[0] > 0) & (totals[1] > 0)
     weights = np.where(both, totals[0] / max(totals[0].sum(), 1) + totals[1] / max(totals[1].sum(), 1), 0.0)
     covered = tuple(float(total[both].sum() / total.sum()) if total.sum() else 0.0 for total in totals)
-    return [(of[0], of[1], weights) for of in sums], (covered[0], covered[1])
+    return [Cells(*of, weights) for of in sums], (covered[0], covered[1])
+
+
+def _by_cell(span: Span, cuts: Array, calendar: pl.DataFrame | None) -> tuple[Array, Array, Array, Array]:
+    """Attempts and failures [day, cell] outside of incidents, then those [incident, cell] in them; a cell is a kind of day and a class of load."""
+    minute = local_minutes(span.minutes["minute_at"])
+    attempts, failed = (span.minutes[name].to_numpy().astype(float) for name in ("attempts", "failed"))
+    days, day = np.unique(minute // DAY, return_inverse=True)
+    types = types_of([date_of(int(n)) for n in days], calendar) if len(days) else []
+    kinds = np.array([{"workday": 0, "saturday": 1}.get(kind, 2) for kind in types], dtype=np.int64)
+    cell = kinds[day] * LOADS + np.searchsorted(cuts, attempts)
+    laid = laid_out(span)
+    incident, place = laid.incident, minute - laid.low * DAY
+    inside = (place >= 0) & (place < len(incident))
+    struck = np.zeros(len(minute), dtype=np.int64)
+    struck[inside] = incident[place[inside]]
+
+    def summed(what: Array, row: Codes, rows: int) -> Array:
+        return np.bincount(row * 3 * LOADS + cell, what, rows * 3 * LOADS).astype(np.float64).reshape(rows, 3 * LOADS)
+
+    count = int(incident.max(initial=0)) + 1
+    calm = tuple(summed(what * (struck == 0), day, len(days)) for what in (attempts, failed))
+    away = tuple(summed(what, struck, count)[1:] for what in (attempts, failed))
+    return calm[0], calm[1], away[0], away[1]
 
 
 def _local(moment: datetime) -> int:
