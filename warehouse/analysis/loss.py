@@ -22,7 +22,7 @@ from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.shocks import Shocks
 from warehouse.analysis.times import DAY, Minutes, date_of, moment_of, spans_of
-from warehouse.analysis.trading_days import gaps_of, idle_days, unopened
+from warehouse.analysis.trading_days import gaps_of, idle_days, since_opening
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
 
 HISTORY_DAYS = 70
@@ -164,15 +164,16 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         promotions = with_feasts(promotions, days)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     idle = None if held is None or hit.all() else idle_days(rows, hit, held, days[0])
-    own = [] if hit.all() else unopened(rows, hit, days[0])
-    own += [] if idle is None else gaps_of(idle, days[0])
+    own = [] if idle is None else gaps_of(idle, days[0])
     panel = panel_of(rows, _cuts(rows.step, first, last, known_until), rows.places["market_id"], len(names), days, known_until, excluded + own)
+    weekly = panel.own_gaps is None
     kinds = _kinds(days, calendar)
     own_days = np.zeros(days[1] - days[0], dtype=bool)
     own_days[first // DAY - days[0] : (last - 1) // DAY - days[0] + 1] = True
     starts = panel.starts.reshape(panel.seen.shape)
     # after the window, buyers who come back make the same day unlike others
     panel.seen[own_days[:, None] & (starts >= first)] = False
+    panel = since_opening(panel, panel.seen & ~own_days[:, None], kinds)
     learn = panel.seen & ~own_days[:, None]
     told = learn & panel.known_of(hit)
     gap = _gap(told, first // DAY - days[0], days, warnings)
@@ -189,7 +190,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         warnings.append(Remark("controls_not_used"))
     region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
-    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
+    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts), weekly)
 
 
 def _gaps(spans: list[tuple[int, int, str | None]], names: list[str]) -> list[tuple[int, int, int | None]]:
@@ -260,6 +261,7 @@ def _by_channel(
     days = (panel.first_day, panel.first_day + panel.values.shape[1])
     by_channel = panel_of(known, panel.cuts, place[of_hit], len(names), days, int(panel.starts[-1]) + DAY, [])
     by_channel = Panel(by_channel.values, panel.seen & panel.known_of(situation.hit), None, panel.first_day, panel.cuts)
+    by_channel = since_opening(by_channel, situation.told, situation.learner.kinds)
     every = np.ones(len(names), dtype=bool)
     if factor is not None:
         size = panel.values[situation.hit].sum(axis=(1, 2)) + 1e-12
