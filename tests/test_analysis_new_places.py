@@ -1,4 +1,4 @@
-"""Markets, regions and channels that opened within the history: the days before are no days without sales."""
+"""Markets, regions and channels that opened within the history or are closed: those days are no days of no sales."""
 
 from datetime import date, datetime, timedelta
 
@@ -9,7 +9,7 @@ import pytest
 from tests.test_analysis_loss import country, shop
 from warehouse.analysis import LossEstimate, estimate_loss
 from warehouse.analysis.panel import Panel, regular_cuts
-from warehouse.analysis.trading_days import since_opening
+from warehouse.analysis.trading_days import own_silences
 
 FIRST = date(2025, 4, 7)
 HOUR = timedelta(hours=1)
@@ -20,6 +20,12 @@ def opened(place: pl.Expr, *, ago: int, days: int = 52, seed: int = 0) -> tuple[
     start = datetime.combine(FIRST, datetime.min.time()) + timedelta(days=days, hours=10)
     sales = country(days=days + 1, markets=20, first=FIRST, seed=seed).filter(pl.col("sales") > 0)
     return sales.filter(~place | (pl.col("at") >= start - timedelta(days=ago, hours=10))), start
+
+
+def shut(sales: pl.DataFrame, start: datetime, markets: list[str], *, ago: int, days: int) -> pl.DataFrame:
+    """The same where some markets were closed for ``days`` that began ``ago`` days before the day of ``start``."""
+    begin = datetime.combine(start.date(), datetime.min.time()) - timedelta(days=ago)
+    return sales.filter(~pl.col("market_id").is_in(markets) | ~pl.col("at").is_between(begin, begin + timedelta(days=days), closed="left"))
 
 
 def outage(sales: pl.DataFrame, start: datetime, markets: list[str] | None = None) -> LossEstimate:
@@ -97,4 +103,46 @@ def test_a_silence_that_chance_or_market_days_explain_is_no_time_before_an_openi
     rng = np.random.default_rng(3)
     values = rng.poisson(0.05 if every == 1 else 50, (40, 42, 6)).astype(float) * (np.arange(42) % every == every - 1)[:, None]
     panel = Panel(values, np.ones((42, 6), dtype=bool), None, 20_000, regular_cuts(240))
-    assert since_opening(panel, panel.seen, np.zeros(42, dtype=np.int64)) is panel
+    assert own_silences(panel, panel.seen, np.zeros(42, dtype=np.int64), np.arange(42) == 41)[0] is panel
+
+
+def test_markets_that_are_closed_lose_nothing_in_a_nations_outage_and_the_estimate_says_so() -> None:
+    whole, start = opened(pl.lit(value=False), ago=5)
+    away = ["m01", "m05", "m09", "m13"]
+    sales = shut(whole, start, away, ago=8, days=9)
+    found = outage(sales, start)
+    of_away = found.by_market.filter(pl.col("market_id").is_in(away))
+    assert of_away.select("expected", "low", "high").to_numpy().max() == 0
+    lost = sales.filter(pl.col("at").is_between(start, start + 4 * HOUR, closed="left"))["sales"].sum()
+    assert found.lost == pytest.approx(lost, rel=0.1)
+    [warning] = [warning for warning in found.warnings if warning.code == "closed_before"]
+    assert warning.values == {"count": 4, "places": "m01, m05, m09, m13"}
+
+
+@pytest.mark.parametrize("ago", [3, 7, 14])
+def test_a_market_that_is_closed_and_asked_about_alone_loses_nothing(ago: int) -> None:
+    whole, start = opened(pl.lit(value=False), ago=5)
+    found = outage(shut(whole, start, ["m05"], ago=ago, days=ago + 1), start, ["m05"])
+    assert (found.expected, found.low, found.high) == (0, 0, 0)
+    assert {"closed_before", "nothing_expected"} <= {warning.code for warning in found.warnings}
+
+
+def test_a_market_that_opens_on_the_morning_of_an_outage_is_not_closed() -> None:
+    whole, start = opened(pl.lit(value=False), ago=5)
+    sales = shut(whole, start, ["m05"], ago=8, days=8)
+    need_found(outage(sales, start).by_market, "m05", sales, start, within=0.3)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_market_that_opened_again_is_told_by_the_days_on_which_it_is_open(alone: bool) -> None:  # noqa: FBT001
+    whole, start = opened(pl.lit(value=False), ago=5, seed=1)
+    sales = shut(whole, start, ["m05"], ago=19, days=14)
+    need_found(outage(sales, start, ["m05"] if alone else None).by_market, "m05", sales, start, within=0.25)
+
+
+def test_who_keeps_a_feast_is_not_closed_on_the_day_after_it() -> None:
+    start = datetime(2025, 10, 8, 10)
+    sales = country(days=60, markets=20, first=date(2025, 8, 15))
+    found = outage(shut(sales, start, ["m05"], ago=3, days=3), start)
+    assert found.by_market.filter(pl.col("market_id") == "m05")["expected"].item() > 0
+    assert "closed_before" not in [warning.code for warning in found.warnings]
