@@ -93,7 +93,7 @@ _WRITTEN: Mapping[str, Callable[[Any, Texts], str]] = {
     **dict.fromkeys(("level", "factor_low", "factor_high"), _factor),
     **dict.fromkeys(("confidence", "share", "missed", "least", "most"), _percent),
     **dict.fromkeys(("taken", "usual"), lambda share, _: percent(share)),
-    **dict.fromkeys(("source", "incidents"), lambda name, _: name),
+    **dict.fromkeys(("source", "incidents", "places"), lambda name, _: name),
     "interval": sentence,
 }
 """How each value is written, by its name in ``warehouse.analysis.remarks``."""

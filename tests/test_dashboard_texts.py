@@ -101,6 +101,7 @@ VALUES = {
     **dict.fromkeys(("share", "missed", "taken", "usual"), 0.3),
     "source": "언론 보도",
     "incidents": "20250301T0104-nation",
+    "places": "m001, m002",
     "interval": Remark("interval_t", {"windows": 12}),
 }
 

@@ -195,7 +195,7 @@ ENDPOINTS = (
         "The gross shortfall (expected less observed sales) of an incident, or of a span and scope, in KRW. Intervals of parts do not add up. "
         "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
         "about itself, with blanks between, such as window_widened and window_cut; "
-        "maintenance_within: announced maintenance of payments lay in the window and counts as lost too; overlaps: other incidents count some of the same sales. "
+        "maintenance_within: announced maintenance of payments lay in the window and counts as lost too; overlaps: other incidents count some of the same sales; closed_before: places that sold nothing for three days or more before are taken to be closed. "
         "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
         "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere, such as where markets that were not hit tell the demand, and in parts, "
         "whose figures hold on the same condition: warnings has launch in each row of whole and parts. "

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.effects import Promotions, covered
-from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.panel import Array, Codes, Mask
 from warehouse.analysis.special_days import FEAST_DAYS, FEASTS, feast_offset
 from warehouse.analysis.times import DAY, date_of
 from warehouse.analysis.windows import Situation, Window, ask
@@ -30,6 +30,11 @@ _TABLE = {offset: (factor, low, high) for offset, factor, low, high in FEASTS.it
 def touches_feast(first: int, last: int, calendar: pl.DataFrame | None) -> bool:
     """Whether [first, last), local minutes, has a part of a day of the table, which speaks with Korea's own ``calendar`` (None) only."""
     return calendar is None and any(feast_offset(date_of(day)) in FEAST_DAYS for day in range(first // DAY, (last - 1) // DAY + 1))
+
+
+def feast_days(days: tuple[int, int], calendar: pl.DataFrame | None) -> Mask:
+    """Which of the days are Seollal or Chuseok, the eve or the day after: who sells nothing then keeps the feast, and is not closed."""
+    return np.array([calendar is None and abs(feast_offset(date_of(day))) <= 1 for day in range(*days)])
 
 
 def with_feasts(promotions: Promotions, days: tuple[int, int]) -> Promotions:

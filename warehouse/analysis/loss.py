@@ -16,14 +16,16 @@ from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
 from warehouse.analysis.errors import HistoryError, LongWindowError, need_columns
-from warehouse.analysis.feasts import feast_range, touches_feast, with_feasts
+from warehouse.analysis.feasts import feast_days, feast_range, touches_feast, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.shocks import Shocks
 from warehouse.analysis.times import DAY, Minutes, date_of, moment_of, spans_of
-from warehouse.analysis.trading_days import gaps_of, idle_days, unopened
+from warehouse.analysis.trading_days import gaps_of, idle_days, own_silences, with_closed
 from warehouse.analysis.windows import JITTER, Situation, ask, past_windows
+
+MOST_NAMED = 5
 
 HISTORY_DAYS = 70
 """So many days before a window are learnt from, and so many may a window touch."""
@@ -106,7 +108,7 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     extra = extra_width(situation, found, past, level, warnings)
     wider = extra, extra
     if touches_feast(first, last, calendar):
-        least, most = feast_range(situation, first, last, found, level)
+        least, most = feast_range(situation, first, last, found, level, said)
         wider = hypot(extra, 1 - least), hypot(extra, most - 1)
         warnings.append(Remark("near_feast", {"least": least, "most": most}))
     bands = Bands(past, kind, own, level, wider, warnings)
@@ -164,15 +166,18 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         promotions = with_feasts(promotions, days)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))
     idle = None if held is None or hit.all() else idle_days(rows, hit, held, days[0])
-    own = [] if hit.all() else unopened(rows, hit, days[0])
-    own += [] if idle is None else gaps_of(idle, days[0])
+    own = [] if idle is None else gaps_of(idle, days[0])
     panel = panel_of(rows, _cuts(rows.step, first, last, known_until), rows.places["market_id"], len(names), days, known_until, excluded + own)
+    weekly = panel.own_gaps is None
     kinds = _kinds(days, calendar)
     own_days = np.zeros(days[1] - days[0], dtype=bool)
     own_days[first // DAY - days[0] : (last - 1) // DAY - days[0] + 1] = True
     starts = panel.starts.reshape(panel.seen.shape)
     # after the window, buyers who come back make the same day unlike others
     panel.seen[own_days[:, None] & (starts >= first)] = False
+    panel, closed = own_silences(panel, panel.seen & ~(own_days | feast_days(days, calendar))[:, None], kinds, own_days)
+    if (closed & hit).any():
+        warnings.append(_closed([names[place] for place in np.flatnonzero(closed & hit)]))
     learn = panel.seen & ~own_days[:, None]
     told = learn & panel.known_of(hit)
     gap = _gap(told, first // DAY - days[0], days, warnings)
@@ -182,14 +187,19 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         warnings.append(Remark("market_days_not_used"))
     if any(low < last and high > first for low, high in promotions.unknown):
         warnings.append(Remark("promotion_unknown"))
-    factor_of = factors(held, factor, promotions, panel.starts, days[1] - days[0], idle)
+    factor_of = with_closed(factors(held, factor, promotions, panel.starts, days[1] - days[0], idle), closed, own_days, panel.values.shape[2])
     plain = panel if factor_of is None else Panel(without(panel.values, factor_of), panel.seen, panel.own_gaps, panel.first_day, panel.cuts)
     controls = bool((~hit).any()) and not any(low < last and high > first and market is None for low, high, market in excluded)
     if (~hit).any() and not controls:
         warnings.append(Remark("controls_not_used"))
     region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
-    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts))
+    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts), weekly)
+
+
+def _closed(names: list[str]) -> Remark:
+    """That nothing is expected of some places; of many the first are named."""
+    return Remark("closed_before", {"count": len(names), "places": ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")})
 
 
 def _gaps(spans: list[tuple[int, int, str | None]], names: list[str]) -> list[tuple[int, int, int | None]]:
@@ -260,10 +270,13 @@ def _by_channel(
     days = (panel.first_day, panel.first_day + panel.values.shape[1])
     by_channel = panel_of(known, panel.cuts, place[of_hit], len(names), days, int(panel.starts[-1]) + DAY, [])
     by_channel = Panel(by_channel.values, panel.seen & panel.known_of(situation.hit), None, panel.first_day, panel.cuts)
+    own_days = np.isin(np.arange(*days), np.arange(first // DAY, (last - 1) // DAY + 1))
+    by_channel, closed = own_silences(by_channel, situation.told, situation.learner.kinds, own_days)
     every = np.ones(len(names), dtype=bool)
     if factor is not None:
         size = panel.values[situation.hit].sum(axis=(1, 2)) + 1e-12
         factor = factor if len(factor) == 1 else np.tensordot(size / size.sum(), factor[situation.hit], 1)[None]
+    factor = with_closed(factor, closed, own_days, panel.values.shape[2])
     plain = by_channel if factor is None else replace(by_channel, values=without(by_channel.values, factor))
     learner = Learner.of(plain, situation.learner.kinds, situation.told)
     region = np.zeros(len(names), dtype=np.int64)

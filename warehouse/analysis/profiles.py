@@ -28,6 +28,9 @@ LEVEL_REACH = 540
 SHUT = 10.0
 """Where all days of a weekday are silent, two at least, and the others let so many purchases be expected on them, a place is shut on that weekday."""
 
+ROUNDING = 1e-9
+"""A difference of two sums that is less than this share of them is nothing."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -58,7 +61,7 @@ class Learner:
             kinds,
             usable,
             (places, slots),
-            _noise(sums, counts, kinds, usable, places),
+            noise_of(sums, counts, kinds, usable, places),
             np.zeros(places, dtype=np.int64) if region is None else region,
             half_life,
         )
@@ -81,10 +84,12 @@ class Learner:
             sums *= ~shut[:, :, None]
         of_all = sums[1] * _over(1.0, counts[1])
         alike = sums[0] * _over(1.0, counts[0])
-        alike += of_all * (counts[0] <= 0)
         weight, squares = same.sum(axis=1), (same**2).sum(axis=1)
         days_alike = np.divide(weight**2, squares, out=np.zeros_like(weight), where=squares > 0)[:, None]
         others = (sums[1] - sums[0]) * _over(1.0, counts[1] - counts[0])
+        # a new place has seen one kind of day only, perhaps: what it lacks is told by the places that have both
+        had, had_others = counts[0] > 0, counts[1] - counts[0] > ROUNDING * counts[1]
+        alike, others = _filled(alike, had, others, had_others, 1.0), _filled(others, had_others, alike, had, 0.0)
         alike, more = self._with_other_kinds(alike, others, weight, every.sum(axis=1) - weight)
         days_alike *= more[:, None]
         volumes, volumes_of_all = alike.sum(axis=2), of_all.sum(axis=2)
@@ -108,6 +113,7 @@ class Learner:
         """Which places are shut on these days [day, place], by their days of the same weekday among those that they are ``told`` by."""
         of_weekday = told & ((days[:, None] - np.arange(len(self.kinds))) % 7 == 0)
         volume, known = self._daily
+        known = known * self._there
         sold, of_all = of_weekday @ volume, told @ volume
         held = of_weekday @ known
         expected = held * _over(of_all, told @ known)
@@ -120,6 +126,13 @@ class Learner:
         days, (places, slots) = len(self.kinds), self.shape
         known = (self.known.reshape(days, -1, slots) > 0).any(axis=2)
         return self.sums.reshape(days, places, slots).sum(axis=2), np.broadcast_to(known, (days, places)).astype(float)
+
+    @cached_property
+    def _there(self) -> Mask:
+        """From when on a place can be shut [day, place]: the week of its first sale, as it may have begun with days on which it is."""
+        first = np.where((self._daily[0] > 0).any(axis=0), (self._daily[0] > 0).argmax(axis=0), len(self.kinds))
+        there: Mask = np.arange(len(self.kinds))[:, None] > first - 7
+        return there
 
     @cached_property
     def _order(self) -> Codes:
@@ -166,7 +179,17 @@ def levels(sold: Array, expected: Array, minutes_before: Array, region: Codes, n
     return _over(sold + strength * of_region, expected + strength, of_region)
 
 
-def _noise(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -> float:
+def _filled(figure: Array, known: Mask, other: Array, other_known: Mask, otherwise: float) -> Array:
+    """A figure [day, place, slot], where it is not known the other times what it is of the other in the places that know both."""
+    if known.all():
+        return figure
+    both = known & other_known
+    ratio = _over((figure * both).sum(axis=1, keepdims=True), (other * both).sum(axis=1, keepdims=True), otherwise)
+    filled: Array = np.where(known, figure, other * ratio)
+    return filled
+
+
+def noise_of(sums: Array, known: Array, kinds: Codes, usable: Mask, places: int) -> float:
     """Variance over mean of a place's sales in a slot, pooled over places, slots and kinds of day; the mean where no kind has two days.
 
     It has the unit of sales: the amount of a typical purchase where purchases are independent.

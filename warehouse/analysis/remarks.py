@@ -21,6 +21,10 @@ SENTENCES = {
     "promotion_unknown": "A promotion without a factor overlaps the window: expected sales know of it only through the hours before.",
     "hours_unseen": "No ordinary day holds some hours of the window, the first at {start}: nothing is expected in them.",
     "nothing_expected": "The places hit sold nothing in the history that is learnt from: nothing can be expected of them, and the interval says nothing.",
+    "closed_before": (
+        "Places that sold nothing for three days or more up to the window, where sales were due: {count} ({places}). They are taken to be closed, and nothing is expected of them. "
+        "If it was this incident that kept them from selling, let the window begin earlier."
+    ),
     "taken_back": "{taken:.1%} of what was approved in the window was taken back again, ordinarily {usual:.1%}. Approvals count as sales: the gross shortfall is too small by about {amount:,.0f}.",
     "maintenance_within": "Announced maintenance of payments lay in the window from {start} to {end}: what was not sold then counts as lost too.",
     "overlaps": "Other incidents that count some of the same sales in the window: {count} ({incidents}). What was lost then is in each of them: their figures must not be added up.",

@@ -28,7 +28,10 @@ SHOCK_REACH = DAY
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything an estimate stands on. ``learn`` [day, slot] is history, ``told`` that of one of the places hit at least; ``factor`` multiplies expectations; ``hit`` are the places asked about."""
+    """Everything an estimate stands on. ``learn`` [day, slot] is history, ``told`` that of one of the places hit at least; ``factor`` multiplies expectations; ``hit`` are the places asked about.
+
+    ``weekly``: a week before may tell, as people excluded no single place.
+    """
 
     panel: Panel
     learner: Learner
@@ -40,6 +43,7 @@ class Situation:
     controls: bool
     gap: int
     shocks: Shocks
+    weekly: bool = True
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ class _View:
         alone = _scaled(expected, hit, float(cells.sum()))
         level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
-            cells = self._with_week_before(cells, inside, number)
+            cells = self._with_week_before(cells, plain[hit], inside, number)
             alone = _scaled(alone, hit, float(cells.sum()))
             return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)]))
         fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
@@ -215,8 +219,11 @@ class _View:
             known.append((cells.where(use), sold[use], wanted[use]))
         return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), PERSISTENCE)
 
-    def _with_week_before(self, cells: Array, inside: slice, number: Codes) -> Array:
-        """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before."""
+    def _with_week_before(self, cells: Array, plain: Array, inside: slice, number: Codes) -> Array:
+        """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before.
+
+        Places that were not there yet then are left as they are, by their share of ``plain`` [place hit, cell].
+        """
         panel, factor = self.situation.panel, self.situation.factor
         day, slot = np.divmod(np.arange(inside.start, inside.stop), panel.values.shape[2])
         day += self.low
@@ -224,12 +231,20 @@ class _View:
         use = (number > 0) & (day >= WEEK) & self.situation.learn[then, slot] & (kinds[day] == kinds[then])
         # a past window may not be told by days nearer than the history is to the one asked about
         use &= number <= WEEK - self.situation.gap
-        if panel.own_gaps is not None or not use.any():
+        if not self.situation.weekly or not use.any():
             return cells
         sold = panel.values[:, then, slot]
         if factor is not None:
             sold = sold * factor[:, day, slot] / factor[:, then, slot]
-        return np.where(use, (1 - WEEK_BEFORE) * cells + WEEK_BEFORE * sold[self.situation.hit].sum(axis=0), cells)
+        sold = sold[self.situation.hit]
+        if panel.own_gaps is None:
+            before = sold.sum(axis=0)
+        else:
+            own = panel.own_gaps[self.situation.hit]
+            there = ~own[:, then, slot] & ~own[:, day, slot]
+            absent = np.divide((plain * ~there).sum(axis=0), plain.sum(axis=0), out=np.zeros(len(cells)), where=plain.sum(axis=0) > 0)
+            before = (sold * there).sum(axis=0) + absent * cells
+        return np.where(use, (1 - WEEK_BEFORE) * cells + WEEK_BEFORE * before, cells)
 
     @cached_property
     def total(self) -> Array:
