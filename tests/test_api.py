@@ -13,17 +13,20 @@ from urllib.parse import quote, urlencode
 
 import polars as pl
 import pytest
+from starlette.requests import Request
 
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
 from dashboard.api.endpoints import ENDPOINTS, loss, sales
 from dashboard.api.hosts import known_host
 from dashboard.api.parameters import BadParameterError, read_parameters
+from dashboard.api.serving import _Answers, _served
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import SEOUL, won
 from dashboard.report.author import AuthorFiles
 from dashboard.report.composing import compose
 from dashboard.report.document import Paragraph
 from dashboard.report.gathering import gather
+from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
@@ -295,6 +298,23 @@ def test_where_nothing_is_published_it_says_so_and_with_a_token_it_asks_for_it(t
         assert fetched(address, "openapi.json", None, "GET", {}, Authorization="Bearer wrong").status == 401
         answer = fetched(address, "markets", None, "GET", {}, Authorization="Bearer s3cret")
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "nothing_published")
+
+
+@pytest.mark.parametrize("manifest", [None, "{"])
+def test_what_everybody_may_read_names_no_path_where_nothing_can_be_shown_and_the_log_does(tmp_path, monkeypatch, caplog, manifest):
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", "true")
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    if manifest:
+        (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(folder))
+    endpoint = next(one for one in ENDPOINTS if one.path == "/status")
+    serve = _served(endpoint, DashboardSettings.read(), _Answers(folder))
+    asked = {"type": "http", "method": "GET", "path": "/status", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    answer = serve(Request(asked))
+    error = json.loads(bytes(answer.body))["error"]
+    assert (answer.status_code, error["message"]) == (503, "The state cannot be shown just now. Please look again shortly.")
+    assert str(folder) in caplog.text
 
 
 def test_times_are_written_alike_in_csv_and_json(get):

@@ -157,6 +157,22 @@ def test_while_a_backlog_is_read_nothing_is_called_working(tmp_path, monkeypatch
         assert won(0, language) not in text.partition(texts("live.sales"))[2].partition(texts("live.failure_rate"))[0]
 
 
+@pytest.mark.parametrize("manifest", [None, "{"])
+def test_the_public_status_names_no_path_and_no_command_where_it_cannot_be_shown_and_the_log_does(tmp_path, monkeypatch, caplog, manifest):
+    if manifest:
+        (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
+    st.cache_data.clear()
+    for language, said in (
+        ("ko", "지금 상태를 확인할 수 없습니다. 잠시 뒤 다시 확인해 주십시오."),
+        ("en", "The state cannot be shown just now. Please look again shortly."),
+    ):
+        _, text = shown("status", language)
+        assert said in text
+        assert not [told for told in (str(tmp_path), "onnuri ", "Error", "manifest") if told in text]
+    assert str(tmp_path) in caplog.text
+
+
 @pytest.mark.parametrize(
     ("scope", "name", "where", "never"),
     [

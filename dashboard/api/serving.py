@@ -22,7 +22,9 @@ from dashboard.api.endpoints import ENDPOINTS, Endpoint
 from dashboard.api.hosts import known_host
 from dashboard.api.openapi import openapi
 from dashboard.api.parameters import PAGING, BadParameterError, read_parameters
+from dashboard.public import keep_reason
 from dashboard.settings import DashboardSettings
+from dashboard.texts import texts_in
 from warehouse.analysis import AnalysisError
 from warehouse.reading import Manifest, ManifestError, NothingPublishedError, NotKnownError, open_snapshot
 
@@ -57,7 +59,7 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
         except tuple(PROBLEMS) as error:
-            return _problem(error)
+            return _problem(error, told=not open_to_all)
 
     return serve
 
@@ -75,8 +77,12 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 """What may go wrong, with its status and code; anything else is a bug."""
 
 
-def _problem(error: Exception) -> Response:
+def _problem(error: Exception, *, told: bool) -> Response:
+    """The answer to what went wrong; of the server's own troubles nothing but that there is one, unless it may be ``told``."""
     status, code = next(found for kind, found in PROBLEMS.items() if isinstance(error, kind))
+    if status == 503 and not told:
+        keep_reason(error)
+        return failure(status, "unavailable", texts_in("en")("status.away"))
     return failure(status, code, str(error.args[0]) if error.args else str(error), error.name if isinstance(error, BadParameterError) else None)
 
 

@@ -26,7 +26,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
 
 
 def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
-    with with_states(texts, settings):
+    with with_states(texts, settings, public=True):
         shown = status_page(settings.published)
         state = _state(shown.feed)
         known = shown.freshness.present_known
