@@ -85,6 +85,26 @@ def test_the_live_page_names_what_an_incident_hit_as_the_incident_page_does(
     assert said in shown("incidents", "ko")[1]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_history_the_sum_that_was_paid_is_shown_and_attempts_say_what_is_not_in_them(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2)), monkeypatch)
+    start = ONSET.astimezone(UTC).replace(tzinfo=None) - timedelta(minutes=ONSET.minute % 10)
+    with open_snapshot(tmp_path) as snapshot:
+        sums = snapshot.sql("SELECT * FROM market_minute")
+        paid = snapshot.sql("SELECT minute_at, approved_amount FROM nation_minute").filter(
+            pl.col("minute_at").is_between(start, start + timedelta(hours=2, minutes=10), closed="left")
+        )["approved_amount"]
+    replace_table(tmp_path, "market_minute", sums.filter(pl.col("minute_at") >= start))
+    app, text = shown("incidents", language)
+    assert texts_in(language)("incidents.no_history") in text
+    observed = next(element.proto.body for element in app.html if 'data-figure="observed"' in element.proto.body)
+    assert f"{paid.sum():,}" in observed
+    assert {"ko": "실패한 구매의 시도", "en": "Attempts of failed purchases"}[language] in text
+    assert {"ko": "구매 번호나 구매자를 알 수 없는 시도는", "en": "name neither purchase nor buyer"}[language] in text
+
+
 @pytest.mark.parametrize(
     ("language", "expected"),
     [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))],

@@ -36,6 +36,10 @@ class Wording:
         found = self.interval(low, high)
         return self("methods.ranged", ends=found) if ranged and low is not None else found
 
+    def between(self, low: float | None, high: float | None, *, ranged: bool = False) -> Cell:
+        """An interval in a table, as ``ends`` says it."""
+        return Cell(self.ends(low, high, ranged=ranged), ends=(low, high))
+
     def moment(self, at: datetime | None) -> str:
         """Day with its year, and time in Seoul."""
         return MISSING if at is None else f"{day_name(seoul(at).date(), self.texts.language)} {clock(at)}"

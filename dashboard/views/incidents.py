@@ -122,7 +122,15 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     language, loss, bought = texts.language, shown.loss, shown.purchases
     if loss is None:
         lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
-        observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
+        # The sum of what was approved is exact: nothing is missing for it but what to compare it with.
+        sold, known = shown.observed, shown.observed is not None
+        observed = Figure(
+            texts("incidents.observed"),
+            won(sold, language) if known else texts("app.not_available"),
+            (exact_won(sold, language),) if known else (),
+            "plain" if known else "muted",
+            "observed",
+        )
     else:
         lost = lost_figure(shown, loss, texts)
         notes = (

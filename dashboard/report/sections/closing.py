@@ -56,7 +56,7 @@ def revisions(report: Report, words: Wording) -> Section:
             words.time(row["issued_at"]),
             plain(row["issued_by"]),
             plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
-            plain(words.interval(row["low"], row["high"])),
+            words.between(row["low"], row["high"]),
             plain(_window(row["window_start"], row["window_end"], words)),
             plain(row["inputs"][:12]),
             plain(joined(row["note"], _of_a_part(row["incident_id"], report, words))),
