@@ -187,7 +187,7 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
     ("language", "told", "range_told"),
     [
         ("ko", "기대 결제액 8,618만 원보다 221만 원(2.6%) 많았습니다", "−721만 원 ~ 348만 원 가운데 어느 값일 수"),
-        ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anywhere in −KRW 7.2 million ~ KRW 3.5 million"),
+        ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anything from −KRW 7.2 million to KRW 3.5 million"),
     ],
 )
 def test_where_more_was_paid_than_expected_no_loss_is_told(quiet, language, told, range_told):
@@ -558,6 +558,15 @@ def test_a_report_on_no_incident_names_the_five_newest(tmp_path):
     replace_table(tmp_path, "incident", pl.DataFrame(rows))
     with open_snapshot(tmp_path) as snapshot, pytest.raises(NotKnownError, match=r"The newest: i08, i07, i06, i05, i04\. List them with: onnuri incidents"):
         gather(snapshot, tmp_path, "nope", AuthorFiles())
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_name_of_a_method_is_cut_in_the_chart_of_a_launch(report, language):
+    words = texts_in(language)
+    pictures = [block for _, part in compose(report, language).numbered for block in part.blocks if isinstance(block, Picture)]
+    drawn = next(picture for picture in pictures if picture.title == words("report_methods.chart"))
+    assert report.figures.launch is not None
+    assert words("methods.as_before") in drawn.svg
 
 
 def sheet_of(book: zipfile.ZipFile, number: int) -> list[list[object]]:

@@ -8,7 +8,7 @@ from dashboard import cards, charts, remarks
 from dashboard.cards import Figure
 from dashboard.figures.course import Rule, Step
 from dashboard.figures.incidents import Incident, IncidentFigures, window_of
-from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
+from dashboard.formatting import count, duration, exact_won, moment, percent, spanned, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice
 from dashboard.remarks import chance, gained
@@ -157,7 +157,7 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     if launch is None:
         doubts = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
         return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubts, status), "danger" if loss.low > 0 else "plain", "lost")
-    ends = f"{unbroken(won(launch.low, language))} ~ {unbroken(won(launch.high, language))}"
+    ends = spanned(unbroken(won(launch.low, language)), unbroken(won(launch.high, language)), language)
     factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
     as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)
     doubt = chance(launch.low, launch.high, texts, launch=True)
@@ -245,4 +245,4 @@ def _list(listed: IncidentList, texts: Texts) -> None:
     heads = [texts(key) for key in ("table.state", "course.onset", "table.scope", "table.kind", "table.lasted", "incidents.peak")]
     with st.container(border=True, key="list_card"):
         st.html(cards.section(texts("incidents.list", number=count(len(rows)))))
-        st.html(cards.table(heads, rows, numbers={4, 5}))
+        st.html(cards.table(heads, rows, numbers={4, 5}, name=texts("incidents.list", number=count(len(rows)))))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dashboard.formatting import MISSING, clock, count, seoul
+from dashboard.formatting import MISSING, clock, count, seoul, spanned
 from dashboard.remarks import joined, lost_range, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
@@ -78,7 +78,7 @@ def _window(start: datetime | None, end: datetime | None, words: Wording) -> str
     if start is None or end is None:
         return MISSING
     same_day = seoul(start).date() == seoul(end).date()
-    return f"{words.moment(start)} ~ {clock(end) if same_day else words.moment(end)}"
+    return spanned(words.moment(start), clock(end) if same_day else words.moment(end), words.texts.language)
 
 
 def _of_a_part(incident_id: str, report: Report, words: Wording) -> str:

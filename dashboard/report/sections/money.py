@@ -93,7 +93,8 @@ def methods(report: Report, words: Wording) -> Section:
         ]
         for method in figures.methods
     ]
-    names = [row[0].text for row in rows]
+    # In the chart there is room for the short name only.
+    names = [words("methods.as_before") if method.name == "as_before" else row[0].text for method, row in zip(figures.methods, rows, strict=True)]
     blocks: list[Block] = [
         *whole_nation(report, words),
         words.paragraph("report_methods.sentence"),
