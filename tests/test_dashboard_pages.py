@@ -135,7 +135,7 @@ def test_without_history_the_sum_that_was_paid_is_shown_and_attempts_say_what_is
 
 @pytest.mark.parametrize(
     ("language", "expected"),
-    [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "People in the queue 40,000 "))],
+    [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "People in the queue", "40,000"))],
 )
 @pytest.mark.usefixtures("published")
 def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tuple[str, ...]) -> None:
@@ -744,7 +744,7 @@ def test_a_statement_in_the_link_is_answered_and_can_be_taken_away() -> None:
     app, text = shown("data", "en", part="sql", sql="SELECT count(*) AS markets FROM market")
     assert app.dataframe[0].value["markets"].to_list() == [30]
     assert len(app.get("download_button")) == 3
-    assert "1 rows, 1 columns" in text
+    assert "Rows: 1, columns: 1" in text
 
 
 @pytest.mark.usefixtures("published")
