@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from dashboard.cards import Figure, Tone
 from dashboard.figures.ahead import AheadFigures
-from dashboard.formatting import MISSING, count, day_name, duration, near_day, percent, unbroken, won
+from dashboard.formatting import MISSING, count, day_name, duration, near_day, percent, spanned, unbroken, won
 from dashboard.texts import Texts
 
 
@@ -79,7 +79,7 @@ def holiday_row(row: dict[str, Any], texts: Texts) -> list[str]:
     language = texts.language
     return [
         holiday_name(row, texts),
-        f"{unbroken(near_day(row['first'], language))} ~ {unbroken(near_day(row['last'], language))}",
+        spanned(unbroken(near_day(row["first"], language)), unbroken(near_day(row["last"], language)), language),
         unbroken(near_day(row["peak_day"], language)) if row["peak_day"] else MISSING,
         texts("ahead.unknown") if row["needed"] is None else count(round(row["needed"])),
         MISSING if row["factor"] is None else f"{row['factor']:.2f}×" if row["factor"] > 1 else texts("ahead.enough"),
@@ -101,7 +101,7 @@ def measured(unit: str, value: float | None, texts: Texts) -> str:
 
 def between(unit: str, low: float | None, high: float | None, texts: Texts) -> str:
     """Its interval; empty where there is none."""
-    return "" if low is None or high is None else f"{measured(unit, low, texts)} ~ {measured(unit, high, texts)}"
+    return "" if low is None or high is None else spanned(measured(unit, low, texts), measured(unit, high, texts), texts.language)
 
 
 def with_interval(unit: str, value: float | None, low: float | None, high: float | None, texts: Texts) -> str:

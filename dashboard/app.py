@@ -30,10 +30,11 @@ def main() -> None:
     """Run the page that the link names."""
     settings = DashboardSettings.read()
     texts = chosen_texts(settings)
-    st.set_page_config(page_title=texts("app.name"), page_icon=str(_ICON), layout="wide", initial_sidebar_state="collapsed")
     pages = {path: st.Page(partial(shown, settings, texts), title=texts(name), url_path=path, default=path == "live") for path, (name, shown) in _PAGES.items()}
     # Streamlit's own menu lies over the page on a phone, and stays there after a choice and on every page opened later.
     current = st.navigation(list(pages.values()), position="hidden")
+    # The page's name first: it is what a tab and a screen reader tell one page from another by.
+    st.set_page_config(page_title=f"{current.title} – {texts('app.name')}", page_icon=str(_ICON), layout="wide", initial_sidebar_state="collapsed")
     menu(list(pages.values()))
     top(texts)
     if settings.public_status and current.url_path == "status":

@@ -9,7 +9,7 @@ import polars as pl
 
 from dashboard.charts import AMBER, BLUE, GREY, INK, RED, REMEMBERED, WON_AXIS, Drawing, finished, texted
 from dashboard.figures.methods import Method
-from dashboard.formatting import count, percent, won
+from dashboard.formatting import count, percent, spanned, won
 from dashboard.texts import Texts, texts_in
 from warehouse.ladder import Ladder, Range
 
@@ -53,7 +53,7 @@ def _range(name: str, found: Range) -> tuple[str, float, float, str]:
 
 def _amount(low: float, high: float, kind: str, texts: Texts) -> str:
     if kind == "range":
-        return f"{won(low, texts.language)} ~ {won(high, texts.language)}" if low else texts("ladder.up_to", amount=won(high, texts.language))
+        return spanned(won(low, texts.language), won(high, texts.language), texts.language) if low else texts("ladder.up_to", amount=won(high, texts.language))
     return ("−" if kind == "less" and round(high - low) else "") + won(high - low, texts.language)
 
 
@@ -181,13 +181,14 @@ def _days_spec(language: str) -> str:
     texts = texts_in(language)
     kinds = [texts(f"day_kind.{kind}") for kind in ("market_day", "incident", "other")]
     colours = alt.Scale(domain=kinds, range=[BLUE, RED, "#b1b8be"])
+    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=alt.ExprRef("width < 340 ? 2 : 3"))
     bars = (
         alt.Chart(alt.NamedData("days"))
         .mark_bar(cornerRadiusEnd=1)
         .encode(
             x=alt.X("label:N", sort=None, axis=alt.Axis(title=None, labelAngle=0, labelOverlap="greedy", labelSeparation=6, ticks=False)),
             y=alt.Y("sales:Q", axis=alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=4)),
-            color=alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110)),
+            color=alt.Color("kind:N", scale=colours, legend=legend),
             tooltip=[alt.Tooltip("label:N", title=None), alt.Tooltip("kind:N", title=None), alt.Tooltip("sales_text:N", title=texts("chart.observed"))],
         )
     )

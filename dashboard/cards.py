@@ -83,11 +83,12 @@ def timeline(steps: list[tuple[str, str, str]]) -> str:
     return f'<ol class="on-timeline">{cells}</ol>'
 
 
-def table(columns: list[str], rows: list[list[str]], *, numbers: set[int]) -> str:
-    """A small table; columns in ``numbers`` are aligned right. Cells are text."""
-    head = "".join(f'<th scope="col"{_aligned(place, numbers)}>{escape(name)}</th>' for place, name in enumerate(columns))
+def table(columns: list[str], rows: list[list[str]], *, numbers: set[int], name: str) -> str:
+    """A small table; columns in ``numbers`` are aligned right. Cells are text; ``name`` is what a screen reader calls the place, which scrolls where it is narrow."""
+    head = "".join(f'<th scope="col"{_aligned(place, numbers)}>{escape(title)}</th>' for place, title in enumerate(columns))
     body = "".join("<tr>" + "".join(f"<td{_aligned(place, numbers)}>{escape(cell)}</td>" for place, cell in enumerate(row)) + "</tr>" for row in rows)
-    return f'<div class="on-scroll" tabindex="0"><table class="on-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    made = f'<table class="on-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="on-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{made}</div>'
 
 
 def _aligned(place: int, numbers: set[int]) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dashboard.figures.incidents import IncidentFigures
-from dashboard.formatting import MISSING, day_name, percent, seoul, unbroken, won
+from dashboard.formatting import MISSING, day_name, percent, seoul, spanned, unbroken, won
 from dashboard.texts import Texts
 
 COLUMNS = ("what", "source", "amount", "entered", "note")
@@ -25,5 +25,5 @@ def _claim(row: dict[str, Any], texts: Texts) -> list[str]:
 
 
 def _survey(row: dict[str, Any], texts: Texts) -> list[str]:
-    share = f"{percent(row['substitution'], 0)} ({percent(row['low'], 0)} ~ {percent(row['high'], 0)})"
+    share = f"{percent(row['substitution'], 0)} ({spanned(percent(row['low'], 0), percent(row['high'], 0), texts.language)})"
     return [texts("methods.evidence_survey"), row["label"], unbroken(share), MISSING, row["note"] or MISSING]

@@ -30,6 +30,11 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def spanned(low: str, high: str, language: str) -> str:
+    """From one figure or time to another: ``1만 원 ~ 2만 원``, ``KRW 10,000 to KRW 20,000``."""
+    return f"{low} ~ {high}" if language == "ko" else f"{low} to {high}"
+
+
 def exact_won(amount: int | None, language: str) -> str:
     """An amount to the won: ``123,456,789원``, ``KRW 123,456,789``."""
     if amount is None:

@@ -11,6 +11,7 @@ from dashboard import cards
 from dashboard.charts import Drawing
 from dashboard.figures.freshness import Freshness
 from dashboard.formatting import count, duration, moment
+from dashboard.public import keep_reason
 from dashboard.remarks import lost_range
 from dashboard.settings import DashboardSettings
 from dashboard.store import UnreadableError
@@ -65,12 +66,15 @@ def _switched() -> None:
 
 
 @contextmanager
-def with_states(texts: Texts, settings: DashboardSettings, *, quiet: bool = False) -> Iterator[None]:
-    """Show a designed page where there is nothing published yet, or where it cannot be read; with ``quiet`` somebody else shows it."""
+def with_states(texts: Texts, settings: DashboardSettings, *, quiet: bool = False, public: bool = False) -> Iterator[None]:
+    """Show a designed page where there is nothing published yet, or where it cannot be read; with ``quiet`` somebody else shows it, with ``public`` it tells nothing of the server."""
     try:
         yield
     except (NothingPublishedError, UnreadableError) as error:
-        if not quiet:
+        if public:
+            keep_reason(error)
+            st.html(cards.state(texts("status.stale"), [texts("status.away")]))
+        elif not quiet:
             _state(error, texts, settings)
 
 

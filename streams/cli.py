@@ -26,7 +26,7 @@ from warehouse.analysis import AnalysisError
 from warehouse.analysis.times import in_seoul
 from warehouse.backup import BackupError
 from warehouse.backup import restore as restore_warehouse
-from warehouse.commands import PayloadError
+from warehouse.commands import KINDS, PayloadError
 from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, shut
 from warehouse.lake import LakeExtensionError
 from warehouse.questions import QuestionError, answered
@@ -184,7 +184,7 @@ def sql(text: str, form: FileFormatOption = None, out: OutOption = None) -> None
 @app.command()
 def export(table: str, out: Annotated[Path, typer.Option("--out", help="File; its ending says the format: .csv, .json, .parquet, .xlsx.")]) -> None:
     """Write one published table into a file; its times are UTC, without a zone. Example: onnuri export market_minute --out minutes.csv"""
-    form = form_of(None, out)
+    form = form_of(None, out, optional=False)
     if table not in LAKE_TABLES:
         raise typer.BadParameter(f"There is no published table {table!r}. There are: {', '.join(sorted(LAKE_TABLES))}")
     with _snapshot() as snapshot:
@@ -288,7 +288,11 @@ def detect(
 
 
 @app.command()
-def say(kind: str, payload: str, actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")]) -> None:
+def say(
+    kind: Annotated[str, typer.Argument(help=f"What kind of command it is: {', '.join(KINDS)}.")],
+    payload: Annotated[str, typer.Argument(help="Its fields, as a JSON object; times with their offset. docs/asyncapi.yaml has those of each kind.")],
+    actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")],
+) -> None:
     """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
     from streams.saying import payload_of, say_commands  # noqa: PLC0415
 

@@ -1,6 +1,7 @@
 """How commands print results: a table for people, JSON or CSV for programs, Parquet and XLSX into a file."""
 
 import json
+import math
 import sys
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -38,8 +39,8 @@ class OutputError(Exception):
     """The file cannot be written; the message says which, why, and what to do."""
 
 
-def form_of(form: Format | None, out: Path | None) -> Format:
-    """The form that was asked for: by ``--format``, by the ending of ``--out`` where that is left out, else a table on the terminal.
+def form_of(form: Format | None, out: Path | None, *, optional: bool = True) -> Format:
+    """The form that was asked for: by ``--format``, by the ending of ``--out`` where that is left out, else a table on the terminal. ``optional``: the command has ``--format``.
 
     Raises:
         typer.BadParameter: the two name different forms, none for a file, or a file that is needed is not named.
@@ -55,7 +56,7 @@ def form_of(form: Format | None, out: Path | None) -> Format:
     if form and said and form is not said:
         raise typer.BadParameter(f"--format {form} and --out {out} name two forms. Leave --format out, or write --out {out.with_suffix(f'.{form}')}")
     if (found := form or said) is None:
-        raise typer.BadParameter(f"{out} should end in {_either(endings)}, or say the form with --format.")
+        raise typer.BadParameter(f"{out} should end in {_either(endings)}{', or say the form with --format' if optional else ''}.")
     return found
 
 
@@ -95,13 +96,22 @@ def _show(frame: pl.DataFrame, form: Format, out: Path | None, shares: Collectio
     text = (
         frame.pipe(flat).pipe(neutralised).write_csv()
         if form is Format.csv
-        else json.dumps(frame.to_dicts(), ensure_ascii=False, indent=1, default=plain) + "\n"
+        else json.dumps(finite(frame.to_dicts()), ensure_ascii=False, indent=1, default=plain) + "\n"
     )
     if out:
         # With its mark a CSV is UTF-8 to spreadsheets, too, which else read Hangul as the system's letters; a pipe's reader would take the mark for text.
         out.write_text(text, encoding="utf-8-sig" if form is Format.csv else "utf-8")
     else:
         typer.echo(text, nl=False)
+
+
+def finite(value: object) -> object:
+    """``value`` with null for every number that JSON has no word for: what is not a number, and the infinite ones."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, list) else value
 
 
 def _workbook(frame: pl.DataFrame) -> bytes:

@@ -68,6 +68,13 @@ def test_a_service_that_never_reported_has_no_proven_capacity():
     assert (found.method, found.proven) == ("none", None)
 
 
+@pytest.mark.parametrize(("minutes", "attempts"), [(10, 300), (600, 0)])
+def test_minutes_that_tell_of_no_load_are_not_called_carried(minutes, attempts):
+    at = pl.datetime_range(START, START + timedelta(minutes=minutes), "1m", closed="left", eager=True)
+    found = capacity_of(pl.DataFrame({"minute_at": at, "attempts": [attempts] * minutes, "failed": [0] * minutes}))
+    assert (found.method, found.proven) == ("none", None)
+
+
 def test_more_onsets_make_a_narrower_interval():
     one, many = (capacity_of(loads([300.0] * 3 + [600.0] * times, 500.0)) for times in (1, 8))
     assert many.high - many.low < one.high - one.low

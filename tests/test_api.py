@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,17 +14,20 @@ from urllib.parse import quote, urlencode
 
 import polars as pl
 import pytest
+from starlette.requests import Request
 
 from dashboard.api.answers import CSV, JSON, PARQUET, NotAcceptableError, accepted
 from dashboard.api.endpoints import ENDPOINTS, loss, sales
 from dashboard.api.hosts import known_host
 from dashboard.api.parameters import BadParameterError, read_parameters
+from dashboard.api.serving import _Answers, _served
 from dashboard.figures.incidents import incident_figures, known_incidents
 from dashboard.formatting import SEOUL, won
 from dashboard.report.author import AuthorFiles
 from dashboard.report.composing import compose
 from dashboard.report.document import Paragraph
 from dashboard.report.gathering import gather
+from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_browser import served
@@ -216,6 +220,10 @@ def test_the_same_rows_come_as_json_csv_and_parquet(get):
 
 def test_the_description_names_every_path_parameter_and_column(get):
     described = json.loads(get("openapi.json").body)
+    needed = {path: [one["name"] for one in told["get"]["parameters"] if one["required"]] for path, told in described["paths"].items()}
+    assert {path: names for path, names in needed.items() if names} == {"/sales": ["from", "to"]}
+    for told in described["paths"].values():
+        assert {"400", "401", "403", "404", "405", "406", "421", "503"} <= set(told["get"]["responses"])
     assert set(described["paths"]) == {endpoint.path for endpoint in ENDPOINTS}
     given = {"/loss": {"incident": LAUNCH}, "/sales": SPAN}
     for path, operations in described["paths"].items():
@@ -273,13 +281,21 @@ def test_what_is_not_there_is_404_in_json_and_writing_is_not_allowed(get):
     for path in ("loss?incident=nothing", "nothing", "markets/M001"):
         answer = get(path)
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (404, "not_found")
-    assert get("markets", method="POST").status == 405
+    refused = get("markets", method="POST")
+    assert (refused.status, sorted(refused.headers["Allow"].split(", "))) == (405, ["GET", "HEAD"])
+    assert "/api/v1/incidents" in json.loads(get("loss?incident=nothing").body)["error"]["message"]
     assert get("markets", accept="image/png").status == 406
 
 
 def test_an_estimate_that_nothing_is_known_for_says_so(get):
-    answer = get("loss", **{"from": "2024-01-01T10:00", "to": "2024-01-01T12:00"})
-    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "no_estimate")
+    for year in ("2000", "2024"):
+        answer = get("loss", **{"from": f"{year}-01-01T10:00", "to": f"{year}-01-01T12:00"})
+        error = json.loads(answer.body)["error"]
+        assert (answer.status, error["code"], error["message"]) == (400, "no_estimate", "No sales are known before this span. Ask for a later one.")
+    for span in (("2026-01-01T10:00", "2026-01-01T12:00"), ("2024-11-30T10:00", "2025-03-01T12:00")):
+        message = json.loads(get("loss", **dict(zip(("from", "to"), span, strict=True))).body)["error"]["message"]
+        assert f"{span[0]}:00+09:00" in message
+        assert len(re.findall(r"\d{4}-\d\d-\d\d", message)) == message.count("+09:00") == 2
 
 
 def test_pages_and_api_share_one_port(get, address):
@@ -295,6 +311,23 @@ def test_where_nothing_is_published_it_says_so_and_with_a_token_it_asks_for_it(t
         assert fetched(address, "openapi.json", None, "GET", {}, Authorization="Bearer wrong").status == 401
         answer = fetched(address, "markets", None, "GET", {}, Authorization="Bearer s3cret")
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "nothing_published")
+
+
+@pytest.mark.parametrize("manifest", [None, "{"])
+def test_what_everybody_may_read_names_no_path_where_nothing_can_be_shown_and_the_log_does(tmp_path, monkeypatch, caplog, manifest):
+    monkeypatch.setenv("ONNURI_PUBLIC_STATUS", "true")
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    if manifest:
+        (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(folder))
+    endpoint = next(one for one in ENDPOINTS if one.path == "/status")
+    serve = _served(endpoint, DashboardSettings.read(), _Answers(folder))
+    asked = {"type": "http", "method": "GET", "path": "/status", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    answer = serve(Request(asked))
+    error = json.loads(bytes(answer.body))["error"]
+    assert (answer.status_code, error["message"]) == (503, "The state cannot be shown just now. Please look again shortly.")
+    assert str(folder) in caplog.text
 
 
 def test_times_are_written_alike_in_csv_and_json(get):

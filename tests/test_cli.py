@@ -26,16 +26,20 @@ import polars as pl
 import pytest
 import typer
 
+from dashboard.figures.incidents import incident_figures, known_incidents
 from streams import cli
-from streams.estimating import summed_up
+from streams.estimating import estimate_from_warehouse, summed_up
 from streams.markets import read_markets
 from streams.output import Format, show
 from streams.ports import free_port
 from streams.settings import Settings
 from streams.tables import read_table
+from tests.dashboard_data import ONSET, publish_incident
 from tests.events_data import NOON, chunk, ms, payment
+from warehouse.commands import KINDS
 from warehouse.ingest import Writer
 from warehouse.publishing import Publisher
+from warehouse.reading import open_snapshot
 
 MARKETS = [
     {"market_id": "m0001", "name": '=HYPERLINK("http://127.0.0.1")', "region": "대구광역시"},
@@ -121,7 +125,7 @@ NOWHERE = f"127.0.0.1:{free_port()}"
         (["say", "promotion", "[1]", "--actor", "me"], {"kafka": NOWHERE}, "not a JSON object"),
         (["say", "promotion", "{}", "--actor", "me"], {"kafka": NOWHERE}, "promotion: Object missing required field `label`"),
         (["say", "incident_merged", '{"incident_id": "a", "into": "b"}', "--actor", ""], {"kafka": NOWHERE}, "incident_merged: actor has 0 characters"),
-        (["say", "nonsense", "{}", "--actor", "me"], {"kafka": NOWHERE}, "nonsense"),
+        (["say", "nonsense", "{}", "--actor", "me"], {"kafka": NOWHERE}, "nonsense: there is no such kind. There are: markets_imported, operator_period,"),
         (["estimate", "--sales", "no.csv", "--from", "2025-03-01T10:00", "--to", "2025-03-01T20:00"], {}, "--sales no.csv cannot be read as CSV"),
         (["estimate", "--sales", "no.csv", "--from", "ten", "--to", "2025-03-01T20:00"], {}, "--from is 'ten': not a time. Example: 2025-03-01T10:00"),
     ],
@@ -247,6 +251,39 @@ def test_a_file_that_the_system_does_not_give_is_one_message_that_names_it(onnur
     ended = onnuri(*arguments, **place)
     assert (ended.code, ended.out) == (1, "")
     assert "file" in ended.said and ("Not a directory" in ended.said or "File exists" in ended.said)
+
+
+def test_export_does_not_advise_an_option_that_it_has_not(onnuri, published):
+    ended = onnuri("export", "claim", "--out", "x.txt", published=published)
+    assert (ended.code, "x.txt" in ended.said, "--format" in ended.said) == (2, True, False)
+    assert "--format" in onnuri("incidents", "--out", "x.txt", published=published).said
+
+
+def test_what_failed_purchases_say_has_no_end_of_its_own_as_on_the_page(tmp_path):
+    publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2))
+    frame, _ = estimate_from_warehouse(tmp_path, "i", None, None, 0.9, (0.5, 4.0))
+    told = {row["method"]: row for row in frame["methods"].to_list()[0]}
+    with open_snapshot(tmp_path) as snapshot:
+        shown = {method.name: method for method in incident_figures(snapshot, known_incidents(snapshot)[0]).methods}
+    assert shown["attempts"].value == told["attempts"]["value"] == frame["attempts"].item()
+    assert [(told[name]["low"], told[name]["high"]) for name in told] == [(shown[name].low, shown[name].high) for name in told]
+    assert (told["attempts"]["low"], frame["attempts_low"].item()) == (None, None)
+
+
+def test_what_is_no_number_and_what_is_infinite_is_null_in_json(onnuri, published):
+    asked = "SELECT 'nan'::DOUBLE a, [1.5, 'inf'::DOUBLE] b, {'c': '-inf'::FLOAT} d, 2.5::DOUBLE e"
+    ended = onnuri("sql", asked, "--format", "json", published=published)
+
+    def never(text):
+        raise AssertionError(text)
+
+    assert json.loads(ended.out, parse_constant=never) == [{"a": None, "b": [1.5, None], "d": {"c": None}, "e": 2.5}]
+
+
+def test_the_help_of_say_lists_the_kinds_and_says_what_a_payload_is(onnuri):
+    text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", onnuri("say", "--help").out).split())
+    assert [kind for kind in KINDS if kind not in text] == []
+    assert "JSON object" in text
 
 
 def test_who_lacks_a_right_is_told_on_what_and_what_to_do(onnuri, published, monkeypatch):

@@ -76,7 +76,7 @@ def test_too_little_history_is_said_and_not_forecast(tmp_path, monkeypatch):
 
 def test_nothing_published_is_a_designed_page(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
-    for page in ("forecast", "compare", "status"):
+    for page in ("forecast", "compare"):
         assert texts_in("en")("empty.title") in shown(page, "en")[1]
 
 
@@ -155,6 +155,22 @@ def test_while_a_backlog_is_read_nothing_is_called_working(tmp_path, monkeypatch
         assert text.count(texts("live.none_closed")) == 2
         assert texts("live.no_expected") not in text
         assert won(0, language) not in text.partition(texts("live.sales"))[2].partition(texts("live.failure_rate"))[0]
+
+
+@pytest.mark.parametrize("manifest", [None, "{"])
+def test_the_public_status_names_no_path_and_no_command_where_it_cannot_be_shown_and_the_log_does(tmp_path, monkeypatch, caplog, manifest):
+    if manifest:
+        (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
+    st.cache_data.clear()
+    for language, said in (
+        ("ko", "지금 상태를 확인할 수 없습니다. 잠시 뒤 다시 확인해 주십시오."),
+        ("en", "The state cannot be shown just now. Please look again shortly."),
+    ):
+        _, text = shown("status", language)
+        assert said in text
+        assert not [told for told in (str(tmp_path), "onnuri ", "Error", "manifest") if told in text]
+    assert str(tmp_path) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -258,10 +274,41 @@ def test_without_signing_in_the_status_is_seen_where_it_is_public_and_no_other_p
         chosen._can_be_called = True
         return chosen
 
+    configured, named = st.set_page_config, []
+
+    def configure(**given: str) -> None:
+        named.append(given["page_title"])
+        configured(**given)
+
     monkeypatch.setattr(st, "navigation", navigation)
+    monkeypatch.setattr(st, "set_page_config", configure)
     app = AppTest.from_file(str(Path(command()[4]).with_name("app.py")), default_timeout=60)
     app.secrets["auth"] = PROVIDER
     app.run()
     assert not app.exception
     assert (texts_in("ko")("access.title") not in words(app)) is seen
     assert (texts_in("ko")("status.title") in words(app)) is seen
+    assert named == [f"{texts_in('ko')(f'{path}.nav')} – {texts_in('ko')('app.name')}"]
+
+
+def test_what_is_over_stands_on_the_public_status_newest_first(tmp_path, monkeypatch):
+    days = (datetime(2025, 2, 10, 1), datetime(2025, 2, 25, 1), datetime(2025, 2, 20, 1))
+    publish_incident(tmp_path, days[0].replace(tzinfo=UTC), days[0].replace(tzinfo=UTC) + timedelta(hours=1))
+    rows = [
+        {"incident_id": f"i{day.day}", "kind": "declared", "scope": "nation", "scope_name": "", "onset_at": day, "ended_at": day + timedelta(hours=1)}
+        for day in days
+    ]
+    replace_table(tmp_path, "incident", pl.DataFrame(rows))
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(tmp_path))
+    st.cache_data.clear()
+    _, text = shown("status", "ko")
+    past = text.partition(texts_in("ko")("status.past"))[2]
+    places = [past.find(f"2월\N{NO-BREAK SPACE}{day}일") for day in (25, 20, 10)]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "오늘은 빼고 내일부터 셉니다."), ("en", "Counted from tomorrow on.")])
+def test_the_table_of_holidays_says_from_which_day_on_it_counts(launched, monkeypatch, language, said):
+    monkeypatch.setenv("ONNURI_PUBLISHED", str(launched))
+    assert said in shown("forecast", language, days="30")[1]

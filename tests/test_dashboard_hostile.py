@@ -26,7 +26,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_cards_hold_text_from_data_as_text(text):
-    made = cards.banner("danger", text, text) + cards.table([text], [[text]], numbers=set()) + cards.caption(text) + cards.heading(text, text)
+    made = cards.banner("danger", text, text) + cards.table([text], [[text]], numbers=set(), name=text) + cards.caption(text) + cards.heading(text, text)
     assert not any(dangerous in made for dangerous in ("<script", "<img", "<svg", "\u202e", "\u2067"))
     assert "window.hit" not in text or "window.hit" in made
 

@@ -295,6 +295,12 @@ def test_the_course_is_in_order_of_time_and_a_notice_that_nobody_gave_stands_las
     assert [(step.what, step.at) for step in untold][-1] == ("notice", None)
 
 
+def test_where_nothing_failed_no_moment_is_said_to_be_the_worst() -> None:
+    steps = pl.DataFrame({"at": [NOON, NOON + timedelta(minutes=10)], "inside": [True, True], "failure_rate": [0.0, 0.0]})
+    told = course_of(NOON, None, None, NOON + timedelta(minutes=20), pl.DataFrame(schema={"announced_at": pl.Datetime("us", "Asia/Seoul")}), steps)
+    assert [step.what for step in told] == ["onset", "end", "notice"]
+
+
 @pytest.mark.parametrize(
     ("minutes", "exceeded"), [(9, [False, False, False]), (10, [True, False, False]), (30, [True, True, False]), (181, [True, True, True])]
 )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import bars
 from dashboard.command import command
 from dashboard.figures.failures import failures_in
 from dashboard.figures.incidents import known_incidents
@@ -85,9 +86,56 @@ def test_the_live_page_names_what_an_incident_hit_as_the_incident_page_does(
     assert said in shown("incidents", "ko")[1]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_place_that_scrolls_can_be_told_by_its_name(page: str, published: Path) -> None:
+    app, _ = shown(page, "ko")
+    places = re.findall(r'<div class="on-scroll"[^>]*>', " ".join(element.proto.body for element in app.html))
+    named = [re.search(r'role="region" aria-label="([^"]+)"', place) for place in places]
+    assert all(named)
+    assert len({found.group(1) for found in named if found}) == len(places)
+
+
+@pytest.mark.parametrize(("language", "more"), [("ko", "외 2건"), ("en", "and 2 more")])
+def test_of_many_open_incidents_three_have_a_banner_and_the_others_are_counted(
+    language: str, more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(publish_incident(tmp_path, ONSET, None), monkeypatch)
+    onset = ONSET.astimezone(UTC).replace(tzinfo=None)
+    row = {"kind": "declared", "scope": "market", "onset_at": onset, "detected_at": onset, "last_seen_at": onset}
+    replace_table(tmp_path, "incident", pl.DataFrame([{**row, "incident_id": f"i{place}", "scope_name": f"M00{place}"} for place in range(5)]))
+    _, text = shown("live", language)
+    assert text.count(texts_in(language)("live.incident")) == 3
+    assert more in text
+
+
+def test_the_legend_of_a_market_s_days_breaks_where_it_is_narrow() -> None:
+    days = pl.DataFrame({"day": [date(2025, 3, 1)], "sales": [1], "market_day": [False], "incident": [False]})
+    assert "width" in str(bars.days_chart(days, texts_in("en")).spec["layer"][0]["encoding"]["color"]["legend"]["columns"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_history_the_sum_that_was_paid_is_shown_and_attempts_say_what_is_not_in_them(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2)), monkeypatch)
+    start = ONSET.astimezone(UTC).replace(tzinfo=None) - timedelta(minutes=ONSET.minute % 10)
+    with open_snapshot(tmp_path) as snapshot:
+        sums = snapshot.sql("SELECT * FROM market_minute")
+        paid = snapshot.sql("SELECT minute_at, approved_amount FROM nation_minute").filter(
+            pl.col("minute_at").is_between(start, start + timedelta(hours=2, minutes=10), closed="left")
+        )["approved_amount"]
+    replace_table(tmp_path, "market_minute", sums.filter(pl.col("minute_at") >= start))
+    app, text = shown("incidents", language)
+    assert texts_in(language)("incidents.no_history") in text
+    observed = next(element.proto.body for element in app.html if 'data-figure="observed"' in element.proto.body)
+    assert f"{paid.sum():,}" in observed
+    assert {"ko": "실패한 구매의 시도", "en": "Attempts of failed purchases"}[language] in text
+    assert {"ko": "구매 번호나 구매자를 알 수 없는 시도는", "en": "name neither purchase nor buyer"}[language] in text
+
+
 @pytest.mark.parametrize(
     ("language", "expected"),
-    [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "40,000 people"))],
+    [("ko", ("오늘 결제액", "기술적 실패율", "정상 거절률", "40,000명")), ("en", ("Sales today", "Technical failure rate", "People in the queue", "40,000"))],
 )
 @pytest.mark.usefixtures("published")
 def test_the_live_page_shows_sales_rates_and_queue(language: str, expected: tuple[str, ...]) -> None:
@@ -696,7 +744,7 @@ def test_a_statement_in_the_link_is_answered_and_can_be_taken_away() -> None:
     app, text = shown("data", "en", part="sql", sql="SELECT count(*) AS markets FROM market")
     assert app.dataframe[0].value["markets"].to_list() == [30]
     assert len(app.get("download_button")) == 3
-    assert "1 rows, 1 columns" in text
+    assert "Rows: 1, columns: 1" in text
 
 
 @pytest.mark.usefixtures("published")

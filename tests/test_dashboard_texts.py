@@ -11,6 +11,7 @@ from string import Formatter
 
 import pytest
 
+from dashboard.formatting import spanned
 from dashboard.remarks import sentence
 from dashboard.texts import LANGUAGES, texts_in
 from warehouse.analysis import Remark
@@ -76,6 +77,20 @@ def test_views_hold_no_visible_text_of_their_own() -> None:
         docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))}
         texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docs]
         assert not [text for text in texts if hangul.search(text)], file.name
+
+
+def test_english_counts_read_well_of_one_and_its_ranges_and_shares_are_written_one_way() -> None:
+    counted = ("live.people", "markets.merchants_known", "markets.merchants", "data.answer", "data.table_note", "people.without_buyer")
+    for key in counted:
+        assert not re.search(r"\{(number|rows|columns)\} [a-z]", texts_in("en").entries[key]), key
+    for key, text in texts_in("en").entries.items():
+        assert not re.search(r"\d %| ~ |[Oo]bserved sales|Expected sales", text), key
+    assert (spanned("1", "2", "ko"), spanned("1", "2", "en")) == ("1 ~ 2", "1 to 2")
+
+
+def test_korean_calls_one_thing_by_one_name() -> None:
+    for key, text in texts_in("ko").entries.items():
+        assert not re.search("설문|창고|분석자", text), key
 
 
 def test_asking_for_an_unknown_text_says_where_to_add_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from dashboard.api.endpoints import ENDPOINTS
 from dashboard.api.parameters import read_parameters
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents
-from dashboard.formatting import unbroken, won
+from dashboard.formatting import spanned, unbroken, won
 from dashboard.report.author import AuthorFiles, Rule
 from dashboard.report.composing import compose
 from dashboard.report.document import Document
@@ -41,7 +41,7 @@ def outage(snapshot: Snapshot) -> IncidentFigures:
 
 def told(outage: IncidentFigures, language: str) -> str:
     assert outage.launch is not None
-    return f"{won(outage.launch.low, language)} ~ {won(outage.launch.high, language)}"
+    return spanned(won(outage.launch.low, language), won(outage.launch.high, language), language)
 
 
 def reported(snapshot: Snapshot, published: Path, language: str) -> Document:
@@ -73,7 +73,8 @@ def test_the_report_says_the_same_range_in_its_finding_waterfall_methods_sensiti
 ) -> None:
     document = reported(snapshot, published, language)
     tables = {table.name: table for table in document.tables}
-    interval = " ~ ".join(unbroken(end) for end in told(outage, language).split(" ~ "))
+    assert outage.launch is not None
+    interval = spanned(*(unbroken(won(end, language)) for end in (outage.launch.low, outage.launch.high)), language)
     assert tables["waterfall"].rows[2][2].text == interval
     assert tables["methods"].rows[0][3].text == interval
     assert tables["sensitivity"].rows[0][1].text == interval

@@ -32,7 +32,7 @@ from dashboard.views.incidents import lost_figure
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
 from tests.verapdf import refusals
 from warehouse.commands import parse
-from warehouse.reading import open_snapshot
+from warehouse.reading import NotKnownError, open_snapshot
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "report-example"
 MARKET = "가람1시장"
@@ -187,7 +187,7 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
     ("language", "told", "range_told"),
     [
         ("ko", "기대 결제액 8,618만 원보다 221만 원(2.6%) 많았습니다", "−721만 원 ~ 348만 원 가운데 어느 값일 수"),
-        ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anywhere in −KRW 7.2 million ~ KRW 3.5 million"),
+        ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anything from −KRW 7.2 million to KRW 3.5 million"),
     ],
 )
 def test_where_more_was_paid_than_expected_no_loss_is_told(quiet, language, told, range_told):
@@ -369,7 +369,7 @@ def test_a_limit_has_a_time_only_where_it_was_reached(tmp_path, language, never,
     assert (ten.endswith("10:14"), timed, later) == (True, True, [(not_yet, False)] * 2)
 
 
-@pytest.mark.parametrize(("language", "zone"), [("ko", "시각은 대한민국 표준시(UTC+9)"), ("en", "Times are Korea Standard Time (UTC+9)")])
+@pytest.mark.parametrize(("language", "zone"), [("ko", "대한민국 표준시(UTC+9)"), ("en", "Korea Standard Time (UTC+9)")])
 def test_the_report_says_whose_times_it_tells_in_every_form(report, language, zone):
     document = compose(report, language)
     assert zone in [value for _, value in document.head]
@@ -463,7 +463,7 @@ def test_page_and_report_tell_an_incident_that_is_counted_in_part_as_provisional
         assert any(warned in said for block in unknown.blocks if isinstance(block, Bullets) for said in block.texts) == partly
 
 
-@pytest.mark.parametrize(("language", "goes_on", "past"), [("ko", "진행 중입니다", "있었습니다"), ("en", "there is an outage since", "there was")])
+@pytest.mark.parametrize(("language", "goes_on", "past"), [("ko", "진행 중입니다", "있었습니다"), ("en", "an outage began at", "and lasted")])
 def test_an_open_incident_goes_on_in_the_report_and_as_long_as_the_page_says(report, tmp_path, language, goes_on, past):
     seen = report.figures.incident.last_seen_at
     assert report.figures.end < seen
@@ -511,6 +511,74 @@ def test_the_workbook_has_every_market_as_numbers_and_no_formula(report):
     assert [sheet for sheet in sheets if "<f>" in sheet] == []
     assert max(sheet.count("<row ") for sheet in sheets) >= len(report.markets)
     assert str(round(report.markets["lost"][0])) in "".join(sheets)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "money", "low", "high"),
+    [("ko", "본문", "금액(원)", "하한(원)", "상한(원)"), ("en", "Text", "Amount (KRW)", "Low (KRW)", "High (KRW)")],
+)
+def test_the_workbook_has_ends_and_claims_as_numbers_under_heads_with_their_unit(tmp_path, language, text, money, low, high):
+    publish_incident(tmp_path, ONSET, ONSET + timedelta(hours=2))
+    claimed = {"source": "어느 협회", "amount": 123_456_789, "incident_id": "i", "claimed_at": datetime(2025, 3, 2), "note": ""}
+    replace_table(tmp_path, "claim", pl.DataFrame([claimed]))
+    with open_snapshot(tmp_path) as snapshot:
+        found = gather(snapshot, tmp_path, "i", AuthorFiles())
+    document = compose(found, language)
+    shortfall = found.figures.shortfall
+    assert shortfall is not None
+    book = zipfile.ZipFile(io.BytesIO(write_xlsx(document)))
+    assert f'name="{text}"' in book.read("xl/workbook.xml").decode()
+    sheets = {table.name: sheet_of(book, number) for number, table in enumerate(document.tables, 2)}
+    head, *rows = sheets["waterfall"]
+    gross = dict(zip(head, next(row for row in rows if row[0] == texts_in(language)("report_waterfall.gross")), strict=True))
+    assert (gross[low], gross[high]) == (round(shortfall.low), round(shortfall.high))
+    claims = [row for row in sheets["evidence"] if "어느 협회" in row]
+    assert [123_456_789 in row for row in claims] == [True]
+    assert money in sheets["evidence"][0]
+    assert {low, high} <= set(sheets["loss_by_region"][0])
+    assert "\N{NO-BREAK SPACE}" not in book.read("xl/sharedStrings.xml").decode()
+
+
+def test_on_a_launch_the_ladder_s_and_the_sensitivities_ranges_are_numbers_in_the_workbook(report):
+    document = compose(report, "ko")
+    book = zipfile.ZipFile(io.BytesIO(write_xlsx(document)))
+    sheets = {table.name: sheet_of(book, number) for number, table in enumerate(document.tables, 2)}
+    assert report.figures.launch is not None
+    for name, low, first in (
+        ("waterfall", "하한(원)", texts_in("ko")("report_waterfall.gross")),
+        ("sensitivity", "결제 감소액: 하한(원)", texts_in("ko")("report_methods.assume_plain")),
+    ):
+        head, *rows = sheets[name]
+        assert round(report.figures.launch.low) == dict(zip(head, next(row for row in rows if row[0] == first), strict=True))[low]
+
+
+def test_a_report_on_no_incident_names_the_five_newest(tmp_path):
+    publish_incident(tmp_path, ONSET, None)
+    rows = [{"incident_id": f"i{day:02}", "onset_at": datetime(2025, 1, day), "kind": "declared", "scope": "nation", "scope_name": ""} for day in range(1, 9)]
+    replace_table(tmp_path, "incident", pl.DataFrame(rows))
+    with open_snapshot(tmp_path) as snapshot, pytest.raises(NotKnownError, match=r"The newest: i08, i07, i06, i05, i04\. List them with: onnuri incidents"):
+        gather(snapshot, tmp_path, "nope", AuthorFiles())
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_name_of_a_method_is_cut_in_the_chart_of_a_launch(report, language):
+    words = texts_in(language)
+    pictures = [block for _, part in compose(report, language).numbered for block in part.blocks if isinstance(block, Picture)]
+    drawn = next(picture for picture in pictures if picture.title == words("report_methods.chart"))
+    assert report.figures.launch is not None
+    assert words("methods.as_before") in drawn.svg
+
+
+def sheet_of(book: zipfile.ZipFile, number: int) -> list[list[object]]:
+    """The head of a sheet's table and its rows, texts and numbers as they are; title and note stand above."""
+    shared = ["".join(one.itertext()) for one in ET.fromstring(book.read("xl/sharedStrings.xml"))]
+    rows = []
+    for row in ET.fromstring(book.read(f"xl/worksheets/sheet{number}.xml")).iterfind(".//{*}row"):
+        cells = [(cell.get("t"), cell.findtext("{*}v")) for cell in row.iterfind("{*}c")]
+        if int(row.get("r") or 0) < 3:
+            continue
+        rows.append(["" if value is None else shared[int(value)] if kind == "s" else float(value) for kind, value in cells])
+    return rows
 
 
 def test_a_hostile_name_is_text_in_every_form(report):

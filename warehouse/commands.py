@@ -6,7 +6,7 @@ A payload is parsed at the door, where a bad one is refused with a reason, and a
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import duckdb
 import msgspec
@@ -174,6 +174,9 @@ Payload = (
     | ReportIssued
     | Withdrawn
 )
+KINDS: tuple[str, ...] = tuple(kind.__struct_config__.tag for kind in get_args(Payload))
+"""What can be said, as the field ``kind`` names it."""
+
 _PARSER: msgspec.json.Decoder[Payload] = msgspec.json.Decoder(Payload)
 
 
@@ -204,11 +207,7 @@ def parse(kind: str, payload: str, said_at: datetime) -> Payload:
     Raises:
         PayloadError: unknown kind, or fields that are not what the kind needs.
     """
-    try:
-        fields = {name: _with_seconds(value) if name.endswith("_at") else value for name, value in msgspec.json.decode(payload).items()}
-        parsed = _PARSER.decode(msgspec.json.encode({**fields, "kind": kind}))
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
-        raise PayloadError(f"{kind}: {error}") from None
+    parsed = _decoded(kind, payload)
     said = msgspec.structs.asdict(parsed)
     for name, value in said.items():
         if isinstance(value, datetime) and not can_be_meant(value):
@@ -227,6 +226,16 @@ def parse(kind: str, payload: str, said_at: datetime) -> Payload:
     if "\\u0000" in payload or "\x00" in payload:
         raise PayloadError(f"{kind}: a text holds the character U+0000")
     return parsed
+
+
+def _decoded(kind: str, payload: str) -> Payload:
+    if kind not in KINDS:
+        raise PayloadError(f"{kind}: there is no such kind. There are: {', '.join(KINDS)}")
+    try:
+        fields = {name: _with_seconds(value) if name.endswith("_at") else value for name, value in msgspec.json.decode(payload).items()}
+        return _PARSER.decode(msgspec.json.encode({**fields, "kind": kind}))
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise PayloadError(f"{kind}: {error}") from None
 
 
 def _check_incident(kind: str, parsed: IncidentDeclared | IncidentCorrected, said_at: datetime) -> None:

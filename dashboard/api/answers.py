@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -60,10 +61,10 @@ def page(frame: pl.DataFrame, request: Request, manifest: Manifest, form: str, l
     return Response(as_json(body), media_type=JSON, headers=headers)
 
 
-def failure(status: int, code: str, message: str, parameter: str | None = None) -> Response:
-    """An error, always as JSON."""
+def failure(status: int, code: str, message: str, parameter: str | None = None, *, headers: Mapping[str, str] | None = None) -> Response:
+    """An error, always as JSON; ``headers`` are those that its status needs."""
     body: dict[str, Any] = {"error": {"code": code, "message": message, **({"parameter": parameter} if parameter else {})}}
-    return Response(as_json(body), status, media_type=JSON, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+    return Response(as_json(body), status, media_type=JSON, headers={**(headers or {}), "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
 def as_json(value: object) -> bytes:

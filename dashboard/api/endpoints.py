@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.api.parameters import BadParameterError, Parameter, moment, one_of, share, text, whole
+from dashboard.api.parameters import NEEDED, BadParameterError, Parameter, moment, one_of, share, text, whole
 from dashboard.figures.asking import ask
 from dashboard.figures.names import known_names, near_names
 from warehouse.ahead import public_feed
@@ -40,7 +40,14 @@ class Endpoint:
 
 
 NAME = text("name", "Which region, channel or market_id, where the scope is not the nation.")
-SPAN = (moment("from", "Start of the span, ISO 8601; without an offset it is Korean time."), moment("to", "End of the span, not in it."))
+
+
+def _bounds(*, required: bool) -> tuple[Parameter, Parameter]:
+    start = moment("from", "Start of the span, ISO 8601; without an offset it is Korean time.", required=required)
+    return start, moment("to", "End of the span, not in it.", required=required)
+
+
+SPAN, NEEDED_SPAN = _bounds(required=False), _bounds(required=True)
 
 
 def status(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
@@ -134,7 +141,7 @@ def sales(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
 def _span(asked: dict[str, Any]) -> tuple[datetime, datetime]:
     for name in ("from", "to"):
         if asked[name] is None:
-            raise BadParameterError(name, f"{name}: it is needed. Example: from=2025-03-01T10:00&to=2025-03-01T20:00")
+            raise BadParameterError(name, f"{name}: it is needed. Example: {NEEDED}")
     if asked["to"] <= asked["from"]:
         raise BadParameterError("to", f"to: expected a time after from, got {asked['to'].isoformat()}.")
     return asked["from"], asked["to"]
@@ -231,7 +238,7 @@ ENDPOINTS = (
     Endpoint(
         "/sales",
         "Approved money in KRW and attempts by outcome, step by step; steps without anything are absent. Steps are counted from each midnight in Seoul; one that from cuts begins at from.",
-        (*SPAN, one_of("scope", "What part is meant.", SCOPES, "nation"), NAME, whole("step", "Minutes of a step.", 1, 1_440, 60)),
+        (*NEEDED_SPAN, one_of("scope", "What part is meant.", SCOPES, "nation"), NAME, whole("step", "Minutes of a step.", 1, 1_440, 60)),
         {"at": "date-time", "sales": "integer", "approved": "integer", "declined": "integer", "failed": "integer"},
         sales,
     ),

@@ -56,7 +56,11 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     problems = {
         "400": "A parameter cannot be used.",
         "401": "The token is missing or wrong.",
+        "403": "People sign in to the pages, and no token is set for programs.",
         "404": "There is no such incident.",
+        "405": "Only GET and HEAD are answered; the header Allow says so.",
+        "406": "None of the forms is accepted.",
+        "421": "The header Host is no name of this server.",
         "503": "Nothing is published yet.",
     }
     wrong = {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}

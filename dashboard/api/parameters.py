@@ -96,6 +96,9 @@ def moment(name: str, about: str, *, required: bool = False) -> Parameter:
     return Parameter(name, about, read, {"type": "string", "format": "date-time"}, None, required)
 
 
+NEEDED = "from=2025-03-01T10:00&to=2025-03-01T20:00"
+"""What is needed, as an example: a span."""
+
 PAGING = (whole("limit", "Rows of one answer.", 1, MOST, 1_000), whole("offset", "Rows to pass over.", 0, 100_000_000, 0))
 
 
@@ -119,5 +122,5 @@ def read_parameters(parameters: Sequence[Parameter], given: Sequence[tuple[str, 
         found[name] = known[name].read(value)
     for parameter in parameters:
         if parameter.required and parameter.name not in seen:
-            raise BadParameterError(parameter.name, f"{parameter.name}: it is needed. {parameter.about}")
+            raise BadParameterError(parameter.name, f"{parameter.name}: it is needed. {parameter.about} Example: {NEEDED}")
     return found

@@ -22,7 +22,10 @@ from dashboard.api.endpoints import ENDPOINTS, Endpoint
 from dashboard.api.hosts import known_host
 from dashboard.api.openapi import openapi
 from dashboard.api.parameters import PAGING, BadParameterError, read_parameters
+from dashboard.api.telling import told
+from dashboard.public import keep_reason
 from dashboard.settings import DashboardSettings
+from dashboard.texts import texts_in
 from warehouse.analysis import AnalysisError
 from warehouse.reading import Manifest, ManifestError, NothingPublishedError, NotKnownError, open_snapshot
 
@@ -57,7 +60,7 @@ def _served(endpoint: Endpoint, settings: DashboardSettings, answers: "_Answers"
             manifest, frame = answers.get(endpoint, asked)
             return page(frame, request, manifest, form, limit, offset)
         except tuple(PROBLEMS) as error:
-            return _problem(error)
+            return _problem(error, open_to_all=open_to_all)
 
     return serve
 
@@ -75,9 +78,13 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 """What may go wrong, with its status and code; anything else is a bug."""
 
 
-def _problem(error: Exception) -> Response:
+def _problem(error: Exception, *, open_to_all: bool) -> Response:
+    """The answer to what went wrong; of the server's own troubles nothing but that there is one, where everybody reads it."""
     status, code = next(found for kind, found in PROBLEMS.items() if isinstance(error, kind))
-    return failure(status, code, str(error.args[0]) if error.args else str(error), error.name if isinstance(error, BadParameterError) else None)
+    if status == 503 and open_to_all:
+        keep_reason(error)
+        return failure(status, "unavailable", texts_in("en")("status.away"))
+    return failure(status, code, told(error), error.name if isinstance(error, BadParameterError) else None)
 
 
 class _Answers:
@@ -123,7 +130,7 @@ async def _refused(_: Request, error: Exception) -> Response:
     known = ", ".join(f"/api/v1{endpoint.path}" for endpoint in ENDPOINTS)
     if error.status_code == 404:
         return failure(404, "not_found", f"There is no such path. There are: {known}, /api/v1/openapi.json.")
-    return failure(error.status_code, "refused", f"{error.detail}. The API only reads: use GET.")
+    return failure(error.status_code, "refused", f"{error.detail}. The API only reads: use GET.", headers=error.headers)
 
 
 async def _failed(_: Request, __: Exception) -> Response:

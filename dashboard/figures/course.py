@@ -47,12 +47,12 @@ def course_of(
     steps: pl.DataFrame,
     given: Mapping[Moment, str] = MappingProxyType({}),
 ) -> list[Step]:
-    """The moments in order of time; a notice that nobody recorded stands last.
+    """The moments in order of time; a notice that nobody recorded stands last, and where nothing failed there is no worst rate.
 
     ``notices``: announced_at; ``steps``: at, inside, failure_rate; ``given``: as ``given_by`` has it.
     """
     announced = notices.filter(pl.col("announced_at") >= onset)["announced_at"]
-    worst = steps.filter(pl.col("inside") & pl.col("failure_rate").is_not_null()).sort("failure_rate", descending=True, maintain_order=True)
+    worst = steps.filter(pl.col("inside") & (pl.col("failure_rate") > 0)).sort("failure_rate", descending=True, maintain_order=True)
     found: list[tuple[Moment, datetime | None]] = [
         ("onset", onset),
         ("declaration" if "declaration" in given else "detection", detected),

@@ -164,6 +164,12 @@ class IncidentFigures:
         return pl.DataFrame([times], schema=dict.fromkeys(times, AWARE))
 
     @property
+    def observed(self) -> int | None:
+        """What was sold inside the window, with or without an estimate; None where no step of it is counted."""
+        inside = self.steps.filter("inside")["sales"]
+        return int(inside.sum()) if len(inside) else None
+
+    @property
     def rates(self) -> Rates:
         """Attempts inside the window and what became of them."""
         return rates_of(self.steps.filter("inside"))

@@ -42,11 +42,11 @@ def compose(report: Report, language: str) -> Document:
             (words("report.stage"), stage),
             (words("report.incident"), f"{scope_of(report, words)} · {incident.incident_id}"),
             (words("report.as_of"), words.moment(report.provenance.as_of)),
-            (words("report.times"), words("report.time_zone")),
+            (words("report.times"), words("report.zone")),
             (words("report.inputs"), report.provenance.inputs[:16]),
         ],
         sections=[part(report, words) for part in MAIN],
         appendix=[part(report, words) for part in APPENDIX],
         footer=words("report.footer", stage=stage, inputs=report.provenance.inputs[:16], version=report.provenance.version),
-        words={name: words(f"report.{name}") for name in ("contents", "appendix", "page", "table", "figure", "time_zone")},
+        words={name: words(f"report.{name}") for name in ("contents", "text", "appendix", "page", "table", "figure", "time_zone", "unit", "low", "high")},
     )

@@ -11,11 +11,15 @@ Kind = Literal["text", "krw", "number", "share", "time"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as people read it, and the value that a spreadsheet keeps; ``kind`` says how it shows it. None: only the text."""
+    """A cell as people read it, and the value that a spreadsheet keeps; ``kind`` says how it shows it. None: only the text.
+
+    ``ends`` are those of an interval in KRW, which a spreadsheet keeps in two columns of their own.
+    """
 
     text: str
     value: float | int | datetime | None = None
     kind: Kind = "text"
+    ends: tuple[float | None, float | None] | None = None
 
 
 @dataclass(frozen=True)

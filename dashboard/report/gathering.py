@@ -22,6 +22,9 @@ from warehouse.reading import Manifest, NotKnownError, Snapshot
 Made = TypeVar("Made")
 Stage = Literal["draft", "first", "interim", "final"]
 STAGES: tuple[Stage, ...] = ("draft", "first", "interim", "final")
+NEWEST = 5
+"""Incidents that a refusal names."""
+
 SIZES = (50, 100, 300)
 """Where classes of markets by their number of merchants begin."""
 
@@ -85,7 +88,7 @@ def gather(snapshot: Snapshot, published: Path, incident_id: str, author: Author
     known = {incident.incident_id: incident for incident in known_incidents(snapshot)}
     if incident_id not in known:
         refuse_merged(snapshot, incident_id)
-        raise NotKnownError(f"There is no incident {incident_id!r}. Known: {', '.join(known) or 'none'}. List them with: onnuri incidents")
+        raise NotKnownError(f"There is no incident {incident_id!r}. The newest: {', '.join(list(known)[:NEWEST]) or 'none'}. List them with: onnuri incidents")
     figures = incident_figures(snapshot, known[incident_id])
     if stage == "final" and (figures.incident.open or figures.cut):
         raise UnfinishedError(figures.incident.ended_at, figures.end)

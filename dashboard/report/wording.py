@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.formatting import MISSING, clock, count, day_name, duration, percent, seoul, unbroken, won
+from dashboard.formatting import MISSING, clock, count, day_name, duration, percent, seoul, spanned, unbroken, won
 from dashboard.report.document import Cell, Paragraph, Table
 from dashboard.report.gathering import UnfinishedError
 from dashboard.texts import Texts
@@ -29,12 +29,16 @@ class Wording:
             return MISSING
         if high is None:
             return self("report.at_least", amount=self.won(low))
-        return f"{unbroken(self.won(low))} ~ {unbroken(self.won(high))}"
+        return spanned(unbroken(self.won(low)), unbroken(self.won(high)), self.texts.language)
 
     def ends(self, low: float | None, high: float | None, *, ranged: bool) -> str:
         """The same; of a figure that may lie anywhere between, and has no interval of a probability, it says so."""
         found = self.interval(low, high)
         return self("methods.ranged", ends=found) if ranged and low is not None else found
+
+    def between(self, low: float | None, high: float | None, *, ranged: bool = False) -> Cell:
+        """An interval in a table, as ``ends`` says it."""
+        return Cell(self.ends(low, high, ranged=ranged), ends=(low, high))
 
     def moment(self, at: datetime | None) -> str:
         """Day with its year, and time in Seoul."""

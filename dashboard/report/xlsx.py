@@ -1,6 +1,7 @@
 """A document as a workbook: its text on the first sheet, every table whole on one of its own, figures as numbers."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -25,14 +26,14 @@ def write_xlsx(document: Document) -> bytes:
         bold = book.add_format({"bold": True, "text_wrap": True, "bg_color": "#F4F5F6", "bottom": 1})
         heading = book.add_format({"bold": True, "font_size": 14, "font_color": "#052561"})
         wrapped = book.add_format({"text_wrap": True, "valign": "top"})
-        front = book.add_worksheet(document.words["contents"])
+        front = book.add_worksheet(document.words["text"])
         front.set_column(0, 0, 26)
         front.set_column(1, 1, 110)
         said = _front(document)
         for row, (what, text) in enumerate(zip(_harmless([what for what, _ in said]), _harmless([text for _, text in said]), strict=True)):
             front.write_string(row, 0, what, wrapped if text else heading)
             front.write_string(row, 1, text, wrapped)
-        for number, table in enumerate(document.tables, 1):
+        for number, table in enumerate((spread(table, document.words) for table in document.tables), 1):
             sheet = book.add_worksheet(_sheet_name(number, table.title))
             sheet.write_string(0, 0, table.title, heading)
             for place, column in enumerate(table.columns):
@@ -50,7 +51,31 @@ def write_xlsx(document: Document) -> bytes:
     return target.getvalue()
 
 
+def spread(table: Table, words: Mapping[str, str]) -> Table:
+    """The table with its columns of money named with their unit, and behind each column of intervals two for their ends."""
+    places = range(len(table.columns))
+    ended = {place for place in places if any(row[place].ends for row in table.rows)}
+    money = {place for place in places if any(row[place].kind == "krw" for row in table.rows)}
+    columns: list[str] = []
+    for place, name in enumerate(table.columns):
+        columns.append(name + words["unit"] if place in money else name)
+        # Where several columns have ends, or values beside them, the column says whose they are.
+        whose = f"{name}: " if len(ended) > 1 or place in money else ""
+        columns += [whose + words[end] + words["unit"] for end in ("low", "high")] if place in ended else []
+    rows = [[cell for place, first in enumerate(row) for cell in (first, *(_ends(first) if place in ended else ()))] for row in table.rows]
+    return replace(table, columns=columns, rows=rows)
+
+
+def _ends(cell: Cell) -> list[Cell]:
+    return [_won(end) for end in cell.ends or (None, None)]
+
+
+def _won(amount: float | None) -> Cell:
+    return Cell("") if amount is None else Cell(f"{amount:,.0f}", round(amount), "krw")
+
+
 def _harmless(texts: list[str]) -> list[str]:
+    texts = [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts]
     return neutralised(pl.DataFrame({"text": texts}, schema={"text": pl.String}))["text"].to_list()
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import cards
 from dashboard.ahead_words import differing, with_interval
-from dashboard.formatting import moment, percent
+from dashboard.formatting import moment, percent, spanned
 from dashboard.frame import banners, freshness_line, with_states
 from dashboard.link import choice, switch
 from dashboard.settings import DashboardSettings
@@ -47,7 +47,7 @@ def _compared(settings: DashboardSettings, texts: Texts) -> None:
         st.html(cards.section(texts("compare.table"), texts("compare.table_note")))
         rows = [_row(row, texts) for row in found.table.iter_rows(named=True)]
         heads = [texts("compare.measure"), _label(first, texts), _label(second, texts), texts("compare.difference")]
-        st.html(cards.table(heads, rows, numbers={1, 2, 3}))
+        st.html(cards.table(heads, rows, numbers={1, 2, 3}, name=texts("compare.table")))
         covered = {"first": percent(found.covered[0], 0), "second": percent(found.covered[1], 0)}
         st.html(cards.caption(texts("compare.covered", **covered)))
         for name, launched in zip(("first", "second"), found.on_launch, strict=True):
@@ -72,7 +72,7 @@ def _chosen(shown: ComparePage, texts: Texts) -> tuple[str, str, bool]:
             order = [default, *(name for name in names if name != default)]
             chosen.append(choice(texts(f"compare.{key}"), key, order, lambda name: _label(name, texts)))
             start, end = shown.options.spans[chosen[-1]]
-            st.html(cards.caption(f"{moment(start, texts.language)} ~ {moment(end, texts.language)}"))
+            st.html(cards.caption(spanned(moment(start, texts.language), moment(end, texts.language), texts.language)))
     with columns[2]:
         losses = switch(texts("compare.costs"), "costs", ("without", "with"), lambda name: texts(f"compare.{name}"))
     return chosen[0], chosen[1], losses == "with"

@@ -57,12 +57,16 @@ def _tables(tables: list[Table], texts: Texts) -> None:
     with st.container(border=True, key="table_card"):
         st.html(cards.section(chosen.name, texts("data.table_note", meaning=texts.named("dictionary", chosen.name), rows=count(chosen.rows))))
         rows = [[name, kind, texts.named("column", name)] for name, kind in chosen.columns.iter_rows()]
-        st.html(cards.table([texts(key) for key in ("table.column", "table.type", "table.meaning")], rows, numbers=set()))
+        st.html(cards.table([texts(key) for key in ("table.column", "table.type", "table.meaning")], rows, numbers=set(), name=chosen.name))
         st.button(texts("data.ask", table=chosen.name), on_click=_ask, args=(chosen.name,))
     with st.container(border=True, key="tables_card"):
         st.html(cards.section(texts("data.every", number=count(len(tables))), texts("data.every_note")))
         every = [[table.name, texts.named("dictionary", table.name), count(table.rows)] for table in tables]
-        st.html(cards.table([texts(key) for key in ("table.table", "table.meaning", "table.rows")], every, numbers={2}))
+        st.html(
+            cards.table(
+                [texts(key) for key in ("table.table", "table.meaning", "table.rows")], every, numbers={2}, name=texts("data.every", number=count(len(tables)))
+            )
+        )
 
 
 def _ask(table: str) -> None:
@@ -131,7 +135,7 @@ def _audit(settings: DashboardSettings, texts: Texts) -> None:
             ]
             for entry in entries
         ]
-        st.html(cards.table([texts(key) for key in ("table.when", "table.who", "table.did", "table.what")], rows, numbers=set()))
+        st.html(cards.table([texts(key) for key in ("table.when", "table.who", "table.did", "table.what")], rows, numbers=set(), name=texts("data.audit")))
 
 
 def _method(texts: Texts) -> None:

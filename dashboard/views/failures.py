@@ -95,7 +95,7 @@ def _places(found: Failures, texts: Texts) -> None:
                 for row in found.codes.iter_rows(named=True)
             ]
             heads = [texts(key) for key in ("table.outcome", "table.meaning", "table.code", "table.attempts", "table.share")]
-            st.html(cards.table(heads, rows, numbers={3, 4}))
+            st.html(cards.table(heads, rows, numbers={3, 4}, name=texts("failures.codes")))
     with right, st.container(border=True, key="regions_card", height="stretch"):
         st.html(cards.section(texts("failures.regions")))
         _outcomes(_named(found.regions, "region", texts), texts("table.region"), texts)
@@ -112,7 +112,7 @@ def _outcomes(frame: pl.DataFrame, head: str, texts: Texts) -> None:
         for row in frame.iter_rows(named=True)
     ]
     heads = [head, *(texts(key) for key in ("table.attempts", "outcome.approved", "outcome.declined", "outcome.failed"))]
-    st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
+    st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}, name=head))
 
 
 def _named(frame: pl.DataFrame, group: str, texts: Texts) -> pl.DataFrame:
@@ -147,4 +147,8 @@ def _services(services: pl.DataFrame, part: str, texts: Texts) -> None:
             [texts.named("service", row["service"]), texts.named("code", row["code"]), row["code"], count(row["errors"])]
             for row in services.iter_rows(named=True)
         ]
-        st.html(cards.table([texts(key) for key in ("table.service", "table.meaning", "table.code", "table.errors")], rows, numbers={3}))
+        st.html(
+            cards.table(
+                [texts(key) for key in ("table.service", "table.meaning", "table.code", "table.errors")], rows, numbers={3}, name=texts("failures.services")
+            )
+        )

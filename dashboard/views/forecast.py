@@ -82,6 +82,6 @@ def _chart(found: AheadFigures, texts: Texts) -> None:
 
 def _holidays(found: AheadFigures, texts: Texts) -> None:
     with st.container(border=True, key="holidays_card"):
-        st.html(cards.section(texts("ahead.holidays"), texts("ahead.holidays_note")))
+        st.html(cards.section(texts("ahead.holidays"), f"{texts('ahead.holidays_note')} {texts('ahead.from_tomorrow')}"))
         heads = [texts(f"ahead.head_{name}") for name in HOLIDAY_COLUMNS]
-        st.html(cards.table(heads, [holiday_row(row, texts) for row in found.holidays], numbers={3, 4, 5, 6, 7}))
+        st.html(cards.table(heads, [holiday_row(row, texts) for row in found.holidays], numbers={3, 4, 5, 6, 7}, name=texts("ahead.holidays")))

@@ -37,7 +37,7 @@ def _places(frame: pl.DataFrame, name: str, note: str, texts: Texts) -> None:
         for row in frame.iter_rows(named=True)
     ]
     heads = [texts(key) for key in ("table.name", "table.lost", "table.expected", "table.observed", "table.lost_share")]
-    st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
+    st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}, name=texts(f"incidents.{name}")))
 
 
 def _merchants(merchants: pl.DataFrame, texts: Texts) -> None:
@@ -56,4 +56,4 @@ def _merchants(merchants: pl.DataFrame, texts: Texts) -> None:
         for row in merchants.head(MERCHANTS).iter_rows(named=True)
     ]
     heads = [texts(key) for key in ("table.merchant", "table.market", "table.region", "table.failed", "table.failed_amount", "table.sales_days")]
-    st.html(cards.table(heads, rows, numbers={3, 4, 5}))
+    st.html(cards.table(heads, rows, numbers={3, 4, 5}, name=texts("hardest.merchants")))

@@ -8,7 +8,7 @@ from dashboard import cards, charts, remarks
 from dashboard.cards import Figure
 from dashboard.figures.course import Rule, Step
 from dashboard.figures.incidents import Incident, IncidentFigures, window_of
-from dashboard.formatting import count, duration, exact_won, moment, percent, unbroken, won
+from dashboard.formatting import count, duration, exact_won, moment, percent, spanned, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice
 from dashboard.remarks import chance, gained
@@ -123,7 +123,15 @@ def _headline(shown: IncidentFigures, texts: Texts) -> None:
     language, loss, bought = texts.language, shown.loss, shown.purchases
     if loss is None:
         lost = Figure(texts("incidents.lost"), texts("app.not_available"), (texts(f"incidents.{shown.why_no_loss}"),), "muted", "lost")
-        observed = Figure(texts("incidents.observed"), texts("app.not_available"), (), "muted", "observed")
+        # The sum of what was approved is exact: nothing is missing for it but what to compare it with.
+        sold, known = shown.observed, shown.observed is not None
+        observed = Figure(
+            texts("incidents.observed"),
+            won(sold, language) if known else texts("app.not_available"),
+            (exact_won(sold, language),) if known else (),
+            "plain" if known else "muted",
+            "observed",
+        )
     else:
         lost = lost_figure(shown, loss, texts)
         notes = (
@@ -150,7 +158,7 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
     if launch is None:
         doubts = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
         return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubts, status), "danger" if loss.low > 0 else "plain", "lost")
-    ends = f"{unbroken(won(launch.low, language))} ~ {unbroken(won(launch.high, language))}"
+    ends = spanned(unbroken(won(launch.low, language)), unbroken(won(launch.high, language)), language)
     factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
     as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)
     doubt = chance(launch.low, launch.high, texts, launch=True)
@@ -238,4 +246,4 @@ def _list(listed: IncidentList, texts: Texts) -> None:
     heads = [texts(key) for key in ("table.state", "course.onset", "table.scope", "table.kind", "table.lasted", "incidents.peak")]
     with st.container(border=True, key="list_card"):
         st.html(cards.section(texts("incidents.list", number=count(len(rows)))))
-        st.html(cards.table(heads, rows, numbers={4, 5}))
+        st.html(cards.table(heads, rows, numbers={4, 5}, name=texts("incidents.list", number=count(len(rows)))))

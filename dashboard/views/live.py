@@ -20,6 +20,9 @@ from dashboard.texts import Texts
 from warehouse.spreadsheets import neutralised
 
 REFRESH_SECONDS = 3
+OPEN_SHOWN = 3
+"""Open incidents that have a banner: more would push the figures off the page."""
+
 MOST_SOLD = 100
 """Markets in the table until a reader asks for all: nobody reads 1,400 rows anew every three seconds."""
 
@@ -85,12 +88,14 @@ def _badge(shown: Drawn, freshness: Freshness, texts: Texts) -> str:
 
 def _open_incidents(live: Live, texts: Texts) -> list[str]:
     found = []
-    for row in live.open_incidents.iter_rows(named=True):
+    for row in live.open_incidents.head(OPEN_SHOWN).iter_rows(named=True):
         scope = texts.placed(row["scope"], row["place"])
         since = duration(row["until"] - row["onset_at"], texts.language)
         began = moment(row["onset_at"], texts.language, live.day_start)
         detail = texts("live.incident_detail", scope=scope, kind=texts.named("kind", row["kind"]), time=began, since=since)
         found.append(cards.banner("danger", texts("live.incident"), detail))
+    if (more := len(live.open_incidents) - OPEN_SHOWN) > 0:
+        found.append(cards.caption(texts("live.more_incidents", number=count(more))))
     return found
 
 

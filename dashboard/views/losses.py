@@ -7,7 +7,7 @@ from dashboard.cards import Figure
 from dashboard.evidence import evidence_rows
 from dashboard.figures.incidents import Incident, IncidentFigures
 from dashboard.figures.methods import Method
-from dashboard.formatting import MISSING, percent, unbroken, won
+from dashboard.formatting import MISSING, percent, spanned, unbroken, won
 from dashboard.frame import chart, with_states
 from dashboard.link import number
 from dashboard.remarks import chance, gained, joined, taken_back_sentence
@@ -49,12 +49,16 @@ def steps(shown: IncidentFigures, texts: Texts) -> None:
                 [name, texts(f"about.{method.about}"), _value(method, texts), _interval(method, texts)]
                 for name, method in zip(names, shown.methods, strict=True)
             ]
-            st.html(cards.table([texts(key) for key in ("table.method", "table.about", "table.amount", "table.ends")], rows, numbers={2}))
+            st.html(
+                cards.table(
+                    [texts(key) for key in ("table.method", "table.about", "table.amount", "table.ends")], rows, numbers={2}, name=texts("methods.title")
+                )
+            )
         evidence = evidence_rows(shown, texts)
         if evidence:
             heads = [texts(key) for key in ("table.kind", "table.source", "table.amount", "table.entered", "table.remark")]
             st.html(cards.caption(texts("methods.evidence")))
-            st.html(cards.table(heads, evidence, numbers={2}))
+            st.html(cards.table(heads, evidence, numbers={2}, name=texts("methods.evidence")))
         for disagreement in shown.disagreements:
             st.html(cards.banner("warning", texts("incidents.warning"), remark_sentence(disagreement, texts)))
         st.html(cards.paragraphs([remark_sentence(remark, texts) for found in shown.methods for remark in found.remarks]))
@@ -125,7 +129,7 @@ def _known(found: Range, texts: Texts) -> tuple[str, tuple[str]]:
 
 def said(found: Range, texts: Texts) -> str:
     """The value, or both ends where there is none."""
-    return f"{_won(found.low, texts)} ~ {_won(found.high, texts)}" if found.value is None else _won(found.value, texts)
+    return spanned(_won(found.low, texts), _won(found.high, texts), texts.language) if found.value is None else _won(found.value, texts)
 
 
 def _won(amount: float, texts: Texts) -> str:
@@ -179,7 +183,7 @@ def _interval(found: Method, texts: Texts) -> str:
         return texts("methods.within" if found.within else "methods.outside")
     if found.low is None or found.high is None:
         return MISSING
-    ends = f"{_won(found.low, texts)} ~ {_won(found.high, texts)}"
+    ends = spanned(_won(found.low, texts), _won(found.high, texts), texts.language)
     return texts("methods.ranged", ends=ends) if found.ranged else ends
 
 

@@ -10,7 +10,7 @@ from dashboard.cards import Figure
 from dashboard.figures.live import day_start_of
 from dashboard.figures.markets import MERCHANT_DAYS, MarketFigures, PastLoss, digits_of, losses_of, matching, next_market_day, within
 from dashboard.figures.rates import MIN_ATTEMPTS
-from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, seoul, unbroken, won
+from dashboard.formatting import MISSING, SEOUL, clock_until, count, day_name, moment, percent, seoul, spanned, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice, day, words
 from dashboard.remarks import joined
@@ -167,7 +167,7 @@ def _merchants(shown: MarketFigures, texts: Texts) -> None:
             for row in shown.merchants.head(ROWS).iter_rows(named=True)
         ]
         heads = [texts(key) for key in ("table.merchant", "table.sales", "table.approved", "table.failed", "table.failed_amount")]
-        st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}))
+        st.html(cards.table(heads, rows, numbers={1, 2, 3, 4}, name=texts("markets.merchants", number=count(len(shown.merchants)))))
 
 
 def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]) -> None:
@@ -186,14 +186,14 @@ def _losses(settings: DashboardSettings, texts: Texts, market: dict[str, object]
                 moment(past.incident.onset_at, language, listed.manifest.now),
                 scope_of(past.incident, texts),
                 won(past.lost, language) if past.lost is not None else texts("markets.not_hit"),
-                f"{unbroken(won(past.low, language))} ~ {unbroken(won(past.high, language))}" if past.lost is not None else MISSING,
+                spanned(unbroken(won(past.low, language)), unbroken(won(past.high, language)), language) if past.lost is not None else MISSING,
                 percent(past.share, 0),
                 _condition(past, texts),
             ]
             for past in losses_of(str(market["market_id"]), known)
         ]
         heads = [texts(key) for key in ("course.onset", "table.scope", "table.lost", "table.interval", "table.lost_share", "table.note")]
-        st.html(cards.table(heads, rows, numbers={2, 3, 4}))
+        st.html(cards.table(heads, rows, numbers={2, 3, 4}, name=texts("markets.losses")))
 
 
 def _condition(past: PastLoss, texts: Texts) -> str:

@@ -26,7 +26,7 @@ def page(settings: DashboardSettings, texts: Texts) -> None:
 
 
 def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
-    with with_states(texts, settings):
+    with with_states(texts, settings, public=True):
         shown = status_page(settings.published)
         state = _state(shown.feed)
         known = shown.freshness.present_known
@@ -43,7 +43,8 @@ def _refreshing(settings: DashboardSettings, texts: Texts) -> None:
         now = shown.feed.filter(pl.col("status").is_in(["ongoing", "in_progress"]))
         _listed(now, "now", shown.freshness.now, texts, texts("status.no_now" if known else "status.stale"))
         _listed(shown.feed.filter(pl.col("status") == "scheduled"), "planned", shown.freshness.now, texts, texts("status.no_planned"))
-        _listed(shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])), "past", shown.freshness.now, texts, texts("status.no_past"))
+        over = shown.feed.filter(pl.col("status").is_in(["resolved", "completed"])).sort("begin", descending=True, maintain_order=True)
+        _listed(over, "past", shown.freshness.now, texts, texts("status.no_past"))
         st.html(cards.caption(texts("status.feed", path="/api/v1/status")))
 
 
@@ -61,7 +62,7 @@ def _listed(rows: pl.DataFrame, part: str, as_of: datetime, texts: Texts, none: 
             st.html(cards.caption(none))
             return
         heads = [texts(f"status.head_{name}") for name in ("what", "state", "where", "begin", "end", "severity")]
-        st.html(cards.table(heads, [_row(row, as_of, texts) for row in rows.iter_rows(named=True)], numbers=set()))
+        st.html(cards.table(heads, [_row(row, as_of, texts) for row in rows.iter_rows(named=True)], numbers=set(), name=texts(f"status.{part}")))
 
 
 def _row(row: dict[str, Any], as_of: datetime, texts: Texts) -> list[str]:

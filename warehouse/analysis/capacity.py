@@ -82,7 +82,7 @@ def capacity_of(load: pl.DataFrame, service: str = "payment", *, level: float = 
     most = max(carried, default=0.0)
     thresholds = [one for one in thresholds if one.above >= NOT_BY_LOAD * most]
     if not thresholds:
-        return Capacity(service, None, None, None, most or None, "carried", 0, level)
+        return Capacity(service, None, None, None, most or None, "carried" if most else "none", 0, level)
     knee, low, high = _median(thresholds, carried, level)
     return Capacity(service, knee, low, high, most or None, "change_point", len(thresholds), level)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dashboard.formatting import MISSING, clock, count, seoul
+from dashboard.formatting import MISSING, clock, count, seoul, spanned
 from dashboard.remarks import joined, lost_range, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
@@ -56,7 +56,7 @@ def revisions(report: Report, words: Wording) -> Section:
             words.time(row["issued_at"]),
             plain(row["issued_by"]),
             plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
-            plain(words.interval(row["low"], row["high"])),
+            words.between(row["low"], row["high"]),
             plain(_window(row["window_start"], row["window_end"], words)),
             plain(row["inputs"][:12]),
             plain(joined(row["note"], _of_a_part(row["incident_id"], report, words))),
@@ -78,7 +78,7 @@ def _window(start: datetime | None, end: datetime | None, words: Wording) -> str
     if start is None or end is None:
         return MISSING
     same_day = seoul(start).date() == seoul(end).date()
-    return f"{words.moment(start)} ~ {clock(end) if same_day else words.moment(end)}"
+    return spanned(words.moment(start), clock(end) if same_day else words.moment(end), words.texts.language)
 
 
 def _of_a_part(incident_id: str, report: Report, words: Wording) -> str:

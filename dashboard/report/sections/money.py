@@ -88,12 +88,13 @@ def methods(report: Report, words: Wording) -> Section:
             plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
             plain(words(f"report_methods.about_{method.about}")),
             plain(words("report_waterfall.interval_only")) if method.value is None and method.low is not None else words.money(method.value),
-            plain(words.ends(method.low, method.high, ranged=method.ranged)),
+            words.between(method.low, method.high, ranged=method.ranged),
             plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
         ]
         for method in figures.methods
     ]
-    names = [row[0].text for row in rows]
+    # In the chart there is room for the short name only.
+    names = [words("methods.as_before") if method.name == "as_before" else row[0].text for method, row in zip(figures.methods, rows, strict=True)]
     blocks: list[Block] = [
         *whole_nation(report, words),
         words.paragraph("report_methods.sentence"),
@@ -104,6 +105,8 @@ def methods(report: Report, words: Wording) -> Section:
     ]
     blocks += [Notice(sentence(remark, words.texts)) for remark in figures.disagreements]
     evidence = [[plain(text) for text in row] for row in evidence_rows(figures, words.texts)]
+    for row, amount in zip(evidence, figures.claims["amount"], strict=False):
+        row[COLUMNS.index("amount")] = words.money(amount)
     if evidence:
         blocks.append(words.table("evidence", list(COLUMNS), evidence, widths=[0.14, 0.18, 0.18, 0.18, 0.32]))
     if not len(figures.claims):
@@ -123,7 +126,7 @@ def _launch(figures: IncidentFigures, words: Wording) -> list[Block]:
         return []
     factors = sorted({launch.factor_low, *(factor for factor in FACTORS if launch.factor_low < factor < launch.factor_high), launch.factor_high})
     rows = [
-        [plain(f"{factor:g}×"), words.money(factor * launch.ordinary), words.money(lost), plain(words.interval(low, high))]
+        [plain(f"{factor:g}×"), words.money(factor * launch.ordinary), words.money(lost), words.between(low, high)]
         for factor, (lost, low, high) in ((factor, launch.at(factor)) for factor in factors)
     ]
     table = words.table("launch", ["factor", "expected", "lost", "interval"], rows, note=words("report_methods.launch_note"), widths=[0.16, 0.24, 0.24, 0.36])
@@ -155,7 +158,7 @@ def _sensitivities(figures: IncidentFigures, words: Wording) -> list[list[Cell]]
 
 
 def _cell(found: Range, words: Wording) -> Cell:
-    return plain(words.interval(found.low, found.high)) if found.value is None else words.money(found.value)
+    return words.between(found.low, found.high) if found.value is None else words.money(found.value)
 
 
 def _said(found: Range, words: Wording) -> str:
@@ -167,7 +170,7 @@ def _ranged(found: Range | None, words: Wording) -> list[Cell]:
         return [plain(words("app.not_available")), plain("")]
     exact = found.low == found.high
     value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
-    return [value, plain("" if exact else words.ends(found.low, found.high, ranged=found.ranged))]
+    return [value, plain("") if exact else words.between(found.low, found.high, ranged=found.ranged)]
 
 
 def _no_estimate(figures: IncidentFigures, words: Wording) -> Notice:

@@ -117,7 +117,7 @@ def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
         # A cap that both ends reach is the amount, whatever lies between them.
         paid = low if low == high else value
         amount = words.money(paid) if paid is not None else plain(words("report_waterfall.interval_only"))
-        interval = plain("" if low == high else words.ends(low, high, ranged=base.ranged))
+        interval = plain("") if low == high else words.between(low, high, ranged=base.ranged)
     return [
         plain(rule.name),
         plain(words(f"report_compensation.{rule.payee}")),

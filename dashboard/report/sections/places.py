@@ -76,7 +76,7 @@ def _rows(frame: pl.DataFrame, words: Wording, place: str = "") -> list[list[Cel
             plain(row["name"]),
             *([plain(row[place] or "")] if place else []),
             words.money(row["lost"]),
-            plain(words.interval(row["low"], row["high"])),
+            words.between(row["low"], row["high"]),
             words.money(row["expected"]),
             words.money(row["observed"]),
             words.share(row["share"]),
