@@ -38,6 +38,7 @@ from warehouse.backup import key_of
 from warehouse.connection import WHAT_TO_DO, WarehouseBusyError, WarehouseDamagedError, WarehouseMissingError, WarehouseOutdatedError, damaged, passes
 from warehouse.ingest import Source, Writer
 from warehouse.lake import PREFIX
+from warehouse.lake_errors import conflicts
 from warehouse.lake_writer import TOGETHER, LakeWriter
 from warehouse.publishing import OWN_FOLDER, published_by
 from warehouse.reading import FolderTakenError, Manifest, ManifestError, NothingPublishedError
@@ -74,7 +75,7 @@ def run_worker(settings: Settings) -> int:
         with beside_waiting(settings, writer) as backups:
             # Before brokers are waited for: nothing but another folder helps.
             published_by(writer.line().warehouse_id, settings.published_folder)
-            refuse_other_key(settings, writer)
+            held_key(settings, writer)
             group = group_of(writer)
             until_answered(settings, lambda: ensure_topics(settings))
             if settings.lake:
@@ -87,7 +88,7 @@ def run_worker(settings: Settings) -> int:
                 )
             refuse_taken(settings)
             # Once more: the file may have gone while brokers were waited for.
-            refuse_other_key(settings, writer)
+            held_key(settings, writer)
             worker = create_app(settings, writer, client_id(settings), backups)
     except duckdb.Error as error:
         if damaged(error):
@@ -261,6 +262,23 @@ def refuse_unshared(settings: Settings) -> None:
         raise SettingError("ONNURI_PUBLISHED is a lake, which only readers may name. A worker publishes into a folder; give it one, or leave it out.")
     if settings.lake and missing:
         raise SettingError(f"ONNURI_WAREHOUSE is a lake, which several workers share. Expected {', '.join(missing)} too, the same for all of them.")
+
+
+def held_key(settings: Settings, writer: Writer) -> None:
+    """``refuse_other_key``, tried again where a lake's catalog is away, or others note its first key too. Raises as that."""
+    while True:
+        try:
+            if writer.worn:
+                writer.reopen()
+            refuse_other_key(settings, writer)
+        except duckdb.Error as error:
+            if not (settings.lake and (conflicts(error) or passes(error))):
+                raise
+            writer.failed(error)
+            log.warning("The key's fingerprint could not be noted in the lake; trying again: %s", str(error).splitlines()[0])
+            time.sleep(STANDBY_SECONDS)
+        else:
+            return
 
 
 def refuse_other_key(settings: Settings, writer: Writer) -> None:

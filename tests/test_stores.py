@@ -250,6 +250,30 @@ def test_a_purchase_that_fails_once_more_after_its_events_are_gone_is_another_ro
     writer.close()
 
 
+def test_the_newest_key_is_the_last_one_that_was_agreed_to_whatever_the_clock_says_and_others_see_it(store: Store) -> None:
+    writer = store.open()
+    assert writer.user_keys() == []
+    for name, when in (("first", NOON), ("second", NOON - timedelta(days=400)), ("third", NOON - timedelta(days=500))):
+        writer.use_key(name, when)
+    if store.lake:
+        # A worker that begins beside it sees the same.
+        other = store.open()
+        assert other.user_keys()[-1] == "third"
+        other.close()
+    assert writer.user_keys() == ["first", "second", "third"]
+    writer.close()
+
+
+def test_what_was_said_is_withdrawn_on_every_store(store: Store) -> None:
+    writer = store.open()
+    begin(writer, ("commands", 0))
+    span = {"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}
+    said = [("span_excluded", span), ("span_excluded", span), ("withdrawn", {"said": "span_excluded", "words": span})]
+    writer.apply([chunk("commands", [command(*one, number) for number, one in enumerate(said)])], NOON, ignore)
+    assert writer.connection.execute("SELECT label FROM exclusion").fetchall() == [("훈련",)]
+    writer.close()
+
+
 def test_what_is_added_up_is_what_the_views_said_before(lake: Store) -> None:
     writer = lake.open()
     assert isinstance(writer, LakeWriter)
