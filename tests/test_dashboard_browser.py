@@ -146,7 +146,7 @@ def test_the_data_page_asks_and_is_asked_by_clicks(page: webdriver.Chrome, addre
     page.get(f"{address}/data?lang={language}&table=market")
     click(page, {"ko": "market 조회하기", "en": "Ask market"}[language])
     click(page, {"ko": "실행", "en": "Run"}[language])
-    WebDriverWait(page, PATIENCE).until(lambda d: {"ko": "결과 30행", "en": "30 rows"}[language] in body(d))
+    WebDriverWait(page, PATIENCE).until(lambda d: {"ko": "결과 30행", "en": "Rows: 30"}[language] in body(d))
     assert "part=sql" in page.current_url
     assert fits(page)
     assert severe(page) == []
