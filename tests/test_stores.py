@@ -96,7 +96,13 @@ def write(writer: Writer, *chunks: Chunk) -> None:
 
 
 def rows(writer: Writer, sql: str) -> list[tuple[Any, ...]]:
-    return writer.connection.execute(sql).fetchall()
+    while True:
+        try:
+            return writer.connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            # As in ``begin``.
+            if not conflicts(error):
+                raise
 
 
 def contents(writer: Writer) -> dict[str, Counter[tuple[Any, ...]]]:
