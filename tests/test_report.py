@@ -463,7 +463,7 @@ def test_page_and_report_tell_an_incident_that_is_counted_in_part_as_provisional
         assert any(warned in said for block in unknown.blocks if isinstance(block, Bullets) for said in block.texts) == partly
 
 
-@pytest.mark.parametrize(("language", "goes_on", "past"), [("ko", "진행 중입니다", "있었습니다"), ("en", "an outage began at", "and lasted")])
+@pytest.mark.parametrize(("language", "goes_on", "past"), [("ko", "진행 중입니다", "있었습니다"), ("en", "an outage began on", "and lasted")])
 def test_an_open_incident_goes_on_in_the_report_and_as_long_as_the_page_says(report, tmp_path, language, goes_on, past):
     seen = report.figures.incident.last_seen_at
     assert report.figures.end < seen
