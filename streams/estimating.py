@@ -7,7 +7,7 @@ import polars as pl
 
 from streams.settings import SettingError
 from streams.tables import read_table
-from warehouse.analysis import Figure, LossEstimate, estimate_loss
+from warehouse.analysis import LossEstimate, estimate_loss
 from warehouse.analysis.times import BOUNDS, SEOUL, can_be_meant
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
 from warehouse.reading import open_snapshot
@@ -90,27 +90,19 @@ def _account(found: LossAccount) -> Result:
         f"{figure.method}{end_of}": value
         for figure in told.figures
         if figure.method in {"net", "merchants_loss", "attempts"}
-        for end_of, value in zip(("", "_low", "_high"), (figure.value, *_both(figure)), strict=True)
+        for end_of, value in zip(("", "_low", "_high"), (figure.value, *figure.ends), strict=True)
     }
     leading, following = ([_won(name, value) for name, value in more.items()] for more in (ends, parts))
     following += _taken_back(found.taken_back)
     curve = pl.Series("launch", [launch.factors.to_dicts() if launch else None])
     sources = pl.Series("source", [figure.meaning.values.get("source") for figure in told.figures], dtype=pl.String)
-    # As ``_both`` has it.
-    ends_known = pl.col("low").is_not_null() & pl.col("high").is_not_null()
-    ends_told = [pl.when(ends_known).then(pl.col(name)).alias(name) for name in ("low", "high")]
-    methods = pl.Series("methods", [told.table.with_columns(sources).with_columns(ends_told).to_dicts()])
+    methods = pl.Series("methods", [told.table.with_columns(sources).to_dicts()])
     disagreements = pl.Series("disagreements", [[str(remark) for remark in told.disagreements]], dtype=pl.List(pl.String))
     said = [remark for figure in told.figures for remark in figure.remarks]
     every = dict.fromkeys([*(launch.warnings if launch else []), *warnings, *said, *told.disagreements])
     return row.select("from", "to", *leading, *demand, pl.exclude("from", "to")).with_columns(
         pl.lit("KRW").alias("currency"), *following, methods, disagreements, curve
     ), list(every)
-
-
-def _both(figure: Figure) -> tuple[float | None, float | None]:
-    """Both ends of a figure, or neither: one of them alone bounds nothing, as pages and report have it."""
-    return (None, None) if figure.low is None or figure.high is None else (figure.low, figure.high)
 
 
 def tables_for_people(frame: pl.DataFrame) -> list[pl.DataFrame]:

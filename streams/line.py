@@ -359,12 +359,8 @@ class Line:
             if source is None:
                 source = Source(0 if self._added(name, topic_id, known) else start, topic_id, None)
                 self.writer.begin_source(name, tp.partition, source.next_offset, topic_id)
-            if source.next_offset == 0 and start == 0:
-                # Nothing was read of it, whichever topic it was.
-                if topic_id and source.topic_id != topic_id:
-                    self.writer.name_topic(name, tp.partition, topic_id)
-                offsets[tp] = 0
-            elif source.topic_id and topic_id and source.topic_id != topic_id:
+            # Of a log of which nothing was read, none is missed, whichever topic it was.
+            if source.next_offset and source.topic_id and topic_id and source.topic_id != topic_id:
                 log.error("LOST: %s was made anew; reading it from its beginning, offset %s. Read before: up to %s", tp, start, source.next_offset)
                 self.writer.move_source(name, tp.partition, start, topic_id, "topic made anew", now)
                 offsets[tp] = start
@@ -377,7 +373,7 @@ class Line:
                 self.writer.move_source(name, tp.partition, start, topic_id, "gone before they were read", now)
                 offsets[tp] = start
             else:
-                if source.topic_id is None and topic_id:
+                if topic_id and source.topic_id != topic_id:
                     self.writer.name_topic(name, tp.partition, topic_id)
                 offsets[tp] = source.next_offset
         if self.writer.hold({(self.contract_name(tp.topic), tp.partition): offset for tp, offset in offsets.items()}):

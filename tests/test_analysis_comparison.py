@@ -88,6 +88,7 @@ def test_nine_of_ten_intervals_hold_what_rare_incidents_of_all_lengths_cost(days
         found = away_of(struck, minutes, minutes, days, rng)[0], rate_of(cells, minutes, rng)[0]
         held += [one.low <= true <= one.high for one, true in zip(found, (away, 0.01 + 0.49 * away), strict=True)]
         assert all(one.high > one.low for one in found)
+    print(f"{days} days, {a_day} incidents a day of {median} minutes: availability held {held[0] / worlds:.0%}, failure rate {held[1] / worlds:.0%}")
     # 0.86 is two standard errors below 0.9
     assert held.min() / worlds >= 0.86
 
@@ -132,9 +133,9 @@ def row(found, measure: str) -> dict[str, object]:
 
 
 def test_an_operator_with_more_load_is_not_worse_for_it():
-    found = compare(span("a", FIRST, 14, minutes(FIRST, 14, busy=2)), span("b", SECOND, 14, minutes(SECOND, 14, busy=12, seed=1)))
+    found = compare(span("a", FIRST, 28, minutes(FIRST, 28, busy=2)), span("b", SECOND, 28, minutes(SECOND, 28, busy=12, seed=1)))
     crude, alike = row(found, "failure_rate"), row(found, "failure_rate_alike")
-    assert crude["low"] > 0.005
+    assert crude["low"] > 0.01
     assert alike["low"] <= 0 <= alike["high"]
     assert alike["difference"] == pytest.approx(0, abs=0.001)
     assert found.covered == (1.0, 1.0)

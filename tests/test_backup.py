@@ -351,6 +351,21 @@ def test_a_restore_that_fails_leaves_all_as_it_was(settings: Settings, tmp_path:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_key_that_could_not_be_copied_leaves_nothing_of_itself(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = backed_up(settings, tmp_path)
+    before = sorted(path.name for path in (*settings.warehouse.parent.iterdir(), *tmp_path.glob("*.*")))
+
+    def full(_: int) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no room"):
+        copy_key(settings.warehouse, tmp_path / "tuesday.duckdb")
+    with pytest.raises(OSError, match="no room"):
+        restore(target, settings.warehouse, NOON)
+    assert sorted(path.name for path in (*settings.warehouse.parent.iterdir(), *tmp_path.glob("*.*"))) == before
+
+
 def failing(replace: Callable[[Path, Path], Path], taken: Path) -> Callable[[Path, Path], Path]:
     def refused(part: Path, target: Path) -> Path:
         if target == taken:

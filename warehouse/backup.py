@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -86,24 +87,25 @@ def copy_key(warehouse: Path, target: Path) -> bool:
     # A copy of the warehouse's own stem in its folder has the same key.
     if _same(own, beside):
         return True
-    part = _key_part(own, beside)
-    try:
+    with _key_beside(own, beside) as part:
         part.replace(beside)
-    finally:
-        part.unlink(missing_ok=True)
     return True
 
 
-def _key_part(own: Path, beside: Path) -> Path:
-    """A copy of a key that is still to take its place."""
-    # A file that is written anew and not over one that is there: that would keep the mode which it has.
+@contextmanager
+def _key_beside(own: Path, beside: Path) -> Iterator[Path]:
+    """A copy of a key that is still to take its place; nothing is left of one that does not."""
     data, part = own.read_bytes(), beside.with_name(beside.name + ".part")
+    # A file that is written anew and not over one that is there: that would keep the mode which it has.
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return part
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -149,11 +151,9 @@ def _exchange(part: Path, file: Path, warehouse: Path, brought: Path, ending: st
     Whatever ends it, the warehouse is the old one or the new one, and never missing: a worker would begin anew.
     """
     own, log = key_of(warehouse), _log_of(warehouse)
-    key = _key_part(brought, own) if brought.exists() and not _same(own, brought) else None
     aside: list[Path] = []
-    with ExitStack() as undo:
-        if key:
-            undo.callback(key.unlink, missing_ok=True)
+    with ExitStack() as parts, ExitStack() as undo:
+        key = parts.enter_context(_key_beside(brought, own)) if brought.exists() and not _same(own, brought) else None
         for old in [file, log] + [own] * (key is not None):
             if old.exists():
                 kept = old.with_name(old.name + ending)
@@ -165,8 +165,8 @@ def _exchange(part: Path, file: Path, warehouse: Path, brought: Path, ending: st
         log.unlink(missing_ok=True)
         part.replace(file)
         undo.pop_all()
-    if key:
-        key.replace(own)
+        if key:
+            key.replace(own)
     return aside
 
 

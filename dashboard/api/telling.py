@@ -4,7 +4,8 @@ import re
 from datetime import datetime
 
 from dashboard.formatting import SEOUL
-from warehouse.analysis import AnalysisError, HistoryError
+from warehouse.analysis import AnalysisError
+from warehouse.analysis.errors import NothingBeforeError
 from warehouse.reading import NotKnownError
 
 NOTHING_BEFORE = "No sales are known before this span. Ask for a later one."
@@ -16,7 +17,7 @@ _NAIVE = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?!\d|[:.+-]\d)")
 def told(error: Exception) -> str:
     """The message of ``error`` for a caller of the API."""
     said = str(error.args[0]) if error.args else str(error)
-    if isinstance(error, HistoryError) and ("before as_of" in said or "before the window, got none" in said):
+    if isinstance(error, NothingBeforeError):
         return NOTHING_BEFORE
     if isinstance(error, NotKnownError):
         return said.replace("onnuri incidents", "/api/v1/incidents")

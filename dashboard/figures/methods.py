@@ -65,6 +65,6 @@ def _method(figure: Figure, merchants: Figure) -> Method:
     if about == "claim" and figure.value is not None:
         within = (merchants.low is None or figure.value >= merchants.low) and (merchants.high is None or figure.value <= merchants.high)
         return Method(figure.method, about, figure.value, None, None, str(figure.meaning.values["source"]), within, figure.remarks)
-    low, high = (figure.low, figure.high) if figure.low is not None and figure.high is not None else (None, None)
+    low, high = figure.ends
     # Remarks on the gross are shown with its method.
     return Method(figure.method, about, figure.value, low, high, remarks=[] if figure.method in _ESTIMATED else figure.remarks, ranged=figure.ranged)

@@ -13,7 +13,7 @@ from dashboard import access, cards
 from dashboard.checking import lacking
 from dashboard.figures.incidents import Incident
 from dashboard.figures.said import Said
-from dashboard.formatting import SEOUL, clock, day_name, moment, percent, seoul, won
+from dashboard.formatting import SEOUL, clock, day_name, moment, percent, seoul, spanned, won
 from dashboard.link import choice
 from dashboard.saying import MaybeSentError, NotSentError, say
 from dashboard.settings import DashboardSettings
@@ -272,7 +272,8 @@ def _told(one: Said, around: Around) -> str:
         told.append(percent(words["substitution"], 0))
     if "starts_at" in words:
         times = [seoul(datetime.fromisoformat(words[name])) for name in ("starts_at", "ends_at") if name in words]
-        told.append(" ~ ".join(f"{day_name(time.date(), texts.language)} {clock(time)}" for time in times))
+        start, *end = [f"{day_name(time.date(), texts.language)} {clock(time)}" for time in times]
+        told.append(spanned(start, end[0], texts.language) if end else start)
     return " · ".join(told)
 
 

@@ -18,6 +18,10 @@ class HistoryError(AnalysisError):
     """There is nothing to learn from: no ordinary day before ``as_of``."""
 
 
+class NothingBeforeError(HistoryError):
+    """No sales at all are known before what was asked about."""
+
+
 class LongWindowError(AnalysisError):
     """The window is so long that the days before it tell nothing of its end."""
 

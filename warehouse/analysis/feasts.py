@@ -19,8 +19,6 @@ from warehouse.analysis.windows import Situation, Window, ask
 NUDGE = 0.01
 """By how much the hours before a window are raised to see how far its expectation follows them."""
 
-NO_PROMOTIONS = Promotions([], [])
-
 TABLE_LEVEL = 0.9
 """What the ranges of the table hold."""
 
@@ -61,7 +59,7 @@ def _left(low: int, high: int, promotions: Promotions) -> list[tuple[int, int]]:
     return [*left, (low, high)] if low < high else left
 
 
-def feast_range(situation: Situation, first: int, last: int, found: Window, level: float, promotions: Promotions = NO_PROMOTIONS) -> tuple[float, float]:
+def feast_range(situation: Situation, first: int, last: int, found: Window, level: float, promotions: Promotions) -> tuple[float, float]:
     """From which to which multiple of what is expected of [first, last) the feast's days may bring it, with probability ``level``.
 
     Times of ``promotions`` of known factor follow them and not the table, so that it has no range there.

@@ -15,7 +15,7 @@ from warehouse.analysis.asked import hit_of, level_of, moments_of, need_rows_onc
 from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
-from warehouse.analysis.errors import HistoryError, LongWindowError, need_columns
+from warehouse.analysis.errors import HistoryError, LongWindowError, NothingBeforeError, need_columns
 from warehouse.analysis.feasts import feast_days, feast_range, touches_feast, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
@@ -161,7 +161,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     days = (max(int(rows.minute.min()), first - HISTORY_DAYS * DAY) // DAY, max(last - 1, known_until - 1) // DAY + 1)
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
-        raise HistoryError("sales: expected sales before the window, got none. Load the days before it.")
+        raise NothingBeforeError("sales: expected sales before the window, got none. Load the days before it.")
     if touches_feast(first, last, calendar):
         promotions = with_feasts(promotions, days)
     held = None if cycles is None else market_days(cycles, names, list(range(*days)))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from warehouse.analysis.errors import FrameError, HistoryError, need_columns
+from warehouse.analysis.errors import FrameError, NothingBeforeError, need_columns
 from warehouse.analysis.times import DAY, Minutes, minutes_of
 
 AWAY_DAYS = 3
@@ -161,7 +161,7 @@ def need_rows(rows: Rows, what: str) -> None:
     """Check that there is anything.
 
     Raises:
-        HistoryError: there is not.
+        NothingBeforeError: there is not.
     """
     if not len(rows.minute):
-        raise HistoryError(f"{what}: expected sales before as_of, got no rows. Load history, or move as_of.")
+        raise NothingBeforeError(f"{what}: expected sales before as_of, got no rows. Load history, or move as_of.")

@@ -30,6 +30,11 @@ class Figure:
     remarks: list[Remark] = field(default_factory=list)
     ranged: bool = False
 
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """Both ends, or neither: one of them alone bounds nothing."""
+        return (None, None) if self.low is None or self.high is None else (self.low, self.high)
+
 
 @dataclass(frozen=True)
 class Reconciliation:
@@ -40,8 +45,8 @@ class Reconciliation:
 
     @property
     def table(self) -> pl.DataFrame:
-        """Methods side by side: ``method``, ``value``, ``low``, ``high`` (null: none), ``ranged``, ``meaning`` and ``remark`` in English."""
-        rows = [(f.method, f.value, f.low, f.high, f.ranged, str(f.meaning), " ".join(f.remarks)) for f in self.figures]
+        """Methods side by side: ``method``, ``value``, ``low``, ``high`` (both null: no ends), ``ranged``, ``meaning`` and ``remark`` in English."""
+        rows = [(f.method, f.value, *f.ends, f.ranged, str(f.meaning), " ".join(f.remarks)) for f in self.figures]
         texts, numbers = dict.fromkeys(("meaning", "remark"), pl.String), dict.fromkeys(("value", "low", "high"), pl.Float64)
         return pl.DataFrame(rows, schema={"method": pl.String, **numbers, "ranged": pl.Boolean, **texts}, orient="row")
 
