@@ -16,6 +16,7 @@ from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import _hit_days, market_figures
+from dashboard.figures.people import people_in
 from dashboard.report.pictures import svg_of
 from dashboard.texts import LANGUAGES, texts_in
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
@@ -251,6 +252,20 @@ def test_the_steps_of_the_chart_add_up_to_the_estimate(outage: IncidentFigures) 
     assert outage.loss is not None
     assert outage.steps.filter("inside")["expected"].sum() == pytest.approx(outage.loss.expected)
     assert outage.cumulative == pytest.approx(outage.loss.lost)
+
+
+def test_where_nobody_failed_nobody_is_affected_and_where_no_buyer_is_known_nobody_knows_how_many(tmp_path: Path) -> None:
+    folder = publish_launch_day(tmp_path)
+    quiet, launch = ((datetime(2025, month, day, 10, tzinfo=SEOUL), datetime(2025, month, day, 20, tzinfo=SEOUL)) for month, day in ((2, 12), (3, 1)))
+
+    def buyers(start: datetime, end: datetime) -> int | None:
+        with open_snapshot(folder) as opened:
+            return people_in(opened, start, end, scope="nation", scope_name="").buyers
+
+    assert buyers(*quiet) == 0
+    assert (buyers(*launch) or 0) > 0
+    replace_table(folder, "failed_purchase", pl.read_parquet(folder / "failed_purchase-v1.parquet").with_columns(user_key=None))
+    assert (buyers(*quiet), buyers(*launch)) == (0, None)
 
 
 def test_markets_hit_hardest_come_first_with_their_names(outage: IncidentFigures) -> None:

@@ -430,6 +430,21 @@ def test_offsets_of_partitions_that_are_no_longer_ours_are_not_told_and_end_noth
     assert [{tp.topic: noted.offset for tp, noted in offsets.items()} for offsets in told] == [{"payments": 5}]
 
 
+@pytest.mark.parametrize(("read", "lost"), [(0, []), (1, [("topic made anew",)])])
+def test_of_a_topic_of_which_nothing_was_read_nothing_is_lost_where_it_is_made_anew(line: Line, read: int, lost: list[tuple[str]]) -> None:
+    async def play() -> dict[TP, int]:
+        brokers = Brokers()
+        start = await sought(line, brokers)
+        if read:
+            await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1)))
+        again = await line.start_offsets({TOPIC}, cast("ChunkConsumer", brokers), {"payments": "another"})
+        return dict(again.offsets)
+
+    assert asyncio.run(play()) == {TOPIC: 0}
+    assert line.writer.connection.execute("SELECT cause FROM lost_range").fetchall() == lost
+    assert line.writer.sources()["payments", 0].topic_id == "another"
+
+
 def test_a_partition_that_does_not_come_on_is_no_good_health_until_it_does(line: Line) -> None:
     async def play() -> list[str]:
         brokers = Brokers()
