@@ -1,5 +1,6 @@
 """Duplicates are found wherever and whenever, and by looking only where a filter cannot say no."""
 
+import re
 import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from warehouse.known_ids import KnownIds, Segment
 
 MINUTE = 60_000
 DAY = 86_400_000
+SMAPS = Path("/proc/self/smaps")
 
 
 @pytest.fixture
@@ -50,6 +52,30 @@ def test_a_filter_never_misses_what_was_added_and_seldom_takes_another_for_known
     assert len(made.among(Places(others, len(made.words)))) <= 2
 
 
+@pytest.mark.skipif(not SMAPS.exists(), reason="this system does not say which of a process's memory is of which file")
+def test_a_filter_that_was_moved_says_the_same_and_takes_no_memory(tmp_path: Path) -> None:
+    chance = np.random.default_rng(5)
+    made = BloomFilter(400_000)
+    kept, others = (Places(chance.integers(0, 2**64, 400_000, np.uint64), len(made.words)) for _ in range(2))
+    made.add(kept)
+    before = [made.among(places).tolist() for places in (kept, others)]
+    made.move(tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert len(made.words[made.words > 0]) > 150_000
+    assert _resident_kb(tmp_path) > 1_500
+    assert [made.among(places).tolist() for places in (kept, others)] == before
+    assert _resident_kb(tmp_path) == 0
+    with pytest.raises(ValueError, match="read-only"):
+        made.add(others)
+
+
+def _resident_kb(folder: Path) -> int:
+    """Of the files in ``folder``, with or without a name, so much is in this process's memory."""
+    found = re.findall(rf"{re.escape(str(folder))}.*\n(?:.*kB\n)*?Rss: +(\d+) kB", SMAPS.read_text())
+    assert found
+    return sum(map(int, found))
+
+
 @pytest.mark.parametrize("later", [0, 30 * DAY], ids=["the same time", "another month"])
 def test_an_id_counts_once_whatever_time_it_comes_with_also_after_a_restart(tmp_path: Path, later: int) -> None:
     first = Writer(tmp_path / "w.duckdb", NOON)
@@ -74,12 +100,27 @@ def test_when_a_filter_is_full_the_next_is_begun_and_nothing_is_missed(tmp_path:
     spans = [(segment.low, segment.high) for segment in writer.known["payment"].segments]
     assert len(spans) > 4
     assert len(set(spans)) == len(spans)
+    assert [segment.filter.mapped is None for segment in writer.known["payment"].segments] == [False] * (len(spans) - 1) + [True]
     writer.close()
     # And so it is with filters that are made from the table.
     writer = Writer(tmp_path / "w.duckdb", NOON)
     writer.known["payment"].making.result()
     write(writer, "payments", payment(60), payment(3, occurred_at=ms(NOON) - 59 * MINUTE), payment(4))
     assert counted(writer) == (61, 0)
+    writer.close()
+
+
+def test_where_there_is_no_room_for_a_full_filter_it_stays_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(known_ids, "CAPACITY", 10)
+    writer = Writer(tmp_path / "w.duckdb", NOON)
+    writer.known["payment"].folder = tmp_path / "gone"
+    for number in range(0, 60, 6):
+        write(writer, "payments", *(payment(n) for n in range(max(number - 20, 0), number + 6)))
+    assert counted(writer) == (60, 0)
+    kept = [segment.filter.mapped for segment in writer.known["payment"].segments]
+    assert len(kept) > 4
+    assert set(kept) == {None}
+    assert "A filter of payment.event_id stays in memory: FileNotFoundError" in caplog.text
     writer.close()
 
 

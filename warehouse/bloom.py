@@ -1,5 +1,9 @@
 """A set that can say for certain that something is not in it: so that looking for duplicates costs no more as more events are kept."""
 
+import mmap
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +37,7 @@ class BloomFilter:
         self.capacity = capacity
         self.count = 0
         self.words = np.zeros(words(capacity, bits_an_item), np.uint64)
+        self.mapped: mmap.mmap | None = None
 
     @property
     def full(self) -> bool:
@@ -52,8 +57,27 @@ class BloomFilter:
             lost = (self.words[word] & bits) != bits
             word, bits = word[lost], bits[lost]
 
+    def move(self, folder: Path) -> None:
+        """Keep the words in a file without a name in ``folder``, which goes with the process: nothing more can be added, and only the system's cache grows.
+
+        Raises:
+            OSError: there is no room, or no descriptor left; the words stay in memory.
+        """
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(self.words.data)
+            file.flush()
+            self.mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.words = np.frombuffer(self.mapped, np.uint64)
+
     def among(self, places: Places) -> NDArray[np.intp]:
         """The rows of those that may have been added; the others certainly were not."""
+        rows = self._among(places)
+        if self.mapped is not None:
+            # What was looked at would count as the process's memory, until the system wants it back.
+            self.mapped.madvise(mmap.MADV_DONTNEED)
+        return rows
+
+    def _among(self, places: Places) -> NDArray[np.intp]:
         (word, bits), *more = places.pairs
         rows = np.flatnonzero((self.words[word] & bits) == bits)
         for word, bits in more:

@@ -141,8 +141,13 @@ class Writer:
         self._make_filters()
 
     def _make_filters(self) -> None:
-        self.known = {table: KnownIds(self.connection, table, "event_id") for table in ("payment", "failure")}
-        self.paid = KnownIds(self.connection, "payment", "purchase_id", PURCHASE_BITS)
+        self.known = {table: KnownIds(self.connection, table, "event_id", self.folder) for table in ("payment", "failure")}
+        self.paid = KnownIds(self.connection, "payment", "purchase_id", self.folder, PURCHASE_BITS)
+
+    @property
+    def folder(self) -> Path:
+        """Where it may keep files that go with the process."""
+        return self.path.parent
 
     @property
     def worn(self) -> bool:

@@ -1,8 +1,8 @@
 """Which ids are among the kept events: asked of Bloom filters first, and of the table only where they cannot say no, and only in the time they are of.
 
-Filters live in memory only. Each is of ids that came one after the other, so mostly of events of one time; when it is full the next one is begun, and when
-none of its events is kept any more it goes. At the start they are made from the table, so that no crash can make them miss an id. That takes a thread of
-its own, for seconds where many millions are kept; until it is done, every id may be known.
+Filters end with the process. Each is of ids that came one after the other, so mostly of events of one time; when it is full it moves from memory to a file and
+the next one is begun, and when none of its events is kept any more it goes. At the start they are made from the table, so that no crash can make them miss an id.
+That takes a thread of its own, for seconds where many millions are kept; until it is done, every id may be known.
 """
 
 import logging
@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -54,10 +55,10 @@ class Doubt:
 
 
 class KnownIds:
-    """The ids in a ``column`` of a ``table``. Ids that a rolled-back transaction added stay in the filters, which costs a search and no more."""
+    """The ids in a ``column`` of a ``table``; full filters in ``folder``. Ids that a rolled-back transaction added stay in them, which costs a search and no more."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, bits_an_id: int = EVENT_BITS) -> None:
-        self.table, self.column, self.bits_an_id = table, column, bits_an_id
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str, column: str, folder: Path, bits_an_id: int = EVENT_BITS) -> None:
+        self.table, self.column, self.folder, self.bits_an_id = table, column, folder, bits_an_id
         self.maker = ThreadPoolExecutor(1, f"known-{table}")
         self.segments: list[Segment] = []
         self.ending = False
@@ -75,6 +76,15 @@ class KnownIds:
     def _segment(self) -> Segment:
         return Segment(BloomFilter(CAPACITY, self.bits_an_id))
 
+    def _next(self, segments: list[Segment]) -> None:
+        """Begin another one, and put the full one away."""
+        try:
+            for segment in segments[-1:]:
+                segment.filter.move(self.folder)
+        except OSError as error:
+            log.warning("A filter of %s.%s stays in memory: %r", self.table, self.column, error)
+        segments.append(self._segment())
+
     def _on_maker(self, cursor: duckdb.DuckDBPyConnection) -> list[Segment]:
         segments: list[Segment] = []
         with cursor:
@@ -83,7 +93,7 @@ class KnownIds:
                 if self.ending:
                     break
                 if not segments or segments[-1].filter.full:
-                    segments.append(self._segment())
+                    self._next(segments)
                 hashes, times = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "occurred_at"))
                 segments[-1].add(self._places(hashes), times.min().item(), times.max().item())
         return segments
@@ -101,7 +111,7 @@ class KnownIds:
                 self._begin(connection)
         if self.segments[-1].filter.full:
             self.segments = [segment for segment in self.segments if self._holds(connection, segment)]
-            self.segments.append(self._segment())
+            self._next(self.segments)
 
     def _holds(self, connection: duckdb.DuckDBPyConnection, segment: Segment) -> bool:
         """Whether some event of its time is kept."""

@@ -3,6 +3,7 @@
 A worker whose partitions were given to another, or that was frozen meanwhile, finds other offsets than those it holds, or its commit is refused.
 """
 
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -57,6 +58,11 @@ class LakeWriter(Writer):
         if not may_begin and not self.sources():
             self.close()
             raise WarehouseMissingError(f"{lake.target} is empty, but something was published where it publishes. {WHERE_MISSING}")
+
+    @property
+    def folder(self) -> Path:
+        """The system's, for a lake has none."""
+        return Path(tempfile.gettempdir())
 
     @property
     def worn(self) -> bool:
