@@ -65,11 +65,19 @@ def incidents(sales: pl.DataFrame, draw: Draw, seed: int) -> Iterator[Incident]:
 
 
 def measure(
-    sales: pl.DataFrame, calendar: pl.DataFrame, history: int, given: Iterator[Incident], cycles: pl.DataFrame | None = None, *, model: bool = False
+    sales: pl.DataFrame,
+    calendar: pl.DataFrame,
+    history: int,
+    given: Iterator[Incident],
+    cycles: pl.DataFrame | None = None,
+    *,
+    model: bool = False,
+    back: float | None = None,
 ) -> pl.DataFrame:
     """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median.
 
-    Also that median at today's level, an oracle that sees the hours after the window too, and, where ``model`` is asked for, a structural model.
+    Also that median at today's level, an oracle that sees the hours after the window too, and, where ``model`` is asked for, a structural model. With ``back``
+    another incident lies before each, of which so large a share was bought later.
     """
     kinds = dict(calendar.iter_rows())
     found = []
@@ -89,7 +97,10 @@ def measure(
         median = sum(float(np.median([sold.get(datetime.combine(day, hour.time()), 0.0) for day in alike[kinds[hour.date()]]])) for hour in hours)
         inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit))
         hurt = known.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales"))
-        ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar, cycles=cycles)
+        earlier = None
+        if back is not None:
+            hurt, earlier = with_earlier(hurt, start, hit, back)
+        ours = estimate_loss(hurt, start, end, markets=hit, calendar=calendar, cycles=cycles, exclusions=earlier)
         left = (1 - share) * full
         followed = followed_median(sold, hours, alike[kinds[start.date()]])
         around = sales if hit is None else sales.filter(pl.col("market_id").is_in(hit))
@@ -101,6 +112,31 @@ def measure(
         found.append((*row, followed - left, told_later - left, None if told is None else told - left))
     names = ["scope", "hours", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
     return pl.DataFrame(found, schema=names, orient="row")
+
+
+EARLIER_HOURS = 2
+
+
+def with_earlier(sales: pl.DataFrame, start: datetime, hit: list[str] | None, back: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The sales with another incident of two hours, one to three hours before ``start``, in which nothing was sold; and that as an exclusion.
+
+    The share ``back`` of what was lost is bought from its end on, half of it in the first hour, half of the rest in the next, and so on, until ``start``.
+    """
+    between = 1 + start.hour % 3
+    ended = start - timedelta(hours=between)
+    began = ended - timedelta(hours=EARLIER_HOURS)
+    of_hit = pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit)
+    inside, after = (of_hit & pl.col("at").is_between(*span, closed="left") for span in ((began, ended), (ended, start)))
+    lost = float(sales.filter(inside)["sales"].sum())
+    returned = pl.lit(0.0)
+    for hour in range(between):
+        at_hour = ended + timedelta(hours=hour)
+        now = float(sales.filter(of_hit & (pl.col("at") == at_hour))["sales"].sum())
+        if now > 0:
+            returned = pl.when(pl.col("at") == at_hour).then(back * lost * 0.5 ** (hour + 1) / now).otherwise(returned)
+    factor = pl.when(inside).then(0.0).when(after).then(1 + returned).otherwise(1.0)
+    places = pl.Series("market_id", [None] if hit is None else hit, pl.String)
+    return sales.with_columns(sales=pl.col("sales") * factor), pl.DataFrame({"start": [began] * len(places), "end": [ended] * len(places), "market_id": places})
 
 
 YARDSTICK = "pool+lvlr+didc"
@@ -239,6 +275,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--days", choices=["all", "first", "second"], default="all", help="incidents in one half of the days")
     options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
     options.add_argument("--cycles", type=float, help="impose 5-day cycles on a third of the stores, whose market days carry so many times another day")
+    options.add_argument("--back", type=float, metavar="SHARE", help="another incident before each, of which so much was bought in the hours after it: 0 to 1")
     options.add_argument("--structural", action="store_true", help="a structural model (statsmodels) on the same incidents too: about a second each")
     options.add_argument("--yardstick", type=Path, help="a program to compare with on the same incidents")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -256,7 +293,7 @@ def main(arguments: list[str] | None = None) -> None:
     days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
     draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
     every = [one for seed in given.seeds for one in incidents(sales, draw, seed) if given.scope in {None, one[0]}]
-    found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural)
+    found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural, back=given.back)
     paired = None
     if given.yardstick and given.cycles is not None:
         sys.exit("Expected --cycles without --yardstick: the other program reads the file as it is.")

@@ -51,7 +51,8 @@ class Tending:
         self.publishing = ThreadPoolExecutor(1, "publisher")
         self.manifest: Mapping[str, Any] | None = None
         """What was published last; None before the first time."""
-        self.published_at = 0.0
+        self.published_at = -math.inf
+        """By a clock that begins at 0 where the machine was started just now."""
         self.close_at = 0.0
         self.took = 0.0
 

@@ -1,5 +1,6 @@
 """A wall clock that was wrong for a moment closes nothing and lets nothing go."""
 
+import asyncio
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -98,3 +99,10 @@ def test_a_clock_that_stays_where_it_jumped_is_believed_and_deletes_a_day_later(
     assert mark > NOON.astimezone(UTC).replace(tzinfo=None) + timedelta(days=4)
     clocks.pass_by(DELETES_AFTER)
     assert round_of(tended)[0] == 0
+
+
+def test_a_machine_that_was_started_just_now_publishes_at_once_however_seldom_it_is_to(tended: Tending, clocks: Clocks) -> None:
+    clocks.monotonic, tended.publish_seconds = 5.0, 3600
+    asyncio.run(tended._tend(Standing([("payments", 0)], {("payments", 0): 1}, {("payments", 0)}), tended.line.now(), math.inf))
+    assert tended.manifest is not None
+    assert tended.published_at == 5.0

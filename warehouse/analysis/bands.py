@@ -18,12 +18,15 @@ JUDGED_AT = 0.9
 
 LEANING_DAYS = 3
 
+NOTABLE = 0.01
+"""A recovery that adds less uncertainty than this, relative to what is expected, changes nothing that anybody sees."""
+
 SMALL = 0.5
 """A past window's error is relative to its expectation, or to so much of what its like hold in the mean: of next to nothing, one sale is a thousandfold."""
 
 
 def extra_width(situation: Situation, found: Window, past: PastWindows, level: float, warnings: list[Remark]) -> float:
-    """A relative half-width of probability ``level`` to add in quadrature: for old history, and for a level of sales beyond any that was seen."""
+    """A relative half-width of probability ``level`` to add in quadrature: for old history, a level of sales beyond any that was seen, and recoveries."""
     extra = 0.0
     if situation.gap > OLD_DAYS:
         expected, observed = past.expected[:, situation.hit].sum(axis=1), past.observed[:, situation.hit].sum(axis=1)
@@ -35,6 +38,9 @@ def extra_width(situation: Situation, found: Window, past: PastWindows, level: f
     if today > max(1.5 * widest, log(1.25)):
         extra = float(np.hypot(extra, exp(0.25 * today) - 1))
         warnings.append(Remark("level_unseen", {"level": found.level}))
+    if found.unsure > NOTABLE:
+        extra = float(np.hypot(extra, found.unsure * _reach(JUDGED_AT)))
+        warnings.append(Remark("recovering"))
     return extra * _reach(level) / _reach(JUDGED_AT)
 
 
@@ -59,7 +65,7 @@ class Bands:
             self.independent, self.inflation = min(days, needed - 1), _inflation(self.past)
         self.kind, self.own_days = kind, own_days
         self.level, self.wider = level, wider
-        how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
+        how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), np.zeros(1, np.int64), self.independent, level).how
         self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
             most = max(needed, windows_needed(level))
@@ -76,7 +82,7 @@ class Bands:
         low, high = np.zeros(known.shape[1]), np.zeros(known.shape[1])
         for windows in _patterns(known):
             alike = (known == windows[:, None]).all(axis=0)
-            found = band(errors[windows][:, alike], self._independent(windows), self.level)
+            found = band(errors[windows][:, alike], self.past.shift[windows], self._independent(windows), self.level)
             low[alike], high[alike] = found.low, found.high
         if any(self.wider):
             low, high = -np.hypot(np.minimum(low, 0), self.wider[0]), np.hypot(np.maximum(high, 0), self.wider[1])

@@ -1,14 +1,15 @@
 """Intervals from the errors of past windows: conformal where there are enough of them, else Student's t. A higher level is never narrower.
 
-Sources: Vovk, Gammerman, Shafer (2005), *Algorithmic Learning in a Random World*, for the finite-sample rank; Student (1908).
+Sources: Vovk, Gammerman, Shafer (2005), *Algorithmic Learning in a Random World*, for the finite-sample rank; Beran and Hall (1993), JRSS B 55(3), for ranks
+between two windows; Student (1908).
 """
 
 from dataclasses import dataclass
-from math import ceil, floor, lgamma, pi
+from math import ceil, lgamma, pi
 
 import numpy as np
 
-from warehouse.analysis.panel import Array
+from warehouse.analysis.panel import Array, Codes
 
 PRIOR_SPREAD = 0.25
 PRIOR_WINDOWS = 3
@@ -33,18 +34,20 @@ def windows_needed(level: float) -> int:
     return ceil(2 / (1 - level) - 1e-9) - 1
 
 
-def band(errors: Array, independent: int, level: float) -> Band:
+def band(errors: Array, shift: Codes, independent: int, level: float) -> Band:
     """The band for ``errors`` [window, column], observed over expected less 1, of which ``independent`` windows do not overlap.
 
-    Shifted copies of a window add smoothness but no rank: the rank is that of the independent ones. Above the level at which the ranks are the least
-    and the greatest error, the band is Student's t, and at least from one to the other.
+    ``shift`` [window] tells copies of a window apart, whose errors are nearly the same: each shift has ranks of its own, and the band is their mean. Above the
+    level at which the ranks are the least and the greatest error, the band is Student's t, and at least from one to the other.
     """
     tail = (1 - level) / 2
     conformal = independent >= windows_needed(CHOSEN_AT)
     if conformal:
-        high = min(1.0, ceil((independent + 1) * (1 - tail) - 1e-9) / independent)
-        low = max(0.0, (floor((independent + 1) * tail + 1e-9) - 1) / independent)
-        ranked = Band(np.quantile(errors, low, axis=0, method="lower"), np.quantile(errors, high, axis=0, method="higher"), "conformal")
+        # of m windows the rank r is at (r - 1) / (m - 1); overlapping windows have the ranks of as many as do not overlap
+        rank = max((independent + 1) * tail, 1.0)
+        lowest = (rank - 1) / (independent - 1)
+        ends = np.mean([np.quantile(errors[shift == one], [lowest, 1 - lowest], axis=0) for one in np.unique(shift)], axis=0)
+        ranked = Band(ends[0], ends[1], "conformal")
         if independent >= windows_needed(level):
             return ranked
     square = (errors**2).mean(axis=0) if len(errors) else np.zeros(errors.shape[1])

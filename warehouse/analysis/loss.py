@@ -19,6 +19,7 @@ from warehouse.analysis.errors import HistoryError, LongWindowError, NothingBefo
 from warehouse.analysis.feasts import feast_days, feast_range, touches_feast, with_feasts
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
+from warehouse.analysis.recovery import Recovery
 from warehouse.analysis.remarks import Remark
 from warehouse.analysis.shocks import Shocks
 from warehouse.analysis.times import DAY, Minutes, date_of, moment_of, spans_of
@@ -155,9 +156,8 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     warnings: list[Remark],
 ) -> Situation:
     names = rows.names["market_id"]
-    spans = spans_of(exclusions, "exclusions")
-    spans += [(low, high, None) for low, high in promotions.unknown]
-    excluded = _gaps(spans, names)
+    spans = _gaps(spans_of(exclusions, "exclusions"), names)
+    excluded = spans + [(low, high, None) for low, high in promotions.unknown]
     days = (max(int(rows.minute.min()), first - HISTORY_DAYS * DAY) // DAY, max(last - 1, known_until - 1) // DAY + 1)
     days = (days[0], min(days[1], first // DAY + HISTORY_DAYS))
     if days[0] > first // DAY:
@@ -194,7 +194,8 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
         warnings.append(Remark("controls_not_used"))
     region = regions_of(rows)
     learner = Learner.of(plain, kinds, learn, region)
-    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, Shocks.of(learner, region, panel.cuts), weekly)
+    shocks, recovery = Shocks.of(learner, region, panel.cuts), Recovery.of(spans)
+    return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, shocks, weekly, recovery)
 
 
 def _closed(names: list[str]) -> Remark:

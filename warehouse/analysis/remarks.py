@@ -10,6 +10,10 @@ SENTENCES = {
     "no_rows_after": "There are no rows after {after}: taken as no sales. If the data end there, set as_of.",
     "old_history": "The nearest ordinary day is {days} days away ({nearest}): the interval was widened for what may have changed since.",
     "level_unseen": "Today's level, {level:.2f} times the expected, is beyond any in the history; that it lasts is an assumption; the interval was widened.",
+    "recovering": (
+        "An incident, or another span without ordinary sales, ended in the hours before: who could not buy then may have come back, and nobody knows how many. "
+        "These hours tell less of today's level, the hours before them more, and the interval was widened."
+    ),
     "near_feast": (
         "Part of the window lies around Seollal or Chuseok (ten days before to three days after). What such days do to sales is taken from a table of assumptions, "
         "not from the history; the interval was widened for {least:.0%} to {most:.0%} of what is expected."

@@ -65,6 +65,16 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a group, parallel: cells, what was ``sold`` and expected in them, and how far a ``recovery`` may lift them, as a relative standard deviation."""
+
+    cells: Cells
+    sold: Array
+    wanted: Array
+    recovery: Array
+
+
+@dataclass(frozen=True)
 class Shocks:
     """The three levels' kernels, and the ``noise`` of a sale (variance over mean)."""
 
@@ -109,23 +119,26 @@ class Shocks:
         )
         return fits.shocks(frozenset()) or _prior(learner, slots)
 
-    def ratios(self, groups: list[Mask], base: Array, region: Codes, known: list[tuple[Cells, Array, Array]], asked: Cells, persistence: float) -> Array:
-        """The expected ratio to ``base`` of the first group in each asked cell, at least 0.
+    def ratios(
+        self, groups: list[Mask], base: Array, region: Codes, known: list[Known], asked: Cells, weight: Array, persistence: float
+    ) -> tuple[Array, float]:
+        """The expected ratio to ``base`` of the first group in each asked cell, at least 0; and how much more uncertain recoveries make their mean by ``weight``.
 
-        ``groups``: disjoint places; ``base`` [place]: their size. ``known`` of each group: cells, sold and expected in them.
+        ``groups``: disjoint places; ``base`` [place]: their size. What is known of each group may hold one recovery, whose size is estimated with all else: a random
+        effect with a standard deviation of its own in each cell. The uncertainty is a relative standard deviation.
         """
         share = np.array([np.where(group, base, 0) / max(base[group].sum(), 1e-12) for group in groups])
         of_region = share @ np.eye(int(region.max()) + 1)[region]
         regional, own = of_region @ of_region.T, (share**2).sum(axis=1)
-        sold, wanted = np.concatenate([k[1] for k in known]), np.concatenate([k[2] for k in known])
+        sold, wanted, recovery = (np.concatenate([getattr(k, name) for k in known]) for name in ("sold", "wanted", "recovery"))
         if not len(sold):
-            return np.ones(len(asked.slot))
-        cells = Cells(*(np.concatenate([getattr(k[0], name) for k in known]) for name in ("day", "slot", "hour")))
-        group = np.repeat(np.arange(len(groups)), [len(k[1]) for k in known])
+            return np.ones(len(asked.slot)), 0.0
+        cells = Cells(*(np.concatenate([getattr(k.cells, name) for k in known]) for name in ("day", "slot", "hour")))
+        group = np.repeat(np.arange(len(groups)), [len(k.sold) for k in known])
         strays = sold / wanted - 1
         today = int(asked.day.min())
         new = (group == 0) & (cells.day == today)
-        lasting = self._lasting(strays[new], wanted[new])
+        lasting = self._lasting(strays[new], wanted[new], recovery[new])
 
         def covariance(one: Cells, of: Codes) -> Array:
             same = of[:, None] == group
@@ -139,15 +152,19 @@ class Shocks:
 
         among = covariance(cells, group) + np.diag(self.noise / wanted + 1e-9)
         ahead = covariance(asked, np.zeros(len(asked.slot), dtype=np.int64))
-        ratios: Array = np.maximum(1 + ahead @ np.linalg.solve(among, strays), 0.0)
-        return ratios
+        plain, back = np.linalg.solve(among, np.stack([strays, recovery], axis=1)).T
+        # the inverse of a matrix with a product of one vector added (Sherman and Morrison 1950)
+        told = 1 / (1 + recovery @ back)
+        ratios: Array = np.maximum(1 + ahead @ (plain - back * (recovery @ plain) * told), 0.0)
+        return ratios, abs(float(weight @ ahead @ back)) * float(told) ** 0.5 / max(float(weight.sum()), 1e-12)
 
-    def _lasting(self, found: Array, wanted: Array) -> float:
+    def _lasting(self, found: Array, wanted: Array, recovery: Array) -> float:
         """The variance of a level that is none of the usual shocks, 0 where today's is one of them."""
         if not len(found):
             return 0.0
         level = float(found @ wanted / wanted.sum())
         usual = sum(kernel.day + kernel.drift for kernel in (self.nation, self.region, self.market)) + self.noise / wanted.sum()
+        usual += float(recovery @ wanted / wanted.sum()) ** 2
         return level**2 if level**2 > UNSEEN**2 * usual else 0.0
 
 

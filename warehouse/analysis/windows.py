@@ -1,13 +1,14 @@
 """What was to be expected in a window, asked the same way of the incident and of windows in the past."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
 from warehouse.analysis.profiles import LEVEL_HALF_LIFE, LEVEL_REACH, MARKET_SPREAD, Learner, levels
-from warehouse.analysis.shocks import Cells, Shocks
+from warehouse.analysis.recovery import Recovery
+from warehouse.analysis.shocks import Cells, Known, Shocks
 from warehouse.analysis.times import DAY
 
 JITTER = (-60, 0, 60)
@@ -30,7 +31,7 @@ SHOCK_REACH = DAY
 class Situation:
     """Everything an estimate stands on. ``learn`` [day, slot] is history, ``told`` that of one of the places hit at least; ``factor`` multiplies expectations; ``hit`` are the places asked about.
 
-    ``weekly``: a week before may tell, as people excluded no single place.
+    ``weekly``: a week before may tell, as people excluded no single place. ``recovery``: what buyers may come back after.
     """
 
     panel: Panel
@@ -44,13 +45,15 @@ class Situation:
     gap: int
     shocks: Shocks
     weekly: bool = True
+    recovery: Recovery = field(default_factory=lambda: Recovery.of([]))
 
 
 @dataclass(frozen=True)
 class Window:
     """Sums of a window by place: ``expected`` and ``observed``; ``level`` is the factor of the places hit, as one number.
 
-    ``parts`` [expected and observed, day of the window]: of all places hit together, for each 24 hours from the start.
+    ``parts`` [expected and observed, day of the window]: of all places hit together, for each 24 hours from the start. ``unsure``: a relative standard
+    deviation of their expectation that recoveries in the hours before add.
     """
 
     expected: Array
@@ -58,27 +61,29 @@ class Window:
     level: float
     without_controls: Array
     parts: Array
+    unsure: float
 
 
 @dataclass(frozen=True)
 class PastWindows:
-    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, the level and the ``parts`` of each."""
+    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, the shift in minutes, the level and the ``parts`` of each."""
 
     expected: Array
     observed: Array
     day: Codes
     kind: Codes
+    shift: Codes
     level: Array
     parts: Array
 
     def where(self, use: Mask) -> "PastWindows":
         """Some of them."""
-        return PastWindows(self.expected[use], self.observed[use], self.day[use], self.kind[use], self.level[use], self.parts[use])
+        return PastWindows(self.expected[use], self.observed[use], self.day[use], self.kind[use], self.shift[use], self.level[use], self.parts[use])
 
 
 def ask(situation: Situation, start: int, end: int) -> Window:
     """The window from ``start`` to ``end`` (local minutes), learnt from every day of the history."""
-    return _windows(situation, start, end, (0,), past=False)[0]
+    return _windows(situation, start, end, (0,), past=False)[0][1]
 
 
 def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]) -> PastWindows:
@@ -87,25 +92,26 @@ def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, 
     Where the newest history is ``gap`` days old, a past day is learnt only from days at least as far away: nearer ones would flatter.
     """
     first, kinds = situation.panel.first_day, situation.learner.kinds
-    found: list[tuple[Window, int]] = []
+    found: list[tuple[Window, int, int]] = []
     own_day = start // DAY - first
     nearest = sorted((d for d in np.flatnonzero(situation.told.any(axis=1)) if d != own_day), key=lambda d: abs(d - own_day))[:MOST_PAST_WINDOWS]
     for day in sorted(nearest):
         shift = (int(day) - own_day) * DAY
-        found += [(window, int(day)) for window in _windows(situation, start + shift, end + shift, jitter, past=True)]
-    places = len(situation.hit)
+        found += [(window, int(day), j) for j, window in _windows(situation, start + shift, end + shift, jitter, past=True)]
+    places, day_of = len(situation.hit), np.array([day for _, day, _ in found], dtype=np.int64)
     return PastWindows(
-        np.array([w.expected for w, _ in found]).reshape(-1, places),
-        np.array([w.observed for w, _ in found]).reshape(-1, places),
-        np.array([day for _, day in found], dtype=np.int64),
-        kinds[np.array([day for _, day in found], dtype=np.int64)],
-        np.array([w.level for w, _ in found]),
-        np.array([w.parts for w, _ in found]).reshape(-1, 2, -(-(end - start) // DAY)),
+        np.array([w.expected for w, _, _ in found]).reshape(-1, places),
+        np.array([w.observed for w, _, _ in found]).reshape(-1, places),
+        day_of,
+        kinds[day_of],
+        np.array([j for _, _, j in found], dtype=np.int64),
+        np.array([w.level for w, _, _ in found]),
+        np.array([w.parts for w, _, _ in found]).reshape(-1, 2, -(-(end - start) // DAY)),
     )
 
 
-def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...], *, past: bool) -> list[Window]:
-    """The windows around [start, end) that lie wholly in what is known."""
+def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...], *, past: bool) -> list[tuple[int, Window]]:
+    """The windows around [start, end) that lie wholly in what is known, and the shift of each."""
     panel, first = situation.panel, situation.panel.first_day
     days_known = panel.values.shape[1]
     around = max(abs(j) for j in jitter)
@@ -120,7 +126,7 @@ def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]
     if situation.factor is not None:
         expected = expected * situation.factor[:, low:high]
     view = _View(situation, expected.reshape(len(situation.hit), -1), low, high, past=past)
-    return [window for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
+    return [(j, window) for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
 
 
 def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past: bool) -> Mask:
@@ -184,23 +190,25 @@ class _View:
             wanted, sold_by_hit = plain[hit].sum(axis=0), sold[hit].sum(axis=0)
         total = float(wanted.sum())
         number = (starts - start) // DAY
-        cells = wanted * self._ratios(start, inside, [hit])
+        ratios, unsure = self._ratios(start, inside, wanted, [hit])
+        cells = wanted * ratios
         alone = _scaled(expected, hit, float(cells.sum()))
         level = float(alone[hit].sum() / total) if total > 0 else 1.0
         if not self.situation.controls:
             cells = self._with_week_before(cells, plain[hit], inside, number)
             alone = _scaled(alone, hit, float(cells.sum()))
-            return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)]))
+            return Window(alone, observed, level, alone, np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)]), unsure)
         fair = ~hit if self.own_gaps is None else ~hit & ~self.own_gaps[:, inside].any(axis=1)
         near = fair & np.isin(region, np.unique(region[hit]))
         together = expected * _controls(expected, observed, region, hit, fair, noise)
         groups = [hit, *(group for group in (near, fair & ~near) if group.any())]
-        cells = wanted * self._ratios(start, inside, groups)
+        ratios, unsure = self._ratios(start, inside, wanted, groups)
+        cells = wanted * ratios
         parts = np.array([np.bincount(number, cells), np.bincount(number, sold_by_hit)])
-        return Window(_scaled(together, hit, float(cells.sum())), observed, level, alone, parts)
+        return Window(_scaled(together, hit, float(cells.sum())), observed, level, alone, parts, unsure)
 
-    def _ratios(self, start: int, inside: slice, groups: list[Mask]) -> Array:
-        """How much above its profile the first group is expected in each cell of the window, from the day before and what the others sell in it."""
+    def _ratios(self, start: int, inside: slice, weight: Array, groups: list[Mask]) -> tuple[Array, float]:
+        """How much above its profile the first group is expected in each cell of the window, from the day before and what the others sell in it; and ``Window.unsure``."""
         shocks, panel = self.situation.shocks, self.situation.panel
         slots = panel.values.shape[2]
         day = (self.starts - self.starts[0]) // DAY
@@ -216,8 +224,10 @@ class _View:
         for number, group in enumerate(groups):
             wanted, sold = self.sums(group)
             use = ((before | within) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
-            known.append((cells.where(use), sold[use], wanted[use]))
-        return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), PERSISTENCE)
+            share = np.where(group, self.total, 0) / max(self.total[group].sum(), 1e-12)
+            recovery = self.situation.recovery.strays(self.starts[use], self.lengths[use], share)
+            known.append(Known(cells.where(use), sold[use], wanted[use], recovery))
+        return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), weight, PERSISTENCE)
 
     def _with_week_before(self, cells: Array, plain: Array, inside: slice, number: Codes) -> Array:
         """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before.

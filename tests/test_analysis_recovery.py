@@ -1,0 +1,68 @@
+"""Buyers who come back after one incident are no level for the next one of the day."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.test_analysis_loss import country, hurt
+from warehouse.analysis import LossEstimate, estimate_loss
+from warehouse.analysis.recovery import COMES_BACK, Recovery
+
+EARLIER = datetime(2025, 2, 26, 9), datetime(2025, 2, 26, 12)
+LATER = datetime(2025, 2, 26, 14), datetime(2025, 2, 26, 17)
+HOUR = timedelta(hours=1)
+
+
+def twice(seed: int, back: float, markets: list[str] | None = None) -> tuple[pl.DataFrame, float]:
+    """Two incidents on a day, of all that was lost in the first so much comes back in the two hours between; what is lost in the second."""
+    sales, lost = hurt(country(seed=seed, markets=12), 1.0, *EARLIER, markets)
+    of_hit = pl.lit(value=True) if markets is None else pl.col("market_id").is_in(markets)
+    between = of_hit & pl.col("at").is_between(EARLIER[1], LATER[0], closed="left")
+    factor = 1 + back * lost / sales.filter(between)["sales"].sum()
+    return hurt(sales.with_columns(sales=pl.when(between).then(pl.col("sales") * factor).otherwise("sales")), 0.8, *LATER, markets)
+
+
+def estimated(sales: pl.DataFrame, markets: list[str] | None = None) -> LossEstimate:
+    exclusions = pl.DataFrame({"start": EARLIER[0], "end": EARLIER[1], "market_id": pl.Series(markets or [None], dtype=pl.String)})
+    return estimate_loss(sales, *LATER, markets=markets, exclusions=exclusions)
+
+
+def codes(found: LossEstimate) -> list[str]:
+    return [remark.code for remark in found.warnings]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("markets", [None, ["m00", "m03", "m06", "m09"]], ids=["nation", "region"])
+@pytest.mark.parametrize("back", [0.0, 0.3, 0.6])
+def test_whether_buyers_came_back_or_not_the_next_incident_is_estimated_as_well(back: float, markets: list[str] | None) -> None:
+    off, held = [], 0
+    for seed in range(12):
+        sales, lost = twice(seed, back, markets)
+        found = estimated(sales, markets)
+        off.append(found.lost / lost - 1)
+        held += found.low <= lost <= found.high
+        assert "recovering" in codes(found)
+    assert abs(np.mean(off)) < 0.04
+    assert held >= 10
+
+
+def test_hours_after_an_incident_are_told_apart_only_where_one_was() -> None:
+    found = estimate_loss(hurt(country(markets=12), 0.8, *LATER)[0], *LATER)
+    assert "recovering" not in codes(found)
+    # One that ended the day before is past.
+    exclusions = pl.DataFrame({"start": [EARLIER[0] - 24 * HOUR], "end": [EARLIER[1] - 24 * HOUR]})
+    assert "recovering" not in codes(estimate_loss(hurt(country(markets=12), 0.8, *LATER)[0], *LATER, exclusions=exclusions))
+
+
+def test_what_comes_back_fades_and_is_a_share_of_what_was_lost() -> None:
+    starts, lengths = np.arange(0, 720, 60), np.full(12, 60)
+    share = np.array([0.25, 0.75])
+    one = Recovery.of([(60, 180, None)]).strays(starts, lengths, share)
+    assert (one[:3] == 0).all()
+    assert one[3] == pytest.approx(COMES_BACK * 120 * np.log(2) / 60 * 0.5**0.5)
+    assert one[4] == pytest.approx(one[3] / 2)
+    assert (one[9:] == 0).all()
+    assert Recovery.of([(60, 180, 0)]).strays(starts, lengths, share) == pytest.approx(one * 0.25)
+    # Of a day without service no more comes back at once than of three hours.
+    assert Recovery.of([(-1260, 180, None)]).strays(starts, lengths, share) == pytest.approx(one * 1.5)
