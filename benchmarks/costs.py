@@ -36,7 +36,7 @@ class Measured:
     compaction_bytes: float
     """Of single events that one core merges a second."""
     filter_bytes: float
-    """Of memory, for each event among which duplicates are looked for."""
+    """Of files that every batch asks, for each event among which duplicates are looked for: the system has to hold them in memory."""
 
     @classmethod
     def read(cls, path: Path = MEASURED) -> Self:

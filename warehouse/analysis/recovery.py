@@ -7,10 +7,10 @@ import numpy as np
 from warehouse.analysis.panel import Array
 from warehouse.analysis.times import Minutes
 
-COMES_BACK = 0.3
+COMES_BACK = 0.5
 """Standard deviation of the share of what an incident took that is bought in the hours after it."""
 
-HALF_LIFE = 60.0
+HALF_LIFE = 90.0
 MOST = 180.0
 """Minutes: how fast that fades, and of how much of the incident, before its end, it is a share."""
 
