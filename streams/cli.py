@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
 
+from streams.beside import CalendarOption, CyclesOption, ExclusionsOption, PromotionsOption, refuse_without_sales
 from streams.cli_ahead import app as ahead_app
 from streams.markets import MarketListError, read_markets, unmatched
 from streams.output import FileFormatOption, Format, FormatOption, OutOption, OutputError, form_of, show
@@ -234,7 +235,7 @@ def unknown(form: FileFormatOption = None, out: OutOption = None) -> None:
 
 
 @app.command()
-def estimate(
+def estimate(  # noqa: PLR0913, PLR0917 - options of a command, each by its name
     incident: Annotated[str | None, typer.Argument(help="Id of an incident, from: onnuri incidents.")] = None,
     sales: Annotated[Path | None, typer.Option(help="Your own sales (CSV or Parquet: at, market_id, sales) instead of the warehouse.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start of the window, ISO 8601; without an offset it is Korean time.")] = None,
@@ -246,6 +247,11 @@ def estimate(
         ),
     ] = 0.9,
     factors: Annotated[tuple[float, float], typer.Option(help="Least and greatest demand of a launch, in ordinary days.")] = (0.5, 4.0),
+    market: Annotated[list[str] | None, typer.Option(help="With --sales: a market that was hit, as often as there are some. Default: all.")] = None,
+    calendar: CalendarOption = None,
+    cycles: CyclesOption = None,
+    promotions: PromotionsOption = None,
+    exclusions: ExclusionsOption = None,
     form: FormatOption = Format.table,
 ) -> None:
     """Estimate gross and net shortfall and the merchants' loss, with intervals. Example: onnuri estimate --from 2025-03-01T10:00 --to 2025-03-01T20:00"""
@@ -254,8 +260,11 @@ def estimate(
     form = form_of(form, None)
     if incident and sales:
         raise SettingError(f"The incident {incident!r} and --sales {sales} are given. Incidents are in the warehouse: of a file give --from and --to alone.")
+    beside = {"calendar": calendar, "cycles": cycles, "promotions": promotions, "exclusions": exclusions}
+    if sales is None:
+        refuse_without_sales({"--market": market, **{f"--{name}": file for name, file in beside.items()}})
     frame, warnings = (
-        estimate_from_file(sales, start, end, level)
+        estimate_from_file(sales, start, end, level, market, beside)
         if sales
         else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )
@@ -270,9 +279,9 @@ def estimate(
 @app.command()
 def detect(
     sales: Annotated[Path, typer.Option(help="Sales (CSV or Parquet: at, market_id, sales, optionally region, channel) in steps of any uniform length.")],
-    calendar: Annotated[
-        Path | None, typer.Option(help="Days of one kind (CSV or Parquet: date, day_type). Default: Korean workdays, Saturdays, holidays.")
-    ] = None,
+    calendar: CalendarOption = None,
+    cycles: CyclesOption = None,
+    exclusions: ExclusionsOption = None,
     since: Annotated[datetime | None, typer.Option("--from", help="Judge from this day on; days before it are only learnt from.")] = None,
     form: FileFormatOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -284,7 +293,7 @@ def detect(
     if as_json and form not in {None, Format.json}:
         raise typer.BadParameter(f"--json is --format json, got --format {form} beside it: expected one form. Leave one of the two out.")
     chosen = form_of(Format.json if as_json else form, out)
-    show(detect_in_file(sales, calendar, since), chosen, out)
+    show(detect_in_file(sales, {"calendar": calendar, "cycles": cycles, "exclusions": exclusions}, since), chosen, out)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """Commands about what is ahead: forecast, capacity, compare. Thin shells, as in ``streams.cli``."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from streams.beside import CalendarOption, CyclesOption, PromotionsOption, refuse_without_sales
 from streams.output import FileFormatOption, Format, OutOption, form_of, show
 from streams.settings import Settings
 
@@ -56,8 +56,9 @@ def forecast(
         datetime | None,
         typer.Option(help="With --sales: the first day forecast; by default the one after the last row, or that row's own where it breaks off."),
     ] = None,
-    calendar: Annotated[Path | None, typer.Option(help="With --sales: days of one kind (date, day_type). Default: Korea's.")] = None,
-    promotions: Annotated[Path | None, typer.Option(help="With --sales: start, end, factor, optionally low, high.")] = None,
+    calendar: CalendarOption = None,
+    cycles: CyclesOption = None,
+    promotions: PromotionsOption = None,
     feasts: Annotated[Path | None, typer.Option(help="With --sales: what Seollal and Chuseok do: days_from, factor, low, high.")] = None,
     form: FileFormatOption = None,
     out: OutOption = None,
@@ -66,30 +67,20 @@ def forecast(
     from streams.forecasting import forecast_from_file, forecast_from_warehouse  # noqa: PLC0415
 
     chosen = form_of(form, out)
+    beside = {"calendar": calendar, "cycles": cycles, "promotions": promotions, "feasts": feasts}
     if sales is None:
-        _refuse_without_sales({"--as-of": as_of and as_of.date(), "--calendar": calendar, "--promotions": promotions, "--feasts": feasts})
+        refuse_without_sales({"--as-of": as_of and as_of.date(), **{f"--{name}": file for name, file in beside.items()}})
+    elif cycles is not None and by is not By.market:
+        raise typer.BadParameter(f"--cycles {cycles} tell of single markets, got --by {by}. Say --by market, or leave --cycles out.")
     elif what is not What.sales:
         raise typer.BadParameter(f"--what {what} is of the warehouse, got --sales {sales}, a file of sales alone. Leave one of the two out.")
     frame, warnings = (
-        forecast_from_file(sales, days, by, step, as_of=as_of, calendar=calendar, promotions=promotions, feasts=feasts)
+        forecast_from_file(sales, days, by, step, as_of=as_of, beside=beside)
         if sales is not None
         else forecast_from_warehouse(Settings.read().published_folder, days, by, what, step)
     )
     show(frame, chosen, out)
     _say(warnings)
-
-
-def _refuse_without_sales(given: Mapping[str, object]) -> None:
-    """What is of a file's sales alone would be left unread where the warehouse is forecast, whose own days and promotions are taken.
-
-    Raises:
-        typer.BadParameter: one of them is given.
-    """
-    named = [f"{option} {value}" for option, value in given.items() if value is not None]
-    if named:
-        raise typer.BadParameter(
-            f"Expected --sales FILE beside {', '.join(given)}, got {' '.join(named)} without it. Add --sales FILE, or leave {'it' if len(named) == 1 else 'them'} out."
-        )
 
 
 @app.command()

@@ -1,10 +1,12 @@
 """Losses on the command line: of an incident or a span in the warehouse by every method, or the gross shortfall in anybody's sales file."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
+from streams.beside import read_beside
 from streams.settings import SettingError
 from streams.tables import read_table
 from warehouse.analysis import LossEstimate, estimate_loss
@@ -39,15 +41,18 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
         return _account(account_between(snapshot, _moment(start, "--from"), _moment(end, "--to"), factors=factors, level=level))
 
 
-def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float) -> Result:
+def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float, markets: list[str] | None, beside: Mapping[str, Path | None]) -> Result:
     """The estimate of a span of a file with the columns at, market_id, sales, and optionally region and channel.
 
+    ``markets`` are the ones hit (None: all); ``beside`` are the files that tell more: ``calendar``, ``cycles``, ``promotions``, ``exclusions``.
+
     Raises:
-        SettingError: an end of the span is missing, or the file cannot be read.
+        SettingError: an end of the span is missing, or a file cannot be read.
+        AnalysisError: what is in one cannot be used.
     """
     window = (_moment(start, "--from"), _moment(end, "--to"))
     sums, said = summed_up(read_table(sales, "--sales"))
-    row, warnings = _result(estimate_loss(sums, *window, level=level))
+    row, warnings = _result(estimate_loss(sums, *window, markets=markets or None, level=level, **read_beside(sums, beside)))
     return row, [*said, *warnings]
 
 

@@ -1,10 +1,12 @@
 """Forecast, capacity and comparison on the command line: from the warehouse, or from anybody's files."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from streams.beside import read_beside
 from streams.estimating import summed_up
 from streams.output import of_seoul
 from streams.settings import SettingError
@@ -37,9 +39,11 @@ def forecast_from_warehouse(published: Path, days: int, by: str, what: str, step
 
 
 def forecast_from_file(
-    sales: Path, days: int, by: str, step: str, *, as_of: datetime | None, calendar: Path | None, promotions: Path | None, feasts: Path | None
+    sales: Path, days: int, by: str, step: str, *, as_of: datetime | None, beside: Mapping[str, Path | None]
 ) -> tuple[pl.DataFrame, list[str]]:
     """The same of a file with ``at``, ``sales``, and for parts ``region`` and ``market_id``; by default from the day after its last row on, or from the day of that row where it breaks off.
+
+    ``beside`` are the files that tell more: ``calendar``, ``cycles``, ``promotions``, ``feasts``.
 
     Raises:
         SettingError: a file cannot be read, or the first day forecast cannot be meant.
@@ -60,8 +64,7 @@ def forecast_from_file(
                 *said,
                 f"{last:%Y-%m-%d} breaks off at {last:%H:%M}: it is forecast, and not learnt from. If it is whole, say --as-of {last + timedelta(days=1):%Y-%m-%d}.",
             ]
-    tables = [read_table(file, option) if file else None for file, option in ((calendar, "--calendar"), (promotions, "--promotions"), (feasts, "--feasts"))]
-    found = forecast(sums, as_of=as_of, days=days, by=by, calendar=tables[0], promotions=tables[1], feasts=tables[2])
+    found = forecast(sums, as_of=as_of, days=days, by=by, **read_beside(sums, beside))
     frame, warnings = _stepped(found, step)
     return frame, [*said, *warnings]
 

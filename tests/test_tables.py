@@ -98,8 +98,8 @@ def test_a_spreadsheet_s_file_gives_what_the_same_file_of_a_program_gives(tmp_pa
     own, program = tmp_path / "own.csv", tmp_path / "program.csv"
     program.write_text("at,market_id,sales\n" + "".join(f"{moment.isoformat()},서문시장,1200\n" for moment in at), "utf-8")
     own.write_text("at,market_id,sales\n" + "".join(f'{text},서문시장,"1,200"\n' for text in by_hand), "cp949")
-    said = [estimate_from_file(file, "2025-02-20T10:00", "2025-02-20T12:00", 0.9)[0] for file in (own, program)]
+    said = [estimate_from_file(file, "2025-02-20T10:00", "2025-02-20T12:00", 0.9, None, {})[0] for file in (own, program)]
     assert said[0].equals(said[1])
-    assert detect_in_file(own, None).equals(detect_in_file(program, None))
-    plain = {"as_of": None, "calendar": None, "promotions": None, "feasts": None}
+    assert detect_in_file(own, {}).equals(detect_in_file(program, {}))
+    plain = {"as_of": None, "beside": {}}
     assert forecast_from_file(own, 3, "nation", "day", **plain)[0].equals(forecast_from_file(program, 3, "nation", "day", **plain)[0])

@@ -10,7 +10,7 @@ from warehouse.analysis.errors import FrameError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
 from warehouse.analysis.times import DAY, Minutes, date_of, spans_of
 
-ENOUGH_MARKET_DAYS = 20
+ENOUGH_MARKET_DAYS = 10
 """Market days of all markets together that the pooled factor needs."""
 
 

@@ -1,6 +1,6 @@
 """Incidents in anybody's sales: the method of the minutes on a file of sales in steps of any uniform length."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from warehouse.analysis.budget import Drift
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.changes import CHANGES, EPOCH, Open
 from warehouse.analysis.counts import Cells, drift_of_days
+from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, without
 from warehouse.analysis.errors import FrameError, HistoryError, need_columns
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
@@ -35,13 +36,18 @@ _FOUND = {name: kind for name, kind in CHANGES.items() if name not in ("action",
 
 
 def detect_sales(
-    sales: pl.DataFrame, *, since: datetime | None = None, calendar: pl.DataFrame | None = None, exclusions: pl.DataFrame | None = None
+    sales: pl.DataFrame,
+    *,
+    since: datetime | None = None,
+    calendar: pl.DataFrame | None = None,
+    exclusions: pl.DataFrame | None = None,
+    cycles: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Where sales were missing, each day judged by the days before it and each step by the steps up to it.
 
     ``sales``: ``at`` (start of a step; any uniform step that divides a day), ``sales``, optionally ``market_id``, ``region``, ``channel``; counts or
     amounts, absent rows are zero. ``since``: days before its day are only learnt from. ``calendar``: ``date``, ``day_type`` (by default Korean workdays, Saturdays, holidays). ``exclusions``:
-    ``start``, ``end``: not learnt from and not judged.
+    ``start``, ``end``: not learnt from and not judged. ``cycles``: ``market_id``, ``days`` (last digits of market days); what these carry is learnt from the days before.
 
     Returns one row an incident in the order of detection: ``incident_id``, ``kind``, ``scope``, ``scope_name``, ``onset_at``, ``detected_at`` (the end of
     the step that showed it), ``last_seen_at``, ``ended_at`` (null: it goes on), ``evidence``; times local, without a zone. The first eight
@@ -63,7 +69,7 @@ def detect_sales(
             f"sales: expected no gap of more than {LONGEST_GAP} days; got no row between {before} and {after}. Is a year mistyped? "
             "If not, give only the rows of one side."
         )
-    of = _File.of(rows, axes, calendar, exclusions)
+    of = _File.of(rows, axes, calendar, exclusions, cycles)
     if of.days <= LEAST_DAYS:
         raise HistoryError(f"sales: expected more than {LEAST_DAYS} days, of which the first are only learnt from; got {of.days}.")
     known: list[Open] = []
@@ -98,9 +104,11 @@ class _File:
     axes: dict[str, Codes]
     ordinary: Mask
     """What may be learnt from [day, slot]."""
+    held: Mask | None
+    """Which cell has its market day when [cell, day]."""
 
     @classmethod
-    def of(cls, rows: Rows, axes: tuple[str, ...], calendar: pl.DataFrame | None, exclusions: pl.DataFrame | None) -> "_File":
+    def of(cls, rows: Rows, axes: tuple[str, ...], calendar: pl.DataFrame | None, exclusions: pl.DataFrame | None, cycles: pl.DataFrame | None) -> "_File":
         code = np.zeros(len(rows.minute), dtype=np.int64)
         for axis in axes:
             code = code * len(rows.names[axis]) + rows.places[axis]
@@ -113,9 +121,13 @@ class _File:
         panel = panel_of(rows, regular_cuts(rows.step), place.astype(np.int64), len(used), days, until, gaps)
         kinds = np.unique(np.array(types_of([date_of(d) for d in range(*days)], calendar)), return_inverse=True)[1].astype(np.int64)
         names = {axis: rows.names[own] for axis, own in known.items()}
-        return cls(
-            panel, kinds, rows.step, (until - days[0] * DAY) // rows.step, names, {axis: rows.places[own][at] for axis, own in known.items()}, panel.seen.copy()
-        )
+        held = None
+        if cycles is not None:
+            if "market_id" not in axes:
+                raise FrameError("cycles: expected a column 'market_id' in sales, which they are of; got none. Add it, or leave the cycles out.")
+            held = market_days(cycles, rows.names["market_id"], list(range(*days)))[rows.places["market_id"][at]]
+        of_axis = {axis: rows.places[own][at] for axis, own in known.items()}
+        return cls(panel, kinds, rows.step, (until - days[0] * DAY) // rows.step, names, of_axis, panel.seen.copy(), held)
 
     @property
     def days(self) -> int:
@@ -129,6 +141,13 @@ class _File:
         learn = self.ordinary[past].copy()
         learn[-1] = False
         window = Panel(self.panel.values[:, past], self.panel.seen[past], None, self.panel.first_day + first, self.panel.cuts)
+        lifted = None
+        if self.held is not None:
+            lifted = factors(
+                self.held[:, past], market_day_factor(window, self.kinds[past], learn, self.held[:, past]), Promotions([], []), window.starts, day + 1 - first
+            )
+        if lifted is not None:
+            window = replace(window, values=without(window.values, lifted))
         learner = Learner.of(window, self.kinds[past], learn)
         alike = learner.usable & (learner.kinds == learner.kinds[-1])
         shape = (window.values.shape[0], window.values.shape[2])
@@ -137,6 +156,8 @@ class _File:
         found = learner.expected(np.array([day - first]), np.zeros((1, day + 1 - first), dtype=bool))[0]
         cells = next(iter(self.axes.values()), np.zeros(shape[0], dtype=np.int64))
         drift = drift_of_days(learner, window, [str(c) for c in cells], lambda x: x, self.step, apart=False)
+        if lifted is not None:
+            found = found * lifted[:, -1]
         return (found, drift) if drift else (np.zeros(shape), Drift())
 
     def forget(self, row: dict[str, Any], day: int) -> None:

@@ -1,0 +1,108 @@
+"""What people tell of their own sales beside them: market days, promotions, other incidents."""
+
+import json
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.test_cli import onnuri  # noqa: F401  # a fixture
+from warehouse.analysis import FrameError, detect_sales, estimate_loss
+
+FIRST = datetime(2025, 3, 3)
+MARKET_DAY, SINCE = datetime(2025, 5, 17), datetime(2025, 5, 1)
+
+
+def market(seed: int = 0, days: int = 84) -> pl.DataFrame:
+    """Hourly sales of one market whose days 2 and 7 carry four times another day."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for day in range(days):
+        at = FIRST + timedelta(days=day)
+        level = (4.0 if at.day % 5 == 2 else 1.0) * np.exp(rng.normal(0, 0.12)) * (1.0, 1.0, 1.0, 1.0, 1.1, 1.2, 0.8)[at.weekday()]
+        counts = rng.poisson(12 * level, 12)
+        rows += [(at + timedelta(hours=8 + hour), "m", 25_000.0 * count) for hour, count in enumerate(counts) if count]
+    return pl.DataFrame(rows, schema=["at", "market_id", "sales"], orient="row")
+
+
+CYCLES = pl.DataFrame({"market_id": ["m"], "days": ["2,7"]})
+
+
+def test_market_days_are_no_incidents_of_the_days_between_them() -> None:
+    without, told = (sum(len(detect_sales(market(seed), since=SINCE, cycles=cycles)) for seed in range(4)) for cycles in (None, CYCLES))
+    # four times four weeks, and a budget of one a week
+    assert told <= 6
+    assert told < without
+
+
+def test_an_incident_of_a_market_day_is_found_among_market_days() -> None:
+    during = pl.col("at").is_between(MARKET_DAY + timedelta(hours=10), MARKET_DAY + timedelta(hours=15), closed="left")
+    # what is left is more than an ordinary day sells
+    frame = market().with_columns(sales=pl.when(during).then(pl.col("sales") * 0.35).otherwise("sales"))
+    onsets = detect_sales(frame, since=MARKET_DAY, cycles=CYCLES)["onset_at"].dt.date().to_list()
+    assert MARKET_DAY.date() in onsets
+    with pytest.raises(FrameError, match="cycles: expected a column 'market_id' in sales"):
+        detect_sales(frame.drop("market_id"), cycles=CYCLES)
+
+
+def test_ten_market_days_of_one_market_tell_what_they_carry() -> None:
+    window = MARKET_DAY + timedelta(hours=10), MARKET_DAY + timedelta(hours=14)
+    off = [
+        [abs(found.lost / found.observed) for found in (estimate_loss(market(seed), *window, cycles=cycles, as_of=window[1]) for seed in range(8))]
+        for cycles in (CYCLES, None)
+    ]
+    assert np.mean(off[0]) < 0.7 * np.mean(off[1])
+
+
+@pytest.fixture
+def files(tmp_path):
+    sales = market()
+    during = pl.col("at").is_between(MARKET_DAY + timedelta(hours=10), MARKET_DAY + timedelta(hours=14), closed="left")
+    sales.with_columns(sales=pl.when(during).then(0.0).otherwise("sales")).write_csv(tmp_path / "mine.csv")
+    (tmp_path / "cycles.csv").write_text('market_id,days\nm,"2,7"\n')
+    (tmp_path / "others.csv").write_text('market_id,days\nelsewhere,"2,7"\n')
+    (tmp_path / "spans.csv").write_text("start,end\n2025-05-12 08:00,2025-05-13 20:00\n")
+    (tmp_path / "promotions.csv").write_text("start,end,factor\n2025-05-17 10:00,2025-05-17 14:00,2\n")
+    return tmp_path
+
+
+WINDOW = ("--from", "2025-05-17T10:00", "--to", "2025-05-17T14:00", "--format", "json")
+
+
+def test_the_command_tells_the_estimate_what_it_is_given(onnuri, files):  # noqa: F811
+    def expected(*more):
+        shown = onnuri("estimate", "--sales", files / "mine.csv", *WINDOW, *more)
+        assert shown.code == 0, shown.said
+        return json.loads(shown.out)[0]["expected"]
+
+    plain = expected()
+    sales, window = pl.read_csv(files / "mine.csv", try_parse_dates=True), (MARKET_DAY + timedelta(hours=10), MARKET_DAY + timedelta(hours=14))
+    told = expected("--cycles", files / "cycles.csv")
+    assert told == round(estimate_loss(sales, *window, cycles=CYCLES).expected) != plain
+    assert expected("--promotions", files / "promotions.csv") == pytest.approx(2 * plain, rel=0.2)
+    assert expected("--exclusions", files / "spans.csv") != plain
+    assert expected("--market", "m") == plain
+    found = onnuri(
+        "detect", "--sales", files / "mine.csv", "--cycles", files / "cycles.csv", "--exclusions", files / "spans.csv", "--from", "2025-05-17", "--json"
+    )
+    assert [row["onset_at"][:10] for row in json.loads(found.out)][:1] == ["2025-05-17"]
+    ahead = onnuri("forecast", "--sales", files / "mine.csv", "--by", "market", "--cycles", files / "cycles.csv", "--days", "10", "--format", "json")
+    by_day = {row["at"][8:10]: row["expected"] for row in json.loads(ahead.out)}
+    assert by_day["27"] > 2 * by_day["28"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["estimate", "--sales", "mine.csv", *WINDOW, "--cycles", "others.csv"], "expected markets of --sales such as 'm', got 'elsewhere'"),
+        (["estimate", "--sales", "mine.csv", *WINDOW, "--market", "x"], "'x'"),
+        (["estimate", *WINDOW, "--cycles", "cycles.csv", "--market", "m"], "Expected --sales FILE beside"),
+        (["forecast", "--sales", "mine.csv", "--cycles", "cycles.csv"], "Say --by market, or leave --cycles out"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_in_words(onnuri, files, arguments, words):  # noqa: F811
+    ended = onnuri(*arguments)
+    assert ended.code != 0
+    assert words in " ".join(ended.said.replace("│", " ").split())
+    assert files.exists()
