@@ -59,7 +59,7 @@ def test_ten_market_days_of_one_market_tell_what_they_carry() -> None:
 def files(tmp_path):
     sales = market()
     during = pl.col("at").is_between(MARKET_DAY + timedelta(hours=10), MARKET_DAY + timedelta(hours=14), closed="left")
-    sales.with_columns(sales=pl.when(during).then(0.0).otherwise("sales")).write_csv(tmp_path / "mine.csv")
+    sales.with_columns(sales=pl.when(during).then(0.0).otherwise("sales"), region=pl.lit("r")).write_csv(tmp_path / "mine.csv")
     (tmp_path / "cycles.csv").write_text('market_id,days\nm,"2,7"\n')
     (tmp_path / "others.csv").write_text('market_id,days\nelsewhere,"2,7"\n')
     (tmp_path / "spans.csv").write_text("start,end\n2025-05-12 08:00,2025-05-13 20:00\n")
@@ -88,7 +88,8 @@ def test_the_command_tells_the_estimate_what_it_is_given(onnuri, files):  # noqa
     )
     assert [row["onset_at"][:10] for row in json.loads(found.out)][:1] == ["2025-05-17"]
     ahead = onnuri("forecast", "--sales", files / "mine.csv", "--by", "market", "--cycles", files / "cycles.csv", "--days", "10", "--format", "json")
-    by_day = {row["at"][8:10]: row["expected"] for row in json.loads(ahead.out)}
+    assert ahead.code == 0, ahead.said
+    by_day = {row["date"][8:10]: row["q50"] for row in json.loads(ahead.out)}
     assert by_day["27"] > 2 * by_day["28"]
 
 

@@ -88,7 +88,9 @@ def market_shares(names: list[str], values: Array, panel: Panel, region: Codes, 
     share = sold.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-9)
     noise, own = _strays(values, panel.seen, share, around.sum(axis=2))
     prior = PRIOR_NOISES * noise
-    shrunk = (sold + prior * (share > 0)[:, None]) / (base + prior / np.maximum(share, 1e-12)[:, None])
+    # the only market of its region has no noise beside it, and in an hour in which nobody sells its part is that of the whole day
+    bottom = base + prior / np.maximum(share, 1e-12)[:, None]
+    shrunk = np.divide(sold + prior * (share > 0)[:, None], bottom, out=np.broadcast_to(share[:, None], base.shape).copy(), where=bottom > 0)
     return Shares(names, region, np.where(share[:, None] > 0, shrunk, 0.0), lifted.held[:, past:], lifted.factor, noise, own)
 
 
