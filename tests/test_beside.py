@@ -42,6 +42,8 @@ def test_an_incident_of_a_market_day_is_found_among_market_days() -> None:
     frame = market().with_columns(sales=pl.when(during).then(pl.col("sales") * 0.35).otherwise("sales"))
     onsets = detect_sales(frame, since=MARKET_DAY, cycles=CYCLES)["onset_at"].dt.date().to_list()
     assert MARKET_DAY.date() in onsets
+    with pytest.raises(FrameError, match="exclusions: expected spans of all markets, got one of 'm'"):
+        detect_sales(frame, exclusions=pl.DataFrame({"start": [MARKET_DAY], "end": [SINCE], "market_id": ["m"]}).select("market_id", start="end", end="start"))
     with pytest.raises(FrameError, match="cycles: expected a column 'market_id' in sales"):
         detect_sales(frame.drop("market_id"), cycles=CYCLES)
 

@@ -109,7 +109,7 @@ class Writer:
     shared = False
     """Whether other workers may write too."""
 
-    memory_mb = 128
+    memory_mb = 112
     """What DuckDB may take. With 96 a batch failed in which every payment was of a purchase that failed."""
 
     def __init__(self, path: Path, now: datetime, *, may_begin: bool = True) -> None:

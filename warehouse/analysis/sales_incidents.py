@@ -47,7 +47,7 @@ def detect_sales(
 
     ``sales``: ``at`` (start of a step; any uniform step that divides a day), ``sales``, optionally ``market_id``, ``region``, ``channel``; counts or
     amounts, absent rows are zero. ``since``: days before its day are only learnt from. ``calendar``: ``date``, ``day_type`` (by default Korean workdays, Saturdays, holidays). ``exclusions``:
-    ``start``, ``end``: not learnt from and not judged. ``cycles``: ``market_id``, ``days`` (last digits of market days); what these carry is learnt from the days before.
+    ``start``, ``end``, of all markets: not learnt from and not judged. ``cycles``: ``market_id``, ``days`` (last digits of market days); what these carry is learnt from the days before.
 
     Returns one row an incident in the order of detection: ``incident_id``, ``kind``, ``scope``, ``scope_name``, ``onset_at``, ``detected_at`` (the end of
     the step that showed it), ``last_seen_at``, ``ended_at`` (null: it goes on), ``evidence``; times local, without a zone. The first eight
@@ -117,7 +117,12 @@ class _File:
         known = {("market" if axis == "market_id" else axis): axis for axis in axes if len(rows.names[axis]) > 1}
         days = (int(rows.minute.min()) // DAY, int(rows.minute.max()) // DAY + 1)
         until = int(rows.minute.max()) + rows.step
-        gaps: list[tuple[int, int, int | None]] = [(low, high, None) for low, high, market in spans_of(exclusions, "exclusions") if market is None]
+        spans = spans_of(exclusions, "exclusions")
+        if single := [market for _, _, market in spans if market is not None]:
+            raise FrameError(
+                f"exclusions: expected spans of all markets, got one of {single[0]!r}. Leave that market's rows out of sales, or its span out of exclusions."
+            )
+        gaps: list[tuple[int, int, int | None]] = [(low, high, None) for low, high, _ in spans]
         panel = panel_of(rows, regular_cuts(rows.step), place.astype(np.int64), len(used), days, until, gaps)
         kinds = np.unique(np.array(types_of([date_of(d) for d in range(*days)], calendar)), return_inverse=True)[1].astype(np.int64)
         names = {axis: rows.names[own] for axis, own in known.items()}
