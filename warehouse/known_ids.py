@@ -21,7 +21,7 @@ from warehouse.bloom import BloomFilter, Hashes, Places, words
 
 log = logging.getLogger(__name__)
 
-CAPACITY = 2_000_000
+CAPACITY = 1_000_000
 """Ids in a filter."""
 
 EVENT_BITS, PURCHASE_BITS = 32, 20
