@@ -283,20 +283,22 @@ class Line:
         finally:
             self.waiting.pop(mine, None)
 
-    async def start_offsets(self, assignment: set[TP], consumer: ChunkConsumer, topic_ids: Mapping[str, str]) -> Start:
+    async def start_offsets(self, assignment: set[TP], consumer: ChunkConsumer, topic_ids: Callable[[], Awaitable[Mapping[str, str]]]) -> Start:
         """Where to read on: the warehouse's offsets, checked against what the brokers still have.
 
         What was decoded before is old from here on, so the offsets given are those that reading goes on from, whatever is under way.
         """
         # Before the ends are: what is read beyond an end of some time ago, by another worker while this one was frozen, does not tell of a topic made anew.
         before = await self.on_database(self.writer.sources)
-        starts = await consumer.earliest_offsets(*assignment)
-        ends = await consumer.highwaters(*assignment)
+        ids: Mapping[str, str] | None = None
+        while ids != (found := await topic_ids()):
+            # A topic that is made anew between two questions would have the id of the one and the ends of the other.
+            ids, starts, ends = found, await consumer.earliest_offsets(*assignment), await consumer.highwaters(*assignment)
         read = {tp: source.next_offset for tp in assignment if (source := before.get((self.contract_name(tp.topic), tp.partition)))}
         short = {tp for tp, offset in read.items() if ends[tp] < offset}
         other = await self._other_logs({tp: (starts[tp], offset) for tp, offset in read.items() if tp not in short}, consumer)
         again = await self._from_where_again(short | other, starts, consumer)
-        epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, other, again, topic_ids, self.now() or datetime.now(UTC))
+        epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, other, again, ids, self.now() or datetime.now(UTC))
         self.applied = dict.fromkeys(assignment, (epoch, 0))
         self.expected = dict(offsets)
         return Start(epoch, offsets)

@@ -82,11 +82,11 @@ def create_app(  # noqa: C901  # what is counted are the agents and tasks nested
     known_ids: dict[str, str] = {}
 
     async def start_offsets(assignment: set[TP]) -> Start:
-        return await line.retried(lambda: offsets_now(assignment))
+        return await line.retried(lambda: line.start_offsets(assignment, consumer(), lambda: ids_of(assignment)))
 
-    async def offsets_now(assignment: set[TP]) -> Start:
+    async def ids_of(assignment: set[TP]) -> dict[str, str]:
         known_ids.update(await asyncio.to_thread(topic_ids, settings.kafka, {tp.topic for tp in assignment}, settings.access))
-        return await line.start_offsets(assignment, consumer(), known_ids)
+        return dict(known_ids)
 
     aligned = {settings.topic(name) for name in ARRIVING}
     app.transport = ChunkTransport(app.conf.broker_consumer, app, start_offsets=start_offsets, aligned=aligned, together=settings.lake is not None)

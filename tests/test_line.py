@@ -49,6 +49,13 @@ class Brokers:
         self.refuse_tails = False
         self.sent_since = 0
         self.pauses: Iterator[float] = iter(())
+        self.id = "id"
+        self.asked = 0
+        """How often somebody asked for the topic's id."""
+
+    async def ids(self) -> dict[str, str]:
+        self.asked += 1
+        return {"payments": self.id}
 
     async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
         await asyncio.sleep(next(self.pauses, 0))
@@ -93,7 +100,7 @@ async def carried(line: Line, brokers: Brokers, chunk: Fetched) -> None:
 
 
 async def sought(line: Line, brokers: Brokers) -> Start:
-    return await line.start_offsets({TOPIC}, cast("ChunkConsumer", brokers), {"payments": "id"})
+    return await line.start_offsets({TOPIC}, cast("ChunkConsumer", brokers), brokers.ids)
 
 
 def counts(line: Line) -> tuple[int, int]:
@@ -217,7 +224,7 @@ def test_what_retention_took_of_an_added_partition_before_it_was_read_is_a_loss_
         brokers.starts[TOPIC] = 4
         await sought(line, brokers)
         brokers.starts[added], brokers.ends[added] = 500, 600
-        return (await line.start_offsets({TOPIC, added}, cast("ChunkConsumer", brokers), {"payments": "id"})).offsets
+        return (await line.start_offsets({TOPIC, added}, cast("ChunkConsumer", brokers), brokers.ids)).offsets
 
     assert asyncio.run(play()) == {TOPIC: 4, added: 500}
     assert line.writer.connection.execute("SELECT partition, from_offset, to_offset FROM lost_range").fetchall() == [(1, 0, 500)]
@@ -437,11 +444,32 @@ def test_of_a_topic_of_which_nothing_was_read_nothing_is_lost_where_it_is_made_a
         start = await sought(line, brokers)
         if read:
             await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1)))
-        again = await line.start_offsets({TOPIC}, cast("ChunkConsumer", brokers), {"payments": "another"})
-        return dict(again.offsets)
+        brokers.id = "another"
+        return dict((await sought(line, brokers)).offsets)
 
     assert asyncio.run(play()) == {TOPIC: 0}
     assert line.writer.connection.execute("SELECT cause FROM lost_range").fetchall() == lost
+    assert line.writer.sources()["payments", 0].topic_id == "another"
+
+
+def test_a_topic_that_is_made_anew_while_it_is_asked_for_is_that_and_no_log_that_was_cut_back(line: Line) -> None:
+    class Meanwhile(Brokers):
+        async def ids(self) -> dict[str, str]:
+            told = await super().ids()
+            if self.asked == 3:
+                # Just after the id of the old one was told.
+                self.id, self.ends = "another", {TOPIC: 0}
+            return told
+
+    async def play() -> dict[TP, int]:
+        brokers = Meanwhile()
+        start = await sought(line, brokers)
+        assert brokers.asked == 2
+        await carried(line, brokers, fetched(start.epoch, 1, 0, payment(1)))
+        return dict((await sought(line, brokers)).offsets)
+
+    assert asyncio.run(play()) == {TOPIC: 0}
+    assert line.writer.connection.execute("SELECT cause FROM lost_range").fetchall() == [("topic made anew",)]
     assert line.writer.sources()["payments", 0].topic_id == "another"
 
 
