@@ -65,7 +65,7 @@ class Bands:
             self.independent, self.inflation = min(days, needed - 1), _inflation(self.past)
         self.kind, self.own_days = kind, own_days
         self.level, self.wider = level, wider
-        how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), np.zeros(1, np.int64), self.independent, level).how
+        how = "days" if self.inflation > 1 else band(np.zeros((1, 1)), self.independent, level).how
         self.how = Remark(f"interval_{how}", {"windows": self.independent})
         if self.how.code != "interval_conformal" and warnings is not None:
             most = max(needed, windows_needed(level))
@@ -82,7 +82,7 @@ class Bands:
         low, high = np.zeros(known.shape[1]), np.zeros(known.shape[1])
         for windows in _patterns(known):
             alike = (known == windows[:, None]).all(axis=0)
-            found = band(errors[windows][:, alike], self.past.shift[windows], self._independent(windows), self.level)
+            found = band(errors[windows][:, alike], self._independent(windows), self.level)
             low[alike], high[alike] = found.low, found.high
         if any(self.wider):
             low, high = -np.hypot(np.minimum(low, 0), self.wider[0]), np.hypot(np.maximum(high, 0), self.wider[1])

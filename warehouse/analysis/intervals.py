@@ -9,7 +9,7 @@ from math import ceil, lgamma, pi
 
 import numpy as np
 
-from warehouse.analysis.panel import Array, Codes
+from warehouse.analysis.panel import Array
 
 PRIOR_SPREAD = 0.25
 PRIOR_WINDOWS = 3
@@ -34,19 +34,19 @@ def windows_needed(level: float) -> int:
     return ceil(2 / (1 - level) - 1e-9) - 1
 
 
-def band(errors: Array, shift: Codes, independent: int, level: float) -> Band:
+def band(errors: Array, independent: int, level: float) -> Band:
     """The band for ``errors`` [window, column], observed over expected less 1, of which ``independent`` windows do not overlap.
 
-    ``shift`` [window] tells copies of a window apart, whose errors are nearly the same: each shift has ranks of its own, and the band is their mean. Above the
-    level at which the ranks are the least and the greatest error, the band is Student's t, and at least from one to the other.
+    Shifted copies of a window add smoothness but no rank: the rank is that of the independent ones. Above the level at which the ranks are the least
+    and the greatest error, the band is Student's t, and at least from one to the other.
     """
     tail = (1 - level) / 2
     conformal = independent >= windows_needed(CHOSEN_AT)
     if conformal:
-        # of m windows the rank r is at (r - 1) / (m - 1); overlapping windows have the ranks of as many as do not overlap
+        # of m windows the rank r is at (r - 1) / (m - 1); copies and windows that overlap have the ranks of as many as do not
         rank = max((independent + 1) * tail, 1.0)
         lowest = (rank - 1) / (independent - 1)
-        ends = np.mean([np.quantile(errors[shift == one], [lowest, 1 - lowest], axis=0) for one in np.unique(shift)], axis=0)
+        ends = np.quantile(errors, [lowest, 1 - lowest], axis=0)
         ranked = Band(ends[0], ends[1], "conformal")
         if independent >= windows_needed(level):
             return ranked

@@ -66,24 +66,23 @@ class Window:
 
 @dataclass(frozen=True)
 class PastWindows:
-    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, the shift in minutes, the level and the ``parts`` of each."""
+    """Past windows like the one asked about: ``expected`` and ``observed`` [window, place], the day and its kind, the level and the ``parts`` of each."""
 
     expected: Array
     observed: Array
     day: Codes
     kind: Codes
-    shift: Codes
     level: Array
     parts: Array
 
     def where(self, use: Mask) -> "PastWindows":
         """Some of them."""
-        return PastWindows(self.expected[use], self.observed[use], self.day[use], self.kind[use], self.shift[use], self.level[use], self.parts[use])
+        return PastWindows(self.expected[use], self.observed[use], self.day[use], self.kind[use], self.level[use], self.parts[use])
 
 
 def ask(situation: Situation, start: int, end: int) -> Window:
     """The window from ``start`` to ``end`` (local minutes), learnt from every day of the history."""
-    return _windows(situation, start, end, (0,), past=False)[0][1]
+    return _windows(situation, start, end, (0,), past=False)[0]
 
 
 def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]) -> PastWindows:
@@ -92,26 +91,25 @@ def past_windows(situation: Situation, start: int, end: int, jitter: tuple[int, 
     Where the newest history is ``gap`` days old, a past day is learnt only from days at least as far away: nearer ones would flatter.
     """
     first, kinds = situation.panel.first_day, situation.learner.kinds
-    found: list[tuple[Window, int, int]] = []
+    found: list[tuple[Window, int]] = []
     own_day = start // DAY - first
     nearest = sorted((d for d in np.flatnonzero(situation.told.any(axis=1)) if d != own_day), key=lambda d: abs(d - own_day))[:MOST_PAST_WINDOWS]
     for day in sorted(nearest):
         shift = (int(day) - own_day) * DAY
-        found += [(window, int(day), j) for j, window in _windows(situation, start + shift, end + shift, jitter, past=True)]
-    places, day_of = len(situation.hit), np.array([day for _, day, _ in found], dtype=np.int64)
+        found += [(window, int(day)) for window in _windows(situation, start + shift, end + shift, jitter, past=True)]
+    places, day_of = len(situation.hit), np.array([day for _, day in found], dtype=np.int64)
     return PastWindows(
-        np.array([w.expected for w, _, _ in found]).reshape(-1, places),
-        np.array([w.observed for w, _, _ in found]).reshape(-1, places),
+        np.array([w.expected for w, _ in found]).reshape(-1, places),
+        np.array([w.observed for w, _ in found]).reshape(-1, places),
         day_of,
         kinds[day_of],
-        np.array([j for _, _, j in found], dtype=np.int64),
-        np.array([w.level for w, _, _ in found]),
-        np.array([w.parts for w, _, _ in found]).reshape(-1, 2, -(-(end - start) // DAY)),
+        np.array([w.level for w, _ in found]),
+        np.array([w.parts for w, _ in found]).reshape(-1, 2, -(-(end - start) // DAY)),
     )
 
 
-def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...], *, past: bool) -> list[tuple[int, Window]]:
-    """The windows around [start, end) that lie wholly in what is known, and the shift of each."""
+def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...], *, past: bool) -> list[Window]:
+    """The windows around [start, end) that lie wholly in what is known."""
     panel, first = situation.panel, situation.panel.first_day
     days_known = panel.values.shape[1]
     around = max(abs(j) for j in jitter)
@@ -126,7 +124,7 @@ def _windows(situation: Situation, start: int, end: int, jitter: tuple[int, ...]
     if situation.factor is not None:
         expected = expected * situation.factor[:, low:high]
     view = _View(situation, expected.reshape(len(situation.hit), -1), low, high, past=past)
-    return [(j, window) for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
+    return [window for j in jitter if abs(j) <= around and (window := view.window(start + j, end + j)) is not None]
 
 
 def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past: bool) -> Mask:
