@@ -295,8 +295,8 @@ def main(arguments: list[str] | None = None) -> None:
     every = [one for seed in given.seeds for one in incidents(sales, draw, seed) if given.scope in {None, one[0]}]
     found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural, back=given.back)
     paired = None
-    if given.yardstick and given.cycles is not None:
-        sys.exit("Expected --cycles without --yardstick: the other program reads the file as it is.")
+    if given.yardstick and (given.cycles is not None or given.back is not None):
+        sys.exit("Expected --cycles and --back without --yardstick: the other program reads the file as it is.")
     if given.yardstick:
         if not draw.within_a_day:
             sys.exit(f"Expected --hours below {LAST_HOUR - FIRST_HOUR} with --yardstick, which estimates within a day; got {given.hours}.")

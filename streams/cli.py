@@ -262,7 +262,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command, each by its name
         raise SettingError(f"The incident {incident!r} and --sales {sales} are given. Incidents are in the warehouse: of a file give --from and --to alone.")
     beside = {"calendar": calendar, "cycles": cycles, "promotions": promotions, "exclusions": exclusions}
     if sales is None:
-        refuse_without_sales({"--market": market, **{f"--{name}": file for name, file in beside.items()}})
+        refuse_without_sales({"--market": " ".join(market or ()), **{f"--{name}": file for name, file in beside.items()}})
     frame, warnings = (
         estimate_from_file(sales, start, end, level, market, beside)
         if sales

@@ -290,13 +290,15 @@ class Line:
         """
         # Before the ends are: what is read beyond an end of some time ago, by another worker while this one was frozen, does not tell of a topic made anew.
         before = await self.on_database(self.writer.sources)
-        ids: Mapping[str, str] | None = None
-        while ids != (found := await topic_ids()):
-            # A topic that is made anew between two questions would have the id of the one and the ends of the other.
-            ids, starts, ends = found, await consumer.earliest_offsets(*assignment), await consumer.highwaters(*assignment)
+        ids = await topic_ids()
+        starts = await consumer.earliest_offsets(*assignment)
+        ends = await consumer.highwaters(*assignment)
         read = {tp: source.next_offset for tp in assignment if (source := before.get((self.contract_name(tp.topic), tp.partition)))}
         short = {tp for tp, offset in read.items() if ends[tp] < offset}
         other = await self._other_logs({tp: (starts[tp], offset) for tp, offset in read.items() if tp not in short}, consumer)
+        if short | other and await topic_ids() != ids:
+            # Made anew between the questions for its id and its ends, it would have the id of the one and the ends of the other.
+            return await self.start_offsets(assignment, consumer, topic_ids)
         again = await self._from_where_again(short | other, starts, consumer)
         epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, other, again, ids, self.now() or datetime.now(UTC))
         self.applied = dict.fromkeys(assignment, (epoch, 0))

@@ -36,12 +36,12 @@ class Recovery:
 
         Of an incident of d minutes what comes back is spread over the time t after it in proportion to ``0.5 ** (t / HALF_LIFE)``.
         """
-        found = np.zeros(len(starts))
         if not len(starts):
-            return found
+            return np.zeros(0)
         near = (self.high > starts[0] - REACH) & (self.high <= starts[-1])
-        for low, high, place in zip(self.low[near], self.high[near], self.place[near], strict=True):
-            after = starts + lengths / 2 - high
-            lost = min(high - low, MOST) * (1.0 if place < 0 else share[place])
-            found += np.where((starts >= high) & (after < REACH), COMES_BACK * lost * np.log(2) / HALF_LIFE * 0.5 ** (after / HALF_LIFE), 0.0)
+        low, high, place = self.low[near], self.high[near], self.place[near]
+        lost = np.minimum(high - low, MOST) * np.where(place < 0, 1.0, share[place])
+        after = starts + lengths / 2 - high[:, None]
+        part = np.where((starts >= high[:, None]) & (after < REACH), 0.5 ** (after / HALF_LIFE), 0.0)
+        found: Array = COMES_BACK * np.log(2) / HALF_LIFE * (lost @ part)
         return found

@@ -66,8 +66,12 @@ class Cells:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a group, parallel: cells, what was ``sold`` and expected in them, and how far a ``recovery`` may lift them, as a relative standard deviation."""
+    """What is known of a group of places, of which each is a ``share`` [place].
 
+    Parallel: cells, what was ``sold`` and expected in them, and how far a ``recovery`` may lift them, as a relative standard deviation.
+    """
+
+    share: Array
     cells: Cells
     sold: Array
     wanted: Array
@@ -119,22 +123,20 @@ class Shocks:
         )
         return fits.shocks(frozenset()) or _prior(learner, slots)
 
-    def ratios(
-        self, groups: list[Mask], base: Array, region: Codes, known: list[Known], asked: Cells, weight: Array, persistence: float
-    ) -> tuple[Array, float]:
-        """The expected ratio to ``base`` of the first group in each asked cell, at least 0; and how much more uncertain recoveries make their mean by ``weight``.
+    def ratios(self, known: list[Known], region: Codes, asked: Cells, weight: Array, persistence: float) -> tuple[Array, float]:
+        """The expected ratio to its size of the first group in each asked cell, at least 0; and how much more uncertain recoveries make their mean by ``weight``.
 
-        ``groups``: disjoint places; ``base`` [place]: their size. What is known of each group may hold one recovery, whose size is estimated with all else: a random
-        effect with a standard deviation of its own in each cell. The uncertainty is a relative standard deviation.
+        The groups are disjoint. What is known of them may hold one recovery, whose size is estimated with all else: a random effect with a standard deviation of
+        its own in each cell. The uncertainty is a relative standard deviation.
         """
-        share = np.array([np.where(group, base, 0) / max(base[group].sum(), 1e-12) for group in groups])
+        share = np.array([k.share for k in known])
         of_region = share @ np.eye(int(region.max()) + 1)[region]
         regional, own = of_region @ of_region.T, (share**2).sum(axis=1)
         sold, wanted, recovery = (np.concatenate([getattr(k, name) for k in known]) for name in ("sold", "wanted", "recovery"))
         if not len(sold):
             return np.ones(len(asked.slot)), 0.0
         cells = Cells(*(np.concatenate([getattr(k.cells, name) for k in known]) for name in ("day", "slot", "hour")))
-        group = np.repeat(np.arange(len(groups)), [len(k.sold) for k in known])
+        group = np.repeat(np.arange(len(known)), [len(k.sold) for k in known])
         strays = sold / wanted - 1
         today = int(asked.day.min())
         new = (group == 0) & (cells.day == today)

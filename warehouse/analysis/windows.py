@@ -224,8 +224,8 @@ class _View:
             use = ((before | within) if number else before) & shocks.busy[cells.slot] & (wanted > 0)
             share = np.where(group, self.total, 0) / max(self.total[group].sum(), 1e-12)
             recovery = self.situation.recovery.strays(self.starts[use], self.lengths[use], share)
-            known.append(Known(cells.where(use), sold[use], wanted[use], recovery))
-        return shocks.ratios(groups, self.total, self.situation.region, known, cells.where(within), weight, PERSISTENCE)
+            known.append(Known(share, cells.where(use), sold[use], wanted[use], recovery))
+        return shocks.ratios(known, self.situation.region, cells.where(within), weight, PERSISTENCE)
 
     def _with_week_before(self, cells: Array, plain: Array, inside: slice, number: Codes) -> Array:
         """What the places hit are expected to sell in each cell, from the second day on told half by what they sold a week before.
