@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from tests.test_analysis_loss import country, hurt
-from warehouse.analysis import LossEstimate, estimate_loss
+from warehouse.analysis import LossEstimate, bands, estimate_loss
 from warehouse.analysis.recovery import COMES_BACK, HALF_LIFE, Recovery
+from warehouse.analysis.shocks import Cells, Kernel, Known, Shocks
 
 EARLIER = datetime(2025, 2, 26, 9), datetime(2025, 2, 26, 12)
 LATER = datetime(2025, 2, 26, 14), datetime(2025, 2, 26, 17)
@@ -70,3 +71,27 @@ def test_what_comes_back_fades_and_is_a_share_of_what_was_lost() -> None:
     assert Recovery.of([(60, 180, 0)]).strays(starts, lengths, share) == pytest.approx(one * 0.25)
     # Of a day without service no more comes back at once than of three hours.
     assert Recovery.of([(-1260, 180, None)]).strays(starts, lengths, share) == pytest.approx(one * 1.5)
+
+
+def test_what_nobody_knows_of_a_recovery_widens_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    sales, _ = twice(1, 0.3)
+    told = estimated(sales)
+    monkeypatch.setattr(bands, "NOTABLE", np.inf)
+    untold = estimated(sales)
+    assert told.expected == untold.expected
+    assert told.low < untold.low
+    assert told.high > untold.high
+
+
+def test_a_level_that_a_recovery_explains_is_none_that_lasts() -> None:
+    slots, one = np.zeros(24), np.zeros(2, np.int64)
+    none = Kernel(0.0, 0.0, 1.0, slots)
+    shocks = Shocks(Kernel(0.001, 0.001, 6.0, slots), none, none, 0.0, slots == 0)
+    cells, asked = Cells(one, np.array([12, 13]), np.array([12.5, 13.5])), Cells(one[:1], np.array([14]), np.array([14.5]))
+    wanted = np.array([100.0, 100.0])
+    explained, unexplained = (
+        shocks.ratios([Known(np.ones(1), cells, wanted * 1.7, wanted, recovery)], one[:1], asked, wanted[:1], 0.5)[0].item()
+        for recovery in (np.full(2, 0.35), np.zeros(2))
+    )
+    assert unexplained > 1.4
+    assert explained < 1.1
