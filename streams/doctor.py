@@ -8,6 +8,7 @@ from importlib import metadata, resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
@@ -41,8 +42,15 @@ def settings_frame(settings: Settings) -> pl.DataFrame:
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        rows.append({"setting": f"ONNURI_{name.upper()}", "value": "" if value is None else str(value), "meaning": field.description})
+        shown = "" if value is None else _without_secret(value) if name == "alert_url" else str(value)
+        rows.append({"setting": f"ONNURI_{name.upper()}", "value": shown, "meaning": field.description})
     return pl.DataFrame(rows)
+
+
+def _without_secret(url: str) -> str:
+    """The host alone: the address of a chat's webhook is itself what lets one write there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}/**********"
 
 
 def for_programs(settings: pl.DataFrame, found: list[Finding]) -> pl.DataFrame:

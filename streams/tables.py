@@ -15,6 +15,9 @@ NUMBERS = ("sales", "factor", "low", "high", "days_from", "concurrency", "throug
 TIMES = ("at", "date", "start", "end", "starts_at", "ends_at")
 """Columns of those files, by name, that hold numbers and times."""
 
+NAMES = ("market_id", "region", "channel")
+"""Texts, whatever they look like: ``0012`` is another market than ``12``."""
+
 GROUPED = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
 """A number with thousands separators. Other commas are not guessed at: ``1,23`` may be 1.23 or a slip."""
 
@@ -43,7 +46,7 @@ def read_table(file: Path, option: str) -> pl.DataFrame:
 def _csv(text: str) -> pl.DataFrame:
     raw = text.encode()
     try:
-        return pl.read_csv(raw, try_parse_dates=True, schema_overrides=dict.fromkeys(NUMBERS, pl.String))
+        return pl.read_csv(raw, try_parse_dates=True, schema_overrides=dict.fromkeys([*NUMBERS, *NAMES], pl.String))
     except ComputeError:
         # Kinds are guessed from the first rows, and a later one is not of its kind; or a row has too many fields.
         rows = csv.reader(io.StringIO(text, newline=""))

@@ -37,6 +37,12 @@ CHUNK_BYTES = 16 * 1024 * 1024
 MAX_RECORDS = 200_000
 """Records in a batch: a megabyte of packed bytes can hold a million that say nothing, and each takes half a kilobyte until it is refused."""
 
+LONG_BYTES = 2 * 1024 * 1024
+"""From so many unpacked bytes on a batch's headers are skipped and not kept, as aiokafka does in 67 bytes where Kafka has two. Producers' batches are smaller."""
+
+LONGEST_VARINT = 10
+"""Bytes of a number of 64 bits, seven of them in each."""
+
 READ_AGAIN = 3
 """So often a batch whose checksum does not fit is fetched again: the network may have changed it. Then the broker's disk has."""
 
@@ -139,8 +145,11 @@ class Batch:
                 raise TooMuchError(f"it has {count} records; at most {MAX_RECORDS}")
             records = iter(self.inner)  # unpacks
             self.batches.unpacked += max(UNPACKED.bytes - before, len(self.raw))
-            # Only a batch that is long enough can hold a record that is too long to be kept. What comes before one that cannot be read stays.
-            found.extend(records if UNPACKED.bytes - before < LARGEST_BYTES else map(cut, records))
+            # Only a batch that is long enough can hold a record that is too long to be kept, or more headers than there is room for.
+            if max(UNPACKED.bytes - before, len(self.raw)) >= LONG_BYTES:
+                records = map(cut, without_headers(self.raw) if self.raw[_MAGIC_AT] >= 2 else records)
+            # What comes before a record that cannot be read stays.
+            found.extend(records)
         except UNREADABLE as error:
             self.batches.unpacked += len(self.raw)
             try:
@@ -154,7 +163,7 @@ class Batch:
     def _instead(self, error: Exception) -> Iterator[Record]:
         """All records once more, of which those that are there already do not count; or one for all."""
         if isinstance(error, UnicodeDecodeError) and self.raw[_MAGIC_AT] >= 2:
-            yield from without_headers(self.raw)
+            yield from map(cut, without_headers(self.raw))
             return
         yield self._whole(error)
 
@@ -240,7 +249,7 @@ def without_headers(raw: memoryview) -> Iterator[Record]:
     """Every record of a batch of Kafka's format 2, without its headers.
 
     Raises:
-        CorruptRecordException: a record is not as long as it says, or has an offset that the batch does not have.
+        CorruptRecordException: a record is not as long as it says, has an offset that the batch does not have, or more headers than a batch may have records.
         IndexError: the batch ends within a record.
     """
     codec = raw[22] & 7
@@ -248,7 +257,7 @@ def without_headers(raw: memoryview) -> Iterator[Record]:
     data = memoryview(DECOMPRESS[names[codec]](raw[_RECORDS_AT:])) if codec else raw[_RECORDS_AT:]
     base, first, newest = (int.from_bytes(raw[low : low + 8], signed=True) for low in (0, 27, 35))
     appended, last = (raw[22] >> 3) & 1, int.from_bytes(raw[23:27], signed=True)
-    at = 0
+    at, room = 0, MAX_RECORDS
     for _ in range(int.from_bytes(raw[_COUNT_AT:_RECORDS_AT])):
         length, start = _varint(data, at)
         since, at = _varint(data, start + 1)
@@ -256,6 +265,9 @@ def without_headers(raw: memoryview) -> Iterator[Record]:
         key, at = _sized(data, at)
         value, at = _sized(data, at)
         headers, at = _varint(data, at)
+        room -= headers
+        if room < 0:
+            raise CorruptRecordException(f"offset {base + delta}: more than {MAX_RECORDS} headers")
         for _ in range(2 * headers):
             size, at = _varint(data, at)
             at += max(size, 0)
@@ -266,13 +278,12 @@ def without_headers(raw: memoryview) -> Iterator[Record]:
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """A number as Kafka and Protocol Buffers write it, in zigzag, and where it ends."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+    number = 0
+    for place, byte in enumerate(data[at : at + LONGEST_VARINT]):
+        number |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), at
+            return (number >> 1) ^ -(number & 1), at + place + 1
+    raise CorruptRecordException(f"a number that does not end within {LONGEST_VARINT} bytes")
 
 
 def _sized(data: memoryview, at: int) -> tuple[bytes | None, int]:

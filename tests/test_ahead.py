@@ -384,6 +384,22 @@ def test_an_operator_without_an_end_ran_the_platform_until_the_next_began(launch
     assert counted.year == 2025
 
 
+@pytest.mark.parametrize(
+    ("hours", "names"),
+    [((0, 48, 96), ["one (2025-02-08)", "two", "one (2025-02-12)"]), ((0, 3, 6), ["one (2025-02-08 00:00)", "two", "one (2025-02-08 06:00)"])],
+)
+def test_an_operator_who_came_back_has_a_name_for_each_time(launched, tmp_path, hours, names):
+    shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
+    began = [datetime(2025, 2, 7, 15) + timedelta(hours=hour) for hour in hours]
+    replace_table(
+        tmp_path,
+        "operator_period",
+        pl.DataFrame({"name": ["one", "two", "one"], "starts_at": began, "ends_at": [None] * 3}, schema_overrides={"ends_at": pl.Datetime}),
+    )
+    with open_snapshot(tmp_path) as snapshot:
+        assert [name for name, _, _ in operator_spans(snapshot)] == names
+
+
 def test_what_one_market_lacked_for_days_is_no_opening_of_the_whole_platform(launched, tmp_path):
     shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
     with open_snapshot(tmp_path) as snapshot:

@@ -375,13 +375,16 @@ def test_a_host_is_known_by_the_settings_or_by_the_address_listened_on(host, bou
         ("text/*", CSV),
         ("application/json;q=0.5, text/csv", CSV),
         ("application/vnd.apache.parquet;q=0.9,text/csv;q=0.1", PARQUET),
+        ("application/json;q=0, */*", CSV),
+        ("*/*;q=0.1, application/vnd.apache.parquet", PARQUET),
+        ("text/csv, */*", CSV),
     ],
 )
 def test_the_form_is_the_one_the_caller_likes_best(header, form):
     assert accepted(header) == form
 
 
-@pytest.mark.parametrize("header", ["image/png", "text/csv;q=0", "application/xml;q=much"])
+@pytest.mark.parametrize("header", ["image/png", "text/csv;q=0", "application/xml;q=much", "text/csv;q=0, text/*"])
 def test_a_caller_that_takes_none_of_the_forms_is_told_of_them(header):
     with pytest.raises(NotAcceptableError, match="parquet"):
         accepted(header)

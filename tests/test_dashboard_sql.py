@@ -1,7 +1,9 @@
 """SQL of a person: it reads the published tables, and there is nothing else that it can reach."""
 
 import io
+import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from dashboard.files import written
 from tests.dashboard_data import publish_launch_day
 from warehouse.questions import QuestionError, answered
+from warehouse.reading import Manifest, ManifestError
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,20 @@ def test_a_question_is_answered_from_the_published_tables(published: Path) -> No
     answer = answered(published, "SELECT region, count(*) AS markets FROM market GROUP BY region ORDER BY region; -- six regions")
     assert answer.frame["markets"].to_list() == [5] * 6
     assert not answer.cut
+
+
+@pytest.mark.parametrize("left", [20, None])
+def test_published_files_that_are_cut_or_gone_are_told(left: int | None, published: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(published, tmp_path / "published"))
+    file = copied / Manifest.read(copied).files["market"][0]
+    file.unlink() if left is None else os.truncate(file, left)
+    with pytest.raises(ManifestError, match="cannot be read"):
+        answered(copied, "SELECT count(*) FROM market")
+
+
+def test_a_large_answer_is_refused_with_what_to_do(published: Path) -> None:
+    with pytest.raises(QuestionError, match=r"more than 128 MB\. Ask for fewer rows"):
+        answered(published, "SELECT repeat('x', 50000) FROM range(10000)")
 
 
 def test_an_answer_without_rows_has_its_columns(published: Path) -> None:

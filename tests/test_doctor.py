@@ -31,6 +31,12 @@ def finding(settings, check, wall=NOON):
     return found
 
 
+def test_the_address_of_a_chat_s_webhook_is_a_secret(settings):
+    alerting = settings.model_copy(update={"alert_url": "https://alarm:pass@hooks.example/services/T000/secret"})
+    shown = dict(doctor.settings_frame(alerting).select("setting", "value").iter_rows())
+    assert shown["ONNURI_ALERT_URL"] == "https://hooks.example/**********"
+
+
 def test_a_clock_that_is_behind_what_was_published_is_found(settings):
     assert finding(settings, "clock").ok
     assert finding(settings, "clock", NOON + timedelta(days=1)).ok

@@ -21,7 +21,7 @@ from dashboard.formatting import duration, won
 from dashboard.report import __main__ as command
 from dashboard.report.author import NAMES, AuthorError, AuthorFiles, Rule, read_author
 from dashboard.report.composing import compose
-from dashboard.report.document import Block, Bullets, Cell, Code, Figures, Notice, Paragraph, Picture
+from dashboard.report.document import Block, Bullets, Cell, Code, Figures, Notice, Paragraph, Picture, Section, Table
 from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
@@ -505,6 +505,8 @@ def test_parts_add_up_to_the_whole(report):
 def test_the_workbook_has_every_market_as_numbers_and_no_formula(report):
     book = zipfile.ZipFile(io.BytesIO(write_xlsx(compose(renamed(report, '=HYPERLINK("http://127.0.0.1")'), "ko"))))
     strings = book.read("xl/sharedStrings.xml").decode()
+    heads = replace(compose(report, "ko"), sections=[Section("t", [Table("t", "t", ["=1+1"], [[Cell("x")]])])])
+    assert ">'=1+1<" in zipfile.ZipFile(io.BytesIO(write_xlsx(heads))).read("xl/sharedStrings.xml").decode()
     sheets = [book.read(name).decode() for name in book.namelist() if name.startswith("xl/worksheets/sheet")]
     assert "'=HYPERLINK" in strings
     assert ">=HYPERLINK" not in strings
@@ -694,6 +696,8 @@ def test_tables_are_read_as_a_korean_spreadsheet_saves_them(tmp_path, encoding):
         ("measures.csv", "measure,owner,due,indicator,state\na,b,soon,d,done\n", r"measures\.csv, line 2: due is 'soon': expected a date such as 2025-03-31"),
         ("measures.csv", "measure,owner,due,indicator,state\na,b,2025-01-01,d,done,more\n", r"measures\.csv, line 2: more cells than columns"),
         ("moments.csv", "at,what,source\nyesterday,b,c\n", r"moments\.csv, line 2: at is 'yesterday': expected a time such as 2025-03-01 09:00"),
+        ("moments.csv", "at,what,source\n0001-01-01,b,c\n", r"moments\.csv, line 2: at is '0001-01-01': expected a time from 2000 to 2100"),
+        ("moments.csv", 'at,what,source\n2025-03-01,"b,c\n' + "x\n" * 70_000, r"moments\.csv, line 2: field larger than field limit"),
         ("compensation.toml", '[[rule]]\nname = "x"\npayee = "merchants"\nbase = "net"\nrate = 0\nsource = "y"\n', r"compensation\.toml.*rate"),
         ("measures.csv", b"\xff\xfe", r"measures\.csv is neither UTF-8 nor CP949"),
     ],

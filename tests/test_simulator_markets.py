@@ -1,12 +1,14 @@
 """A market list is taken as the country: the official CSV in either encoding, names twice and without coordinates too."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from streams.simulator import ScenarioError, country, load_scenario, play, truth
+from streams.simulator.rhythm import market_levels
 
 OFFICIAL = """시장명,소재지도로명주소,시장개설주기,위도,경도,점포수
 중앙시장,강원특별자치도 강릉시 금성로21,매일,37.754,128.898,276
@@ -24,6 +26,13 @@ def test_the_official_list_is_the_country_in_either_encoding(tmp_path, encoding)
     assert markets["cycle"].to_list().count("2,7") == 1
     assert markets["latitude"].null_count() == 1
     assert markets["share"].sum() == pytest.approx(1)
+
+
+def test_a_list_may_have_more_regions_than_korea_has(tmp_path):
+    (tmp_path / "list.csv").write_text("market_id,name,region\n" + "".join(f"m{n},시장{n},지역{n}\n" for n in range(40)))
+    markets = country(load_scenario("smoke", markets=tmp_path / "list.csv"))
+    levels, _ = market_levels(load_scenario("smoke"), markets, date(2025, 3, 1))
+    assert (len(levels), markets["region"].n_unique()) == (40, 40)
 
 
 def test_a_list_is_played_and_its_truth_names_its_markets(tmp_path):

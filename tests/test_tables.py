@@ -27,6 +27,11 @@ def test_a_file_is_read_in_the_encodings_that_spreadsheets_save(tmp_path, encodi
     assert found.rows() == [(MORNING, "서문시장", 1_234_000)]
 
 
+def test_names_that_look_like_numbers_are_names(tmp_path):
+    found = table(tmp_path, "at,market_id,region,sales\n2025-03-01 09:05,0012,02,1\n2025-03-01 09:05,12,2,1\n")
+    assert found.select("market_id", "region").rows() == [("0012", "02"), ("12", "2")]
+
+
 def test_a_file_in_another_encoding_is_told_with_what_to_do(tmp_path):
     with pytest.raises(SettingError, match=r"^--sales .*mine\.csv is neither UTF-8 nor CP949\. Save it as one of them\.$"):
         table(tmp_path, "at,sales\n2025-03-01,1\n", "utf-16")

@@ -318,3 +318,22 @@ def test_bombs_odd_headers_and_missing_times_cost_neither_the_worker_nor_a_neigh
     # The broker writes the epoch of its partition's leader into a batch.
     assert (value[16:], said["reason"]) == (bomb[16:], b"too_large")
     assert {(len(value), said["cut-from"]) for offset, (value, said) in letters.items() if offset != "2"} == {(CUT_BYTES, b"40000000")}
+
+
+def test_a_number_that_does_not_end_costs_its_batch_and_no_time():
+    bad = spoiled(packed([b"one", b"two"], headers=[("hh", None), ("no", b"1")]), b"hh", b"\xff\xfe")
+    body = bad[61:]
+    endless = body[: body.index(b"no") - 1] + b"\xff" * 100_000
+    records, reached = unpack(rebuilt(bad, 1, bytes(cramjam.gzip.compress(endless))) + packed([b"after"], offset=2))
+    assert [(int(r.offset), getattr(r.value, "reason", r.value)) for r in records] == [(1, "malformed"), (2, b"after")]
+    assert "does not end within 10 bytes" in records[0].value.detail
+    assert reached == 3
+
+
+@pytest.mark.parametrize(("number", "expected"), [(4, [b"{}", b"{}"]), (6, [b"{}", "malformed"])])
+def test_of_a_long_batch_headers_take_no_memory_and_more_than_memory_is_for_cost_it(monkeypatch, number, expected):
+    monkeypatch.setattr(unpacking, "LONG_BYTES", 50)
+    monkeypatch.setattr(unpacking, "MAX_RECORDS", 9)
+    records, reached = unpack(packed([b"{}", b"{}"], "gzip", headers=[("h", b"1")] * number) + packed([b"after"], offset=2))
+    assert [getattr(r.value, "reason", r.value) for r in records] == [*expected, b"after"]
+    assert reached == 3

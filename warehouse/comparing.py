@@ -47,7 +47,7 @@ def compared(snapshot: Snapshot, first: tuple[str, datetime, datetime], second: 
 def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
     """Who ran the platform when, within what was counted, aware, in order; one without an end ran it until the next began.
 
-    Names are unique: of an operator who came back each has the day on which that time began.
+    Names are unique: of an operator who came back each has the day on which that time began, or the minute where that is the same day.
     """
     now = as_of(snapshot)
     first = counted_from(snapshot) or now
@@ -57,8 +57,11 @@ def operator_spans(snapshot: Snapshot) -> list[tuple[str, datetime, datetime]]:
         for row in rows.iter_rows(named=True)
     ]
     spans = [(name, begun, end) for name, begun, end in periods if max(begun, first) < end]
-    times = Counter(name for name, _, _ in spans)
-    return [(name if times[name] == 1 else f"{name} ({begun.astimezone(SEOUL):%Y-%m-%d})", max(begun, first), end) for name, begun, end in spans]
+    names = [name for name, _, _ in spans]
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M"):
+        times = Counter(names)
+        names = [said if times[said] == 1 else f"{name} ({begun.astimezone(SEOUL):{form}})" for said, (name, begun, _) in zip(names, spans, strict=True)]
+    return [(name, max(begun, first), end) for name, (_, begun, end) in zip(names, spans, strict=True)]
 
 
 def counted_from(snapshot: Snapshot) -> datetime | None:

@@ -12,12 +12,15 @@ import polars as pl
 
 from warehouse.connection import open_memory
 from warehouse.lake import Lake
-from warehouse.reading import LAKE_TABLES, Manifest, make_way, open_snapshot
+from warehouse.reading import LAKE_TABLES, Manifest, ManifestError, make_way, open_snapshot
 
 _ONE_AT_A_TIME = threading.Lock()
 
 AS_TEXT = re.compile(r"\b(?:INTERVAL|UNION|BIT|BIGNUM|VARIANT|GEOMETRY|TIME WITH TIME ZONE)\b")
 """Types that a frame has no like of, or only bytes: DuckDB writes them as text."""
+
+MOST_BYTES = 128 * 1024 * 1024
+"""Of an answer: ten thousand rows of a table take a few."""
 
 
 class QuestionError(Exception):
@@ -37,8 +40,9 @@ def answered(published: Path, text: str, *, rows: int = 10_000, seconds: float =
 
     Raises:
         NothingPublishedError: no worker has published here yet.
-        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more than ``memory``. Within one call of a function DuckDB cannot be
-            stopped: with long texts that may take longer.
+        ManifestError: what is published is cut or missing.
+        QuestionError: it is not one reading statement, it is wrong, it took longer than ``seconds`` or more than ``memory``, or its answer is larger than ``MOST_BYTES``.
+            Within one call of a function, or 2,048 rows of an answer, DuckDB cannot be stopped: with very long texts that may take longer, and more.
     """
     if not _ONE_AT_A_TIME.acquire(timeout=seconds):
         raise QuestionError("busy: another question is being answered. Try again in a moment.")
@@ -83,8 +87,6 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
 
     A connection that may read a folder may write there too: a reading statement can hold ``WITH x AS (COPY … TO …)``. One that has a lake attached can say anything to its catalog: of a lake the tables that the statement names are copied into memory.
     """
-    from pyarrow.dataset import dataset  # noqa: PLC0415  # it brings pandas, which takes 50 MB, and a worker never needs it
-
     connection.execute("SET temp_directory = ''")
     # What is never published would answer as if there were nothing in it.
     for (table,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT list_contains(?, table_name)", [LAKE_TABLES]).fetchall():
@@ -93,7 +95,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
         for table, files in Manifest.read(published).files.items():
             if files:
                 make_way(connection, table)
-                connection.register(table, dataset([str(published / file) for file in files], format="parquet"))
+                connection.register(table, _of_files(published, files))
         return
     with open_snapshot(published) as snapshot:
         # Of the others none is left: a name that was not seen is an error then, and no empty table.
@@ -103,6 +105,17 @@ def _fill(connection: duckdb.DuckDBPyConnection, published: Path, query: str) ->
             connection.register("rows_of_the_lake", snapshot.connection.sql(f'FROM "{table}"').to_arrow_reader(100_000))
             connection.execute(f'CREATE TABLE "{table}" AS FROM rows_of_the_lake')
             connection.unregister("rows_of_the_lake")
+
+
+def _of_files(published: Path, files: Sequence[str]) -> object:
+    # pyarrow brings pandas, which takes 50 MB, and a worker never needs it
+    from pyarrow import ArrowException  # noqa: PLC0415
+    from pyarrow.dataset import dataset  # noqa: PLC0415
+
+    try:
+        return dataset([str(published / file) for file in files], format="parquet")
+    except (OSError, ArrowException) as error:
+        raise ManifestError(f"The published files cannot be read: {error}. Start the worker: it publishes them anew.") from None
 
 
 def _close(connection: duckdb.DuckDBPyConnection) -> None:
@@ -128,9 +141,13 @@ def _alone(statement: str) -> str:
 def _first(asked: duckdb.DuckDBPyRelation, rows: int) -> Answer:
     named = zip(_distinct(asked.columns), asked.types, strict=True)
     columns = [_column(place, name, str(kind)) for place, (name, kind) in enumerate(named, 1)]
-    reader = asked.project(", ".join(columns)).to_arrow_reader(min(rows + 1, 100_000))
-    parts, found = [], 0
+    # DuckDB's limit ends where the answer leaves it
+    reader = asked.project(", ".join(columns)).to_arrow_reader(1_000)
+    parts, found, size = [], 0, 0
     for batch in reader:
+        size += batch.nbytes
+        if size > MOST_BYTES:
+            raise QuestionError(f"The answer takes more than {MOST_BYTES // 2**20} MB. Ask for fewer rows or columns, or for shorter texts.")
         parts.append(pl.DataFrame(pl.from_arrow(batch)))
         found += len(parts[-1])
         if found > rows:

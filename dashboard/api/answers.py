@@ -24,21 +24,22 @@ class NotAcceptableError(ValueError):
 
 
 def accepted(header: str | None) -> str:
-    """The form to answer in: of those that ``Accept`` names, the one with the highest weight (RFC 9110); JSON where it says nothing.
+    """The form to answer in: of those that ``Accept`` names, the one with the highest weight (RFC 9110, 12.5.1); JSON where it says nothing.
 
     Raises:
         NotAcceptableError: it takes none of ours.
     """
     if not header:
         return JSON
-    best, weight = None, 0.0
+    asked = {}
     for part in header.split(","):
         name, *options = (piece.strip().lower() for piece in part.split(";"))
-        asked = next((_weight(option[2:]) for option in options if option.startswith("q=")), 1.0)
-        form = next((form for form in TYPES if name in {form, "*/*", form.split("/")[0] + "/*"}), None)
-        if form and asked > weight:
-            best, weight = form, asked
-    if best is None:
+        asked[name] = next((_weight(option[2:]) for option in options if option.startswith("q=")), 1.0)
+    # the most specific range that holds a form says how much it is wanted, and of those wanted alike the first that is named is taken
+    ranges = {form: next((name for name in (form, form.split("/")[0] + "/*", "*/*") if name in asked), "") for form in TYPES}
+    order = [*asked, ""]
+    best = max(TYPES, key=lambda form: (asked.get(ranges[form], 0.0), -order.index(ranges[form])))
+    if asked.get(ranges[best], 0.0) <= 0:
         raise NotAcceptableError(f"Accept: expected one of {', '.join(TYPES)}, got {header!r}.")
     return best
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from dashboard.formatting import SEOUL
+from warehouse.analysis.times import BOUNDS, can_be_meant
 from warehouse.hand_made import EncodingError, decoded, time_of
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -125,7 +126,14 @@ def _toml(path: Path, raw: dict[str, bytes], kind: type[Kind]) -> Kind:
 def _csv(path: Path, raw: dict[str, bytes], kind: type[Kind]) -> list[Kind]:
     if path.name not in raw:
         return []
-    rows = csv.DictReader(io.StringIO(_text(path, raw)))
+    rows = csv.DictReader(io.StringIO(_text(path, raw), newline=None))
+    try:
+        return _entries(path, rows, kind)
+    except csv.Error as error:
+        raise AuthorError(f"{path}, line {rows.line_num + 1}: {error}. docs/report.md has an example.") from None
+
+
+def _entries(path: Path, rows: "csv.DictReader[str]", kind: type[Kind]) -> list[Kind]:
     fields = msgspec.structs.fields(kind)
     needed = [field.name for field in fields if field.required]
     found = list(rows.fieldnames or [])
@@ -151,6 +159,8 @@ def _written_out(name: str, value: str, kind: type[msgspec.Struct]) -> object:
     if expected not in {date, datetime}:
         return value
     found = time_of(value)
+    if isinstance(found, datetime) and not can_be_meant(found):
+        raise AuthorError(f"{name} is {value!r}: expected a time {BOUNDS}")
     if expected is datetime and isinstance(found, date):
         return found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 - without an offset it is Korean time
     if found is None or isinstance(found, datetime):

@@ -36,7 +36,7 @@ def write_xlsx(document: Document) -> bytes:
         for number, table in enumerate((spread(table, document.words) for table in document.tables), 1):
             sheet = book.add_worksheet(_sheet_name(number, table.title))
             sheet.write_string(0, 0, table.title, heading)
-            for place, column in enumerate(table.columns):
+            for place, column in enumerate(_harmless(list(table.columns))):
                 sheet.write_string(2, place, column, bold)
                 sheet.set_column(place, place, _width(table, place))
             texts = iter(_harmless([cell.text for cells in table.rows for cell in cells]))

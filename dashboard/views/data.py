@@ -16,6 +16,7 @@ from dashboard.settings import DashboardSettings
 from dashboard.store import table_list
 from dashboard.texts import Texts
 from warehouse.questions import Answer, QuestionError, answered
+from warehouse.reading import ManifestError
 from warehouse.spreadsheets import neutralised
 
 PARTS = ("tables", "sql", "method")
@@ -93,7 +94,7 @@ def _answer(settings: DashboardSettings, text: str, texts: Texts, *, anew: bool)
         try:
             with st.spinner(texts("data.running")):
                 answer: Answer | str = answered(settings.published, text, rows=ROWS, seconds=SECONDS)
-        except QuestionError as error:
+        except (QuestionError, ManifestError) as error:
             answer = str(error)
         known = st.session_state["answer"] = (text, answer)
     answer = known[1]

@@ -18,6 +18,9 @@ _SUNDAY = np.array([0.10, 0.05, 0.03, 0.02, 0.03, 0.06, 0.20, 0.6, 1.6, 3.8, 6.3
 _MARKET_DAY = np.array([0.05, 0.02, 0.02, 0.02, 0.05, 0.4, 1.8, 4.2, 7.0, 9.3, 10.4, 10.0, 8.4, 7.2, 6.4, 5.6, 4.6, 3.2, 1.8, 0.9, 0.5, 0.3, 0.2, 0.1, 0.05])
 
 _DAY_MEMORY, _DAYS_KEPT = 0.5, 12
+_REGIONS = 32
+"""Draws a day for regions at the least: so a country with one region more has the same days in all others."""
+
 _DRIFT_MEMORY, _DRIFT_DAYS = 0.98, 120
 
 
@@ -46,7 +49,9 @@ def market_levels(scenario: Scenario, markets: pl.DataFrame, day: date) -> tuple
     of_cycle = np.where(cyclic, np.where(held, factor, 1.0) / (0.2 * factor + 0.8), 1.0)
     demand, count = scenario.demand, len(markets)
     national = wandering(scenario, "national", day, 1, _DAY_MEMORY, _DAYS_KEPT) * demand.noise
-    regional = wandering(scenario, "regional", day, 32, _DAY_MEMORY, _DAYS_KEPT)[regions_of(markets)] * demand.regional_noise
+    regional = (
+        wandering(scenario, "regional", day, max(_REGIONS, markets["region"].n_unique()), _DAY_MEMORY, _DAYS_KEPT)[regions_of(markets)] * demand.regional_noise
+    )
     own = wandering(scenario, "own", day, count, 0.3, 6)
     if scenario.world.spillover:
         neighbour = markets["neighbour"].to_numpy()

@@ -64,7 +64,7 @@ def expected_sales(
     learn = panel.seen & ~today[:, None]
     if not learn.any():
         return empty
-    learner = Learner.of(panel, kinds, learn)
+    learner = Learner.of(panel, kinds, learn, by_weekday=True)
     wide = max(SMOOTHED_MINUTES // minutes, 1)
     asked = np.arange(first // DAY - days[0], (last - 1) // DAY - days[0] + 1)
     past = np.flatnonzero(learn.any(axis=1))

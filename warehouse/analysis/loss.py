@@ -193,7 +193,7 @@ def _situation(  # noqa: PLR0913, PLR0917 - what estimate_loss was given
     if (~hit).any() and not controls:
         warnings.append(Remark("controls_not_used"))
     region = regions_of(rows)
-    learner = Learner.of(plain, kinds, learn, region)
+    learner = Learner.of(plain, kinds, learn, region, by_weekday=True)
     shocks, recovery = Shocks.of(learner, region, panel.cuts), Recovery.of(spans)
     return Situation(panel, learner, learn, told, factor_of, region, hit, controls, gap, shocks, weekly, recovery)
 
@@ -279,7 +279,7 @@ def _by_channel(
         factor = factor if len(factor) == 1 else np.tensordot(size / size.sum(), factor[situation.hit], 1)[None]
     factor = with_closed(factor, closed, own_days, panel.values.shape[2])
     plain = by_channel if factor is None else replace(by_channel, values=without(by_channel.values, factor))
-    learner = Learner.of(plain, situation.learner.kinds, situation.told)
+    learner = Learner.of(plain, situation.learner.kinds, situation.told, by_weekday=True)
     region = np.zeros(len(names), dtype=np.int64)
     shocks = Shocks.of(learner, region, panel.cuts)
     alone = Situation(by_channel, learner, situation.told, situation.told, factor, region, every, controls=False, gap=situation.gap, shocks=shocks)

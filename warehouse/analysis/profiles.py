@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.analysis.panel import Array, Codes, Mask, Panel
+from warehouse.analysis.weekdays import Weekdays
 
 HALF_LIFE_DAYS = 7.0
 PROFILE_NOISES = 125.0
@@ -36,7 +37,10 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Learner:
-    """Days laid out for weighted means: ``sums`` [day, place x slot] with zeros where ``known`` is not, ``known`` [day, slot or place x slot]."""
+    """Days laid out for weighted means: ``sums`` [day, place x slot] with zeros where ``known`` is not, ``known`` [day, slot or place x slot].
+
+    ``by_weekday``: days of one kind are told apart by their weekday.
+    """
 
     sums: Array
     known: Array
@@ -46,9 +50,12 @@ class Learner:
     noise: float
     region: Codes
     half_life: float = HALF_LIFE_DAYS
+    by_weekday: bool = False
 
     @classmethod
-    def of(cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None, half_life: float = HALF_LIFE_DAYS) -> "Learner":
+    def of(
+        cls, panel: Panel, kinds: Codes, learn: Mask, region: Codes | None = None, *, half_life: float = HALF_LIFE_DAYS, by_weekday: bool = False
+    ) -> "Learner":
         """From a panel, the kind of each day, what may be learnt from [day, slot], the region of each place (None: all in one), and days after which a day counts half."""
         places, days, slots = panel.values.shape
         known = np.broadcast_to(learn, panel.values.shape) if panel.own_gaps is None else learn & ~panel.own_gaps
@@ -64,10 +71,36 @@ class Learner:
             noise_of(sums, counts, kinds, usable, places),
             np.zeros(places, dtype=np.int64) if region is None else region,
             half_life,
+            by_weekday,
         )
 
     def expected(self, days: Codes, left_out: Mask) -> Array:
-        """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day].
+        """Expected sales [len(days), place, slot] of days (indices), each learnt from the usable days but ``left_out`` [len(days), day]."""
+        found = self._of_kind(days, left_out)
+        if self.by_weekday:
+            found *= self._apart[1].factor(days, left_out)[:, None, None]
+        return found
+
+    @property
+    def apart(self) -> Array:
+        """Expected sales [usable day, place, slot] of the usable days, each learnt from the others."""
+        return self._apart[0]
+
+    @cached_property
+    def _apart(self) -> tuple[Array, Weekdays]:
+        days, slots = np.flatnonzero(self.usable), self.shape[1]
+        left_out = days[:, None] == np.arange(len(self.kinds))
+        found = self._of_kind(days, left_out)
+        sold, due = np.zeros(len(self.kinds)), np.zeros(len(self.kinds))
+        if self.by_weekday:
+            sold[days] = self.sums[days].sum(axis=1)
+            due[days] = np.einsum("dps,dps->d", found, np.broadcast_to(self.known[days].reshape(len(days), -1, slots), found.shape))
+        weekdays = Weekdays.of(sold, due, self.kinds)
+        found *= weekdays.factor(days, left_out)[:, None, None]
+        return found, weekdays
+
+    def _of_kind(self, days: Codes, left_out: Mask) -> Array:
+        """The same by the kind of day alone.
 
         A weighted mean of the same kind of day (``half_life`` either way). Its level leans on all days' with the weight of one
         day, its shape on its region's, a region's on all of its kind: shrinkage towards a pooled mean as in James and Stein (1961).

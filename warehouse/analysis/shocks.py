@@ -101,9 +101,8 @@ class Shocks:
         middle = (cuts[:-1] + cuts[1:]) / 120
         if len(days) < 3:
             return _prior(learner, slots)
-        expected = learner.expected(days, days[:, None] == np.arange(len(learner.kinds)))
         known = learner.known[days].reshape(len(days), -1, slots)
-        wanted, sold = expected * known, learner.sums[days].reshape(len(days), places, slots)
+        wanted, sold = learner.apart * known, learner.sums[days].reshape(len(days), places, slots)
         rate = wanted.sum(axis=(0, 1)) / np.diff(cuts)
         busy: Mask = rate >= QUIET * wanted.sum() / (1440 * 1.0)
         if not busy.any() or wanted.sum() <= 0:

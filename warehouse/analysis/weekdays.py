@@ -1,0 +1,69 @@
+"""What a weekday sells against the other days of its kind, such as Fridays against workdays, as far as past weeks vouch for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warehouse.analysis.panel import Array, Codes, Mask
+
+LEAST_WEEKS = 3
+"""Days of a weekday that tell it: two alike may be weather, and the variance between weekdays is hardly known then."""
+
+OUTLYING = 3.0
+"""Robust standard deviations from its weekday's median at which a day is cut off: a feast or an incident that nobody knows of is no weekday."""
+
+MOSTLY = 0.5
+"""A day of which less than this share of the usual one is known tells no weekday."""
+
+
+@dataclass(frozen=True)
+class Weekdays:
+    """How far each day ``strays`` [day] from what its kind was to sell, relative, and whether it is ``told`` [day]; the variance between weekdays of a kind, and that of a day.
+
+    A random effect of the weekday within its kind (one-way layout, variance components by moments; Searle, Casella, McCulloch 1992, 3.6).
+    """
+
+    strays: Array
+    told: Mask
+    kinds: Codes
+    between: float = 0.0
+    within: float = 0.0
+
+    @classmethod
+    def of(cls, sold: Array, expected: Array, kinds: Codes) -> "Weekdays":
+        """From what each day [day] sold and was to sell by the other days of its kind, in the same hours; 0 where nothing is known of it."""
+        told = expected > 0
+        told &= expected >= MOSTLY * (float(np.median(expected[told])) if told.any() else 0.0)
+        strays = np.divide(sold, expected, out=np.ones_like(sold), where=told) - 1
+        weekday = np.arange(len(kinds)) % 7
+        groups = [of for kind in np.unique(kinds) for n in range(7) if (of := told & (kinds == kind) & (weekday == n)).sum() >= LEAST_WEEKS]
+        if not groups:
+            return cls(strays, told, kinds)
+        apart = np.concatenate([np.abs(strays[of] - np.median(strays[of])) for of in groups])
+        reach = OUTLYING * 1.4826 * float(np.median(apart))
+        for of in groups:
+            strays[of] = np.median(strays[of]) + np.clip(strays[of] - np.median(strays[of]), -reach, reach)
+        return cls(strays, told, kinds, *_components(strays, groups, kinds))
+
+    def factor(self, days: Codes, left_out: Mask) -> Array:
+        """What multiplies the expectation of each of ``days``, told by the days but ``left_out`` [len(days), day]: the weekday's mean, shrunk by what it has of chance."""
+        same = self.told & ~left_out & (self.kinds[days][:, None] == self.kinds) & ((days[:, None] - np.arange(len(self.kinds))) % 7 == 0)
+        count = same.sum(axis=1)
+        trust = self.between * count / np.maximum(self.between * count + self.within, 1e-300)
+        factor: Array = 1 + np.where(count >= LEAST_WEEKS, trust * (same @ self.strays) / np.maximum(count, 1), 0.0)
+        return factor
+
+
+def _components(strays: Array, groups: list[Mask], kinds: Codes) -> tuple[float, float]:
+    """The variances between weekdays of a kind and within one; the first is 0 where no kind has two of them."""
+    within = sum(float(((strays[of] - strays[of].mean()) ** 2).sum()) for of in groups) / sum(int(of.sum()) - 1 for of in groups)
+    squares, freedom, size = 0.0, 0, 0.0
+    for kind in np.unique(kinds):
+        alike = [strays[of] for of in groups if kinds[of][0] == kind]
+        if len(alike) < 2:
+            continue
+        counts, means = np.array([len(of) for of in alike]), np.array([of.mean() for of in alike])
+        squares += float(counts @ (means - counts @ means / counts.sum()) ** 2)
+        freedom += len(alike) - 1
+        size += float(counts.sum() - counts @ counts / counts.sum())
+    return (max((squares - freedom * within) / size, 0.0) if size else 0.0), within
