@@ -247,6 +247,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command, each by its name
         ),
     ] = 0.9,
     factors: Annotated[tuple[float, float], typer.Option(help="Least and greatest demand of a launch, in ordinary days.")] = (0.5, 4.0),
+    complete_until: Annotated[
+        str | None, typer.Option(help="With --sales: until when the file is complete, where it ends before: silence is no sales then.")
+    ] = None,
     market: Annotated[list[str] | None, typer.Option(help="With --sales: a market that was hit, as often as there are some. Default: all.")] = None,
     calendar: CalendarOption = None,
     cycles: CyclesOption = None,
@@ -262,9 +265,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command, each by its name
         raise SettingError(f"The incident {incident!r} and --sales {sales} are given. Incidents are in the warehouse: of a file give --from and --to alone.")
     beside = {"calendar": calendar, "cycles": cycles, "promotions": promotions, "exclusions": exclusions}
     if sales is None:
-        refuse_without_sales({"--market": " ".join(market or ()), **{f"--{name}": file for name, file in beside.items()}})
+        refuse_without_sales({"--market": " ".join(market or ()), "--complete-until": complete_until, **{f"--{name}": file for name, file in beside.items()}})
     frame, warnings = (
-        estimate_from_file(sales, start, end, level, market, beside)
+        estimate_from_file(sales, start, end, level, market, beside, complete_until)
         if sales
         else estimate_from_warehouse(Settings.read().published_folder, incident, start, end, level, factors)
     )

@@ -8,7 +8,7 @@ import polars as pl
 
 from streams.beside import read_beside
 from streams.settings import SettingError
-from streams.tables import read_table
+from streams.tables import decimals, read_table
 from warehouse.analysis import LossEstimate, estimate_loss
 from warehouse.analysis.times import BOUNDS, SEOUL, can_be_meant
 from warehouse.losses import LossAccount, account_between, estimated_window, incident_account
@@ -41,10 +41,18 @@ def estimate_from_warehouse(published: Path, incident: str | None, start: str | 
         return _account(account_between(snapshot, _moment(start, "--from"), _moment(end, "--to"), factors=factors, level=level))
 
 
-def estimate_from_file(sales: Path, start: str | None, end: str | None, level: float, markets: list[str] | None, beside: Mapping[str, Path | None]) -> Result:
+def estimate_from_file(
+    sales: Path,
+    start: str | None,
+    end: str | None,
+    level: float,
+    markets: list[str] | None,
+    beside: Mapping[str, Path | None],
+    complete_until: str | None = None,
+) -> Result:
     """The estimate of a span of a file with the columns at, market_id, sales, and optionally region and channel.
 
-    ``markets`` are the ones hit (None: all); ``beside`` are the files that tell more: ``calendar``, ``cycles``, ``promotions``, ``exclusions``.
+    ``markets`` are the ones hit (None: all); ``complete_until`` is when the file ends, where its last row is earlier; ``beside`` are the files that tell more: ``calendar``, ``cycles``, ``promotions``, ``exclusions``.
 
     Raises:
         SettingError: an end of the span is missing, or a file cannot be read.
@@ -52,7 +60,9 @@ def estimate_from_file(sales: Path, start: str | None, end: str | None, level: f
     """
     window = (_moment(start, "--from"), _moment(end, "--to"))
     sums, said = summed_up(read_table(sales, "--sales"))
-    row, warnings = _result(estimate_loss(sums, *window, markets=markets or None, level=level, **read_beside(sums, beside)))
+    complete = None if complete_until is None else _moment(complete_until, "--complete-until")
+    estimate = estimate_loss(sums, *window, markets=markets or None, level=level, complete_until=complete, **read_beside(sums, beside))
+    row, warnings = _result(estimate, decimals(max(estimate.expected, estimate.observed)))
     return row, [*said, *warnings]
 
 
@@ -140,16 +150,17 @@ def _won(name: str, amount: float | None) -> pl.Series:
     return pl.Series(name, [None if amount is None else round(amount)], dtype=pl.Int64)
 
 
-def _result(estimate: LossEstimate) -> Result:
+def _result(estimate: LossEstimate, places: int = 0) -> Result:
+    """Amounts with so many decimal ``places``; 0: whole ones, as won are."""
     start, end = (moment.astimezone(SEOUL) for moment in estimated_window(estimate))
     row = {
         "from": start.isoformat(timespec="minutes"),
         "to": end.isoformat(timespec="minutes"),
-        "expected": round(estimate.expected),
-        "observed": round(estimate.observed),
-        "lost": round(estimate.lost),
-        "low": round(estimate.low),
-        "high": round(estimate.high),
+        "expected": round(estimate.expected, places or None),
+        "observed": round(estimate.observed, places or None),
+        "lost": round(estimate.lost, places or None),
+        "low": round(estimate.low, places or None),
+        "high": round(estimate.high, places or None),
         "level": estimate.level,
         "method": estimate.method,
         "warnings": " ".join(warning.code for warning in estimate.warnings),

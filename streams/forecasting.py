@@ -10,7 +10,7 @@ from streams.beside import read_beside
 from streams.estimating import summed_up
 from streams.output import of_seoul
 from streams.settings import SettingError
-from streams.tables import read_table
+from streams.tables import decimals, read_table
 from warehouse.ahead import ahead, demand_ahead, headroom_ahead, notices_today
 from warehouse.analysis.forecast import Forecast, forecast
 from warehouse.analysis.gate import read_gate
@@ -35,7 +35,8 @@ def forecast_from_warehouse(published: Path, days: int, by: str, what: str, step
                 raise SettingError(f"--what peaks is of the nation, got --by {by}. Leave --by out.")
             found = ahead(snapshot, days=days)
             return _whole(found.peaks), [str(remark) for remark in found.warnings]
-        return _stepped(demand_ahead(snapshot, days=days, by=by, what=what), step)
+        frame, said = _stepped(demand_ahead(snapshot, days=days, by=by, what=what), step)
+        return _whole(frame), said
 
 
 def forecast_from_file(
@@ -66,7 +67,7 @@ def forecast_from_file(
             ]
     found = forecast(sums, as_of=as_of, days=days, by=by, **read_beside(sums, beside))
     frame, warnings = _stepped(found, step)
-    return frame, [*said, *warnings]
+    return _whole(frame, decimals(float(frame.select(pl.col("q50").max()).item() or 0))), [*said, *warnings]
 
 
 def _last_day(at: pl.Series) -> tuple[datetime, bool]:
@@ -184,8 +185,9 @@ def _span(snapshot: Snapshot, text: str, option: str) -> Named:
 
 
 def _stepped(found: Forecast, step: str) -> tuple[pl.DataFrame, list[str]]:
-    return _whole(of_seoul(found.hours) if step == "hour" else found.days), [str(remark) for remark in found.warnings]
+    return of_seoul(found.hours) if step == "hour" else found.days, [str(remark) for remark in found.warnings]
 
 
-def _whole(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col("^q.*$").round(0).cast(pl.Int64))
+def _whole(frame: pl.DataFrame, places: int = 0) -> pl.DataFrame:
+    quantiles = pl.col("^q.*$").round(places)
+    return frame.with_columns(quantiles if places else quantiles.cast(pl.Int64))

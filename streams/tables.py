@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import date, datetime
+from math import floor, log10
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,15 @@ NAMES = ("market_id", "region", "channel")
 
 GROUPED = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
 """A number with thousands separators. Other commas are not guessed at: ``1,23`` may be 1.23 or a slip."""
+
+
+DIGITS = 4
+"""Of an amount in a unit that a file does not tell: a loss is known to two, or three."""
+
+
+def decimals(size: float) -> int:
+    """Decimal places that show an amount of that ``size`` with ``DIGITS`` digits; none of a thousand or more."""
+    return max(DIGITS - 1 - floor(log10(size)), 0) if size > 0 else 0
 
 
 def read_table(file: Path, option: str) -> pl.DataFrame:

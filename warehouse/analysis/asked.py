@@ -72,7 +72,7 @@ def window_of(rows: Rows, start: int, end: int, known_until: int, complete_until
         # silence is a loss, but a file that ends days before the window is not silence
         raise FrameError(
             f"sales: expected rows up to the window from {moment_of(first)}, they end at {moment_of(newest)}. "
-            "Load the days between; if nothing was sold in them, say so with one row of 0 or with complete_until."
+            "Load the days between; if nothing was sold in them, say so with one row of 0 or with complete_until (--complete-until)."
         )
     if newest < last:
         warnings.append(Remark("no_rows_after", {"after": moment_of(newest)}))

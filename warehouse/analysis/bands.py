@@ -1,5 +1,6 @@
 """Which past windows an interval is made of, and by how much it is widened where they say too little."""
 
+from dataclasses import dataclass
 from math import exp, log
 from statistics import NormalDist
 
@@ -23,6 +24,16 @@ NOTABLE = 0.01
 
 SMALL = 0.5
 """A past window's error is relative to its expectation, or to so much of what its like hold in the mean: of next to nothing, one sale is a thousandfold."""
+
+
+@dataclass(frozen=True)
+class Wider:
+    """What makes a band of relative errors wider: half-widths ``below`` and ``above``, added in quadrature, and other levels that today may have, as factors of what is expected."""
+
+    below: float = 0.0
+    above: float = 0.0
+    least: float = 1.0
+    most: float = 1.0
 
 
 def extra_width(situation: Situation, found: Window, past: PastWindows, level: float, warnings: list[Remark]) -> float:
@@ -50,9 +61,9 @@ def _reach(level: float) -> float:
 
 
 class Bands:
-    """Bands of relative errors for any grouping of the places, from the past windows; ``wider`` by half-widths below and above, added in quadrature."""
+    """Bands of relative errors for any grouping of the places, from the past windows."""
 
-    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, wider: tuple[float, float], warnings: list[Remark] | None) -> None:
+    def __init__(self, past: PastWindows, kind: int, own_days: int, level: float, wider: Wider, warnings: list[Remark] | None) -> None:
         alike = past.kind == kind
         # which windows speak does not change with the level, or a surer interval could be narrower
         needed = windows_needed(CHOSEN_AT)
@@ -84,8 +95,9 @@ class Bands:
             alike = (known == windows[:, None]).all(axis=0)
             found = band(errors[windows][:, alike], self._independent(windows), self.level)
             low[alike], high[alike] = found.low, found.high
-        if any(self.wider):
-            low, high = -np.hypot(np.minimum(low, 0), self.wider[0]), np.hypot(np.maximum(high, 0), self.wider[1])
+        # The estimate lies in its interval also where errors are so skewed that the mean does not.
+        low, high = -np.hypot(np.minimum(low, 0), self.wider.below), np.hypot(np.maximum(high, 0), self.wider.above)
+        low, high = (1 + low) * self.wider.least - 1, (1 + high) * self.wider.most - 1
         # Nothing sells less than nothing.
         return np.maximum(low, -1), high
 

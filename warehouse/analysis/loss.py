@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from warehouse.analysis.asked import hit_of, level_of, moments_of, need_rows_once, regions_of, window_of
-from warehouse.analysis.bands import OLD_DAYS, Bands, extra_width
+from warehouse.analysis.bands import OLD_DAYS, Bands, Wider, extra_width
 from warehouse.analysis.calendar import types_of
 from warehouse.analysis.effects import Promotions, factors, market_day_factor, market_days, promotions_of, without
 from warehouse.analysis.errors import HistoryError, LongWindowError, NothingBeforeError, need_columns
 from warehouse.analysis.feasts import feast_days, feast_range, touches_feast, with_feasts
+from warehouse.analysis.hour_before import other_levels, strayed_before
 from warehouse.analysis.panel import Array, Codes, Mask, Panel, Rows, need_rows, panel_of, regular_cuts, rows_of
 from warehouse.analysis.profiles import Learner
 from warehouse.analysis.recovery import Recovery
@@ -107,10 +108,14 @@ def estimate_loss(  # noqa: PLR0913 - everything that may be known about the sal
     own = ceil((last - first) / DAY)
     kind = int(situation.learner.kinds[first // DAY - situation.panel.first_day])
     extra = extra_width(situation, found, past, level, warnings)
-    wider = extra, extra
+    lead = max(rows.step, 60)
+    stray = strayed_before(situation, first, lead)
+    if stray is not None:
+        warnings.append(Remark("missing_before" if stray < 0 else "more_before", {"start": moment_of(first - lead), "share": abs(stray)}))
+    wider = Wider(extra, extra, *other_levels(stray, found.level))
     if touches_feast(first, last, calendar):
         least, most = feast_range(situation, first, last, found, level, said)
-        wider = hypot(extra, 1 - least), hypot(extra, most - 1)
+        wider = replace(wider, below=hypot(extra, 1 - least), above=hypot(extra, most - 1))
         warnings.append(Remark("near_feast", {"least": least, "most": most}))
     bands = Bands(past, kind, own, level, wider, warnings)
     if situation.controls:
@@ -258,9 +263,7 @@ def _table(column: str, names: list[str], groups: Array | None, expected: Array,
     return pl.DataFrame({column: names, "expected": expected, "observed": observed, "lost": expected - observed, "low": low, "high": high})
 
 
-def _by_channel(
-    rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, wider: tuple[float, float]
-) -> pl.DataFrame:
+def _by_channel(rows: Rows, situation: Situation, first: int, last: int, jitter: tuple[int, ...], total: float, level: float, wider: Wider) -> pl.DataFrame:
     """The same by channel: each channel estimated on its own, then scaled so that they add up; what widens the total's interval widens theirs."""
     place, names = rows.places["channel"], rows.names["channel"]
     of_hit = situation.hit[rows.places["market_id"]]

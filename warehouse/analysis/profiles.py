@@ -95,7 +95,7 @@ class Learner:
         if self.by_weekday:
             sold[days] = self.sums[days].sum(axis=1)
             due[days] = np.einsum("dps,dps->d", found, np.broadcast_to(self.known[days].reshape(len(days), -1, slots), found.shape))
-        weekdays = Weekdays.of(sold, due, self.kinds)
+        weekdays = Weekdays.of(sold, due, self.kinds, self.noise)
         found *= weekdays.factor(days, left_out)[:, None, None]
         return found, weekdays
 

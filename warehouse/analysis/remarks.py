@@ -10,6 +10,14 @@ SENTENCES = {
     "no_rows_after": "There are no rows after {after}: taken as no sales. If the data end there, set as_of.",
     "old_history": "The nearest ordinary day is {days} days away ({nearest}): the interval was widened for what may have changed since.",
     "level_unseen": "Today's level, {level:.2f} times the expected, is beyond any in the history; that it lasts is an assumption; the interval was widened.",
+    "missing_before": (
+        "Already from {start} on {share:.0%} less was sold than the hours before let expect. If that belongs to the incident, begin the window there: "
+        "here it counts as the day's level. The interval reaches up to an ordinary day's."
+    ),
+    "more_before": (
+        "From {start} to the window {share:.0%} more was sold than the hours before let expect, be it a rush or one great payment, and counts as the day's level here. "
+        "Whether it would have gone on is not known. The interval reaches down to an ordinary day's."
+    ),
     "recovering": (
         "An incident, or another span without ordinary sales, ended in the hours before: who could not buy then may have come back, and nobody knows how many. "
         "These hours tell less of today's level, the hours before them more, and the interval was widened."

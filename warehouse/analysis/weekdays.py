@@ -12,6 +12,9 @@ LEAST_WEEKS = 3
 OUTLYING = 3.0
 """Robust standard deviations from its weekday's median at which a day is cut off: a feast or an incident that nobody knows of is no weekday."""
 
+ENOUGH = 25.0
+"""Times the noise of a sale that a day must let expect: with less, chance alone moves it by a fifth, and more to one side than to the other."""
+
 MOSTLY = 0.5
 """A day of which less than this share of the usual one is known tells no weekday."""
 
@@ -30,13 +33,17 @@ class Weekdays:
     within: float = 0.0
 
     @classmethod
-    def of(cls, sold: Array, expected: Array, kinds: Codes) -> "Weekdays":
-        """From what each day [day] sold and was to sell by the other days of its kind, in the same hours; 0 where nothing is known of it."""
-        told = expected > 0
+    def of(cls, sold: Array, expected: Array, kinds: Codes, noise: float) -> "Weekdays":
+        """From what each day [day] sold and was to sell by the other days of its kind, in the same hours, 0 where nothing is known of it; ``noise`` is that of a sale (variance over mean)."""
+        told = (expected > 0) & (expected >= ENOUGH * noise)
         told &= expected >= MOSTLY * (float(np.median(expected[told])) if told.any() else 0.0)
         strays = np.divide(sold, expected, out=np.ones_like(sold), where=told) - 1
         weekday = np.arange(len(kinds)) % 7
-        groups = [of for kind in np.unique(kinds) for n in range(7) if (of := told & (kinds == kind) & (weekday == n)).sum() >= LEAST_WEEKS]
+        groups = []
+        for kind in np.unique(kinds):
+            alike = [of for n in range(7) if (of := told & (kinds == kind) & (weekday == n)).sum() >= LEAST_WEEKS]
+            groups += alike if len(alike) > 1 else []
+        told = np.logical_or.reduce(groups, axis=0) if groups else np.zeros_like(told)
         if not groups:
             return cls(strays, told, kinds)
         apart = np.concatenate([np.abs(strays[of] - np.median(strays[of])) for of in groups])
@@ -55,15 +62,13 @@ class Weekdays:
 
 
 def _components(strays: Array, groups: list[Mask], kinds: Codes) -> tuple[float, float]:
-    """The variances between weekdays of a kind and within one; the first is 0 where no kind has two of them."""
+    """The variances between weekdays of a kind, of which there are two at least, and within one."""
     within = sum(float(((strays[of] - strays[of].mean()) ** 2).sum()) for of in groups) / sum(int(of.sum()) - 1 for of in groups)
     squares, freedom, size = 0.0, 0, 0.0
-    for kind in np.unique(kinds):
+    for kind in {int(kinds[of][0]) for of in groups}:
         alike = [strays[of] for of in groups if kinds[of][0] == kind]
-        if len(alike) < 2:
-            continue
         counts, means = np.array([len(of) for of in alike]), np.array([of.mean() for of in alike])
         squares += float(counts @ (means - counts @ means / counts.sum()) ** 2)
         freedom += len(alike) - 1
         size += float(counts.sum() - counts @ counts / counts.sum())
-    return (max((squares - freedom * within) / size, 0.0) if size else 0.0), within
+    return max((squares - freedom * within) / size, 0.0), within

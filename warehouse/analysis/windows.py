@@ -16,6 +16,9 @@ WEEK = 7
 PERSISTENCE = 0.5
 """How much of a day's deviation from the expected level is still there on the next day."""
 
+DAYS_BEFORE = 21
+"""Where so many days lie before a past window, it is learnt from these alone, as the one asked about is; with fewer it would err for want of days."""
+
 MOST_PAST_WINDOWS = 42
 WEEK_BEFORE = 0.5
 """What the same hours a week before count from the second day of a window on, where no place can be a control: the level of the day before says little then.
@@ -131,11 +134,17 @@ def _left_out(situation: Situation, days: Codes, first: int, last: int, *, past:
     every = np.arange(situation.panel.values.shape[1])
     own = (every >= first) & (every <= last)
     left_out: Mask = own | (days[:, None] == every)
-    if past and situation.gap > 1:
+    if not past:
+        return left_out
+    usable = situation.told.any(axis=1)
+    if situation.gap > 1:
         distance = np.minimum(np.abs(every - first), np.abs(every - last))
         near = own | (distance < situation.gap)
-        if (situation.told.any(axis=1) & ~near).sum() >= 3:
+        if (usable & ~near).sum() >= 3:
             left_out = left_out | near
+    # the incident has no days after it: what days on both sides tell would flatter
+    if (usable & (every < first)).sum() >= DAYS_BEFORE:
+        left_out = left_out | (every > last)
     return left_out
 
 
