@@ -19,7 +19,6 @@ from dashboard.figures.freshness import Freshness, freshness_of
 from dashboard.figures.incidents import Incident, IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
 from dashboard.figures.markets import MarketFigures, market_figures
-from dashboard.figures.names import KINDS, known_names
 from dashboard.figures.said import Said, said_so_far
 from dashboard.figures.tables import Table, published_tables
 from dashboard.settings import DashboardSettings
@@ -27,6 +26,7 @@ from warehouse.analysis import LossEstimate
 from warehouse.connection import shut
 from warehouse.lake_errors import away
 from warehouse.losses import merged
+from warehouse.names import KINDS, known_names
 from warehouse.reading import Manifest, ManifestError, Snapshot, open_snapshot
 
 Made = TypeVar("Made")

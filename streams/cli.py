@@ -304,12 +304,16 @@ def say(
     kind: Annotated[str, typer.Argument(help=f"What kind of command it is: {', '.join(KINDS)}.")],
     payload: Annotated[str, typer.Argument(help="Its fields, as a JSON object; times with their offset. docs/asyncapi.yaml has those of each kind.")],
     actor: Annotated[str, typer.Option(help="Who says so, for the audit log.")],
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Send it also where it names a place or an incident that is not known here.")] = False,
 ) -> None:
     """Send one command to the line. Example: onnuri say span_excluded '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}' --actor ops"""
-    from streams.saying import payload_of, say_commands  # noqa: PLC0415
+    from streams.saying import payload_of, refuse_unknown, say_commands  # noqa: PLC0415
 
-    say_commands(_admitted(), actor, [(kind, payload_of(payload))])
-    console.print("Sent. The worker applies it once and keeps it in the audit log.")
+    settings, said = _admitted(), payload_of(payload)
+    if not unchecked:
+        refuse_unknown(settings.published_folder, kind, said)
+    say_commands(settings, actor, [(kind, said)])
+    console.print("Sent. The worker applies it once and keeps it in the audit log; what came of it is in the worker's log.")
 
 
 @markets_app.command("import")

@@ -1,8 +1,9 @@
 """Commands: what a person says goes through the topic ``commands`` like everything else, never straight into the warehouse."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from kafka import KafkaProducer
 from streams.ports import check_answering
 from streams.settings import Settings
 from warehouse.commands import Market, PayloadError, record
+from warehouse.names import KINDS, unknown
+from warehouse.reading import NothingPublishedError, open_snapshot
 
 EXAMPLE = """Example: '{"label": "훈련", "starts_at": "2025-03-01T10:00+09:00", "ends_at": "2025-03-01T11:00+09:00"}'"""
 
@@ -38,6 +41,31 @@ def payload_of(text: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise PayloadError(f"The payload is {text[:100]}: not a JSON object. {EXAMPLE}")
     return payload
+
+
+def refuse_unknown(published: Path, kind: str, payload: Mapping[str, Any]) -> None:
+    """Refuse a place or an incident that nothing is known of in what is published here: it would be kept, or come to nothing, without anybody being told.
+
+    Where nothing is published on this machine nothing is looked at.
+
+    Raises:
+        PayloadError: there is none of that name.
+    """
+    try:
+        snapshot = open_snapshot(published)
+    except NothingPublishedError:
+        return
+    with snapshot:
+        places = [(str(payload.get("scope")), payload.get("scope_name")), ("market", payload.get("market_id")), ("service", payload.get("service"))]
+        for what, name in places:
+            if what in KINDS and isinstance(name, str) and (wrong := unknown(snapshot, what, name, "onnuri export market")):
+                raise PayloadError(f"{kind}: {wrong} To send it all the same: --unchecked")
+        known = set(snapshot.query("incident_ids")["incident_id"])
+        for field in ("incident_id", "into"):
+            if isinstance(payload.get(field), str) and payload[field] not in known:
+                raise PayloadError(
+                    f"{kind}: {field} is {payload[field]!r}: there is no such incident. Their ids: onnuri incidents. To send it all the same: --unchecked"
+                )
 
 
 def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:

@@ -9,12 +9,12 @@ import polars as pl
 
 from dashboard.api.parameters import NEEDED, BadParameterError, Parameter, moment, one_of, share, text, whole
 from dashboard.figures.asking import ask
-from dashboard.figures.names import known_names, near_names
 from warehouse.ahead import public_feed
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.status import ORDER
 from warehouse.beside import remarks_beside
 from warehouse.losses import HISTORY, demand_open, estimated_window, incident_window, launch_of, loss_between, measured_scope, window
+from warehouse.names import unknown
 from warehouse.reading import Snapshot
 from warehouse.taking_back import taken_back
 
@@ -22,8 +22,6 @@ Answer = Callable[[Snapshot, dict[str, Any]], pl.DataFrame]
 SCOPES = ("nation", "region", "channel", "market")
 MOST_STEPS = 20_000
 FIGURES = ("expected", "observed", "lost", "low", "high")
-MOST_NAMES = 30
-"""Known names that an answer lists at the most: regions and channels, and no two thousand markets."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +160,8 @@ def _part(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[str, str]:
 
 def _check_name(snapshot: Snapshot, kind: str, name: str, parameter: str = "name") -> None:
     """Refuse a name under which nothing can be found: no rows would read as no sales."""
-    known = known_names(snapshot, kind)
-    if name in known or name == "unknown" or ask(snapshot, "name_is_counted", scope=kind, scope_name=name).item():
-        return
-    near = [f"{one} ({known[one]})" if known[one] else one for one in near_names(name, known)]
-    meant = f" Did you mean {' or '.join(near)}?" if near else ""
-    listed = "none" if not known else ", ".join(known) if len(known) <= MOST_NAMES else f"{len(known):,}, which /markets lists"
-    raise BadParameterError(parameter, f"{parameter}: there is no {kind} {name!r}.{meant} Known: {listed}.")
+    if wrong := unknown(snapshot, kind, name, "/markets"):
+        raise BadParameterError(parameter, f"{parameter}: {wrong}")
 
 
 ENDPOINTS = (
