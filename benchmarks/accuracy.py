@@ -73,11 +73,12 @@ def measure(
     *,
     model: bool = False,
     back: float | None = None,
+    late: int = 0,
 ) -> pl.DataFrame:
     """One row an incident: scope, day, kind, true loss, sales without it, ours with its interval, the same hours a week before, and like days' median.
 
     Also that median at today's level, an oracle that sees the hours after the window too, and, where ``model`` is asked for, a structural model. With ``back``
-    another incident lies before each, of which so large a share was bought later.
+    another incident lies before each, of which so large a share was bought later. Incidents begin ``late`` hours before the window that is asked about.
     """
     kinds = dict(calendar.iter_rows())
     found = []
@@ -95,7 +96,9 @@ def measure(
         past = [day for day in (midnight - timedelta(days=n) for n in range(1, history + 1)) if day.date() in kinds]
         alike = {kind: [day for day in past if kinds[day.date()] == kind] or past for kind in set(kinds.values())}
         median = sum(float(np.median([sold.get(datetime.combine(day, hour.time()), 0.0) for day in alike[kinds[hour.date()]]])) for hour in hours)
-        inside = pl.col("at").is_between(start, end, closed="left") & (pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit))
+        inside = pl.col("at").is_between(start - timedelta(hours=late), end, closed="left") & (
+            pl.lit(value=True) if hit is None else pl.col("market_id").is_in(hit)
+        )
         hurt = known.with_columns(sales=pl.when(inside).then(pl.col("sales") * (1 - share)).otherwise("sales"))
         earlier = None
         if back is not None:
@@ -109,8 +112,26 @@ def measure(
         free = {datetime.combine(day, time()): kind != "0" for day, kind in kinds.items()}
         told = structural(sold, past[-1], hours, free) if model else None
         row = (scope, len(hours), start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
-        found.append((*row, followed - left, told_later - left, None if told is None else told - left))
-    names = ["scope", "hours", "day", "kind", "share", "true", "full", "ours", "low", "high", "week_before", "median", "followed", "oracle", "structural"]
+        unlike = any(remark.code in {"missing_before", "more_before"} for remark in ours.warnings)
+        found.append((*row, followed - left, told_later - left, None if told is None else told - left, unlike))
+    names = [
+        "scope",
+        "hours",
+        "day",
+        "kind",
+        "share",
+        "true",
+        "full",
+        "ours",
+        "low",
+        "high",
+        "week_before",
+        "median",
+        "followed",
+        "oracle",
+        "structural",
+        "told",
+    ]
     return pl.DataFrame(found, schema=names, orient="row")
 
 
@@ -202,7 +223,7 @@ def compared(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
-    """Bias, error, coverage and width in percent, with the day-block bootstrap's 90 % interval of the coverage."""
+    """Bias, error, coverage and width in percent, and in how many it is ``told`` that the hour before was unlike the hours before it, with the day-block bootstrap's 90 % interval of the coverage."""
     error = pl.col("ours") - pl.col("true")
     covered = pl.col("true").is_between("low", "high")
     beyond = (pl.col("low") - pl.col("true")).clip(0) + (pl.col("true") - pl.col("high")).clip(0)
@@ -217,6 +238,7 @@ def table(found: pl.DataFrame, by: str = "scope") -> pl.DataFrame:
         followed_error=100 * ((pl.col("followed") - pl.col("true")).abs() / pl.col("full")).mean(),
         oracle_error=100 * ((pl.col("oracle") - pl.col("true")).abs() / pl.col("full")).mean(),
         structural_error=100 * ((pl.col("structural").cast(pl.Float64) - pl.col("true")).abs() / pl.col("full")).mean(),
+        told=100 * pl.col("told").mean(),
         coverage=100 * covered.mean(),
         winkler=100 * ((pl.col("high") - pl.col("low") + 20 * beyond) / pl.col("full")).mean(),
     )
@@ -276,6 +298,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--set", nargs="+", default=[], metavar="MODULE.NAME=VALUE", help="another constant, e.g. profiles.OTHER_KIND=0.5")
     options.add_argument("--cycles", type=float, help="impose 5-day cycles on a third of the stores, whose market days carry so many times another day")
     options.add_argument("--back", type=float, metavar="SHARE", help="another incident before each, of which so much was bought in the hours after it: 0 to 1")
+    options.add_argument("--late", type=int, default=0, metavar="HOURS", help="each incident begins so many hours before the window that is asked about")
     options.add_argument("--structural", action="store_true", help="a structural model (statsmodels) on the same incidents too: about a second each")
     options.add_argument("--yardstick", type=Path, help="a program to compare with on the same incidents")
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -293,10 +316,10 @@ def main(arguments: list[str] | None = None) -> None:
     days = {"all": (FIRST_DAY, 60), "first": (FIRST_DAY, HALF_DAY), "second": (HALF_DAY, 60)}[given.days]
     draw = Draw(given.incidents, tuple(given.hours), days, 15 if given.stores == "all" else 8)
     every = [one for seed in given.seeds for one in incidents(sales, draw, seed) if given.scope in {None, one[0]}]
-    found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural, back=given.back)
+    found = measure(sales, calendar, given.history, iter(every), cycles, model=given.structural, back=given.back, late=given.late)
     paired = None
-    if given.yardstick and (given.cycles is not None or given.back is not None):
-        sys.exit("Expected --cycles and --back without --yardstick: the other program reads the file as it is.")
+    if given.yardstick and (given.cycles is not None or given.back is not None or given.late):
+        sys.exit("Expected --cycles, --back and --late without --yardstick: the other program reads the file as it is.")
     if given.yardstick:
         if not draw.within_a_day:
             sys.exit(f"Expected --hours below {LAST_HOUR - FIRST_HOUR} with --yardstick, which estimates within a day; got {given.hours}.")

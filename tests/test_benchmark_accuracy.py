@@ -88,3 +88,16 @@ def test_the_oracle_knows_the_level_of_the_hours_after_the_window() -> None:
     window = [midnight + timedelta(hours=10 + n) for n in range(4)]
     assert oracle(full, window, days) == pytest.approx(60.0)
     assert oracle({hour: sold * (2 if hour >= midnight else 1) for hour, sold in full.items()}, window, days) == pytest.approx(120.0)
+
+
+def test_an_incident_that_begins_before_its_window_is_one_that_the_estimate_tells_of() -> None:
+    sales = made_sales()
+    days = sales["at"].dt.date().unique().sort()
+    calendar = pl.DataFrame({"date": days, "day_type": (days.dt.weekday() > 5).cast(pl.Int8).cast(pl.String)})
+    start = datetime(2024, 4, 26, 12)
+    given = [("nation", start, start + timedelta(hours=3), 0.6, None)]
+    early, exact = measure(sales, calendar, 14, iter(given), late=1), measure(sales, calendar, 14, iter(given))
+    assert (early["told"].item(), exact["told"].item()) == (True, False)
+    assert early["true"].item() == exact["true"].item()
+    assert early["ours"].item() < 0.5 * early["true"].item()
+    assert early["low"].item() <= early["true"].item() <= early["high"].item()
