@@ -97,6 +97,10 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
     return Drawing(json.loads(_methods_spec(texts.language)), {"methods": pl.DataFrame(rows, schema_overrides=schema)})
 
 
+METHOD_WIDE = {"ko": 15, "en": 28}
+"""Characters of a method's name beside its bar; what is longer goes on in another line."""
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _methods_spec(language: str) -> str:
     texts = texts_in(language)
@@ -104,7 +108,7 @@ def _methods_spec(language: str) -> str:
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
     legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 260 ? 1 : 2"), symbolOpacity=1)
-    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
+    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order", wide=METHOD_WIDE[language]))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [
         alt.Tooltip(f"{column}:N", title=title)
@@ -195,10 +199,11 @@ def _days_spec(language: str) -> str:
     return finished([bars], 200)
 
 
-def _names(column: str, order: str | None = None) -> alt.Y:
-    """Names in the order of the rows; where layers draw different rows, ``order`` says it."""
+def _names(column: str, order: str | None = None, wide: int = 0) -> alt.Y:
+    """Names in the order of the rows; where layers draw different rows, ``order`` says it. Longer ones than ``wide`` characters stand in several lines."""
+    lines = f"slice(split(replace(datum.label, regexp('(.{{1,{wide}}})(\\\\s|$)', 'g'), '$1\\n'), '\\n'), 0, -1)"
     return alt.Y(
         f"{column}:N",
         sort=alt.EncodingSortField(order, op="min") if order else None,
-        axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8),
+        axis=alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, labelPadding=8, labelExpr=lines if wide else alt.Undefined),
     )

@@ -49,7 +49,7 @@ SENTENCES = {
     "no_amounts": "None of {count:,} failed purchases has an amount: what they were worth is not available.",
     "attempts_untold": "{share:.0%} of the failed attempts name neither purchase nor buyer, such as cards without an account; they are in no purchase.",
     "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
-    "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
+    "kept_out": "The queue (of up to {queue:,}), login and registration kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
     "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be {amount:,.0f}.",
     "figure_counterfactual": "What was expected less what was paid (gross shortfall).",
     "figure_attempts": (
