@@ -139,7 +139,7 @@ def test_of_many_open_incidents_three_have_a_banner_and_the_others_are_counted(
 
 
 def test_the_legend_of_a_market_s_days_breaks_where_it_is_narrow() -> None:
-    days = pl.DataFrame({"day": [date(2025, 3, 1)], "sales": [1], "market_day": [False], "incident": [False]})
+    days = pl.DataFrame({"day": [date(2025, 3, 1)], "sales": [1], "market_day": [False], "incident": [False], "closed": [False]})
     assert "width" in str(bars.days_chart(days, texts_in("en")).spec["layer"][0]["encoding"]["color"]["legend"]["columns"])
 
 

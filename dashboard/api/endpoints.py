@@ -125,6 +125,8 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
             raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
         row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
         return start, end, row["scope"], row["scope_name"] or ""
+    if not (asked["from"] or asked["to"]):
+        raise BadParameterError("incident", f"incident: one is needed, or from and to. Examples: incident=20250301T0104-nation, or {NEEDED}")
     return *_span(asked), *_part(snapshot, asked)
 
 
