@@ -225,6 +225,8 @@ def test_the_description_names_every_path_parameter_and_column(get):
     for told in described["paths"].values():
         assert {"400", "401", "403", "404", "405", "406", "421", "503"} <= set(told["get"]["responses"])
     assert set(described["paths"]) == {endpoint.path for endpoint in ENDPOINTS}
+    level = next(one for one in described["paths"]["/loss"]["get"]["parameters"] if one["name"] == "level")
+    assert "launch_low and launch_high" in level["description"]
     given = {"/loss": {"incident": LAUNCH}, "/sales": SPAN}
     for path, operations in described["paths"].items():
         answered = items(get(path.strip("/"), **given.get(path, {})))

@@ -608,6 +608,7 @@ def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: P
     assert "막힌 계좌 등록 산출 불가" in " ".join(text.split())
     _, funnel = shown("failures", "ko")
     assert funnel.count("산출 불가: 플랫폼이 보고하지 않았습니다.") == 4
+    assert "결제 단계의 성공과 승인된 결제는 다를 수 있습니다" in funnel
 
 
 @pytest.mark.usefixtures("published")

@@ -586,6 +586,15 @@ def test_no_name_of_a_method_is_cut_in_the_chart_of_a_launch(report, language):
         assert [word for word in words(f"report_methods.{name}").split() if f"{word}<" not in drawn.svg.replace(" ", "<")] == [], name
 
 
+def test_no_amount_breaks_within_a_line_of_the_pdf(report):
+    amounts = {"가": "14억 5,251만 원 ~ 29억 5,469만 원", "a": "KRW 1,452.5 million to KRW 2,954.7 million"}
+    shown = [Paragraph(f"{letter * n} {amount}") for letter, amount in amounts.items() for n in range(30, 110)]
+    document = replace(compose(report, "ko"), sections=[Section("t", shown), Section("u", [Figures([("t", amounts["가"], "")])])], appendix=[])
+    lines = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(write_pdf(document))).pages)
+    whole = ["14억 5,251만 원", "29억 5,469만 원", "KRW 1,452.5 million", "KRW 2,954.7 million"]
+    assert [lines.replace("\N{NO-BREAK SPACE}", " ").count(amount) for amount in whole] == [81, 81, 80, 80]
+
+
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_the_workbook_does_not_send_its_readers_to_itself_and_paper_and_page_do(report, language):
     document = compose(report, language)
