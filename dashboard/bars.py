@@ -15,6 +15,7 @@ from warehouse.ladder import Ladder, Range
 
 _LADDER_KINDS = ("total", "less", "left", "range")
 _OUTCOMES = ("approved", "declined", "failed")
+_DAYS = ("market_day", "incident", "closed", "other")
 
 
 def ladder_chart(ladder: Ladder, texts: Texts) -> Drawing:
@@ -97,6 +98,10 @@ def methods_chart(methods: Sequence[Method], names: Sequence[str], texts: Texts)
     return Drawing(json.loads(_methods_spec(texts.language)), {"methods": pl.DataFrame(rows, schema_overrides=schema)})
 
 
+METHOD_WIDE = {"ko": 15, "en": 28}
+"""Characters of a method's name beside its bar; what is longer goes on in another line."""
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _methods_spec(language: str) -> str:
     texts = texts_in(language)
@@ -104,7 +109,7 @@ def _methods_spec(language: str) -> str:
     colours = alt.Scale(domain=abouts, range=[RED, GREY, "#16806a", "#7b3ab8", AMBER, BLUE])
     shapes = alt.Scale(domain=abouts, range=["circle", "triangle-right", "cross", "square", "triangle-up", "diamond"])
     legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 260 ? 1 : 2"), symbolOpacity=1)
-    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order"))
+    base = alt.Chart(alt.NamedData("methods")).encode(y=_names("name", order="order", wide=METHOD_WIDE[language]))
     money = alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=5)
     tips = [
         alt.Tooltip(f"{column}:N", title=title)
@@ -165,11 +170,17 @@ def _outcomes_spec(language: str) -> str:
 
 
 def days_chart(days: pl.DataFrame, texts: Texts) -> Drawing:
-    """A market's sales by day: ``day``, ``sales``, ``market_day``, ``incident``."""
-    words = {kind: pl.lit(texts(f"day_kind.{kind}")) for kind in ("incident", "market_day", "other")}
+    """A market's sales by day: ``day``, ``sales``, ``market_day``, ``incident``, ``closed``. A day has the first kind that fits: incident, closed, market day."""
+    words = {kind: pl.lit(texts(f"day_kind.{kind}")) for kind in _DAYS}
     shown = days.select(
         label=pl.col("day").dt.strftime("%m-%d"),
-        kind=pl.when("incident").then(words["incident"]).when("market_day").then(words["market_day"]).otherwise(words["other"]),
+        kind=pl.when("incident")
+        .then(words["incident"])
+        .when("closed")
+        .then(words["closed"])
+        .when("market_day")
+        .then(words["market_day"])
+        .otherwise(words["other"]),
         sales=pl.col("sales").cast(pl.Float64),
         sales_text=texted(days["sales"], won, texts.language),
     )
@@ -179,26 +190,27 @@ def days_chart(days: pl.DataFrame, texts: Texts) -> Drawing:
 @lru_cache(maxsize=REMEMBERED)
 def _days_spec(language: str) -> str:
     texts = texts_in(language)
-    kinds = [texts(f"day_kind.{kind}") for kind in ("market_day", "incident", "other")]
-    colours = alt.Scale(domain=kinds, range=[BLUE, RED, "#b1b8be"])
-    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=alt.ExprRef("width < 340 ? 2 : 3"))
-    bars = (
-        alt.Chart(alt.NamedData("days"))
-        .mark_bar(cornerRadiusEnd=1)
-        .encode(
-            x=alt.X("label:N", sort=None, axis=alt.Axis(title=None, labelAngle=0, labelOverlap="greedy", labelSeparation=6, ticks=False)),
-            y=alt.Y("sales:Q", axis=alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=4)),
-            color=alt.Color("kind:N", scale=colours, legend=legend),
-            tooltip=[alt.Tooltip("label:N", title=None), alt.Tooltip("kind:N", title=None), alt.Tooltip("sales_text:N", title=texts("chart.observed"))],
-        )
+    kinds = [texts(f"day_kind.{kind}") for kind in _DAYS]
+    colours = alt.Scale(domain=kinds, range=[BLUE, RED, AMBER, "#b1b8be"])
+    legend = alt.Legend(title=None, orient="top", symbolType="square", symbolSize=110, columns=alt.ExprRef("width < 340 ? 2 : 4"))
+    base = alt.Chart(alt.NamedData("days")).encode(
+        x=alt.X("label:N", sort=None, axis=alt.Axis(title=None, labelAngle=0, labelOverlap="greedy", labelSeparation=6, ticks=False)),
+        y=alt.Y("sales:Q", axis=alt.Axis(title=None, labelExpr=WON_AXIS[language], tickCount=4)),
+        color=alt.Color("kind:N", scale=colours, legend=legend),
+        tooltip=[alt.Tooltip("label:N", title=None), alt.Tooltip("kind:N", title=None), alt.Tooltip("sales_text:N", title=texts("chart.observed"))],
     )
-    return finished([bars], 200)
+    # A closed day has mostly sold nothing: its bar alone would not be seen.
+    closed = base.transform_filter(alt.FieldEqualPredicate(field="kind", equal=texts("day_kind.closed"))).mark_point(
+        shape="square", filled=True, size=36, opacity=1, yOffset=-4
+    )
+    return finished([base.mark_bar(cornerRadiusEnd=1), closed], 200)
 
 
-def _names(column: str, order: str | None = None) -> alt.Y:
-    """Names in the order of the rows; where layers draw different rows, ``order`` says it."""
+def _names(column: str, order: str | None = None, wide: int = 0) -> alt.Y:
+    """Names in the order of the rows; where layers draw different rows, ``order`` says it. Longer ones than ``wide`` characters stand in several lines."""
+    lines = f"slice(split(replace(datum.label, regexp('(.{{1,{wide}}})(\\\\s|$)', 'g'), '$1\\n'), '\\n'), 0, -1)"
     return alt.Y(
         f"{column}:N",
         sort=alt.EncodingSortField(order, op="min") if order else None,
-        axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8),
+        axis=alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, labelPadding=8, labelExpr=lines if wide else alt.Undefined),
     )

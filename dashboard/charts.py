@@ -173,7 +173,7 @@ def hardest_chart(frame: pl.DataFrame, texts: Texts) -> Drawing:
 @lru_cache(maxsize=REMEMBERED)
 def _hardest_spec(language: str) -> str:
     texts = texts_in(language)
-    y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=130, ticks=False, domain=False, labelPadding=8))
+    y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=170, ticks=False, domain=False, labelPadding=8))
     # The longest bar leaves room for its amount.
     x = alt.X("lost:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef("max(width - 100, 40)")], nice=False))
     base = alt.Chart(alt.NamedData("hardest")).encode(y=y, x=x)

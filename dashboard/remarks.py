@@ -28,9 +28,14 @@ def sales_sentence(loss: LossEstimate, launch: LaunchScenario | None, texts: Tex
     amounts = {name: _won(getattr(loss, name), texts) for name in ("lost", "expected", "observed")} | {"more": _won(-loss.lost, texts)}
     if launch is None:
         return joined(texts("incidents.sales_more" if more else "incidents.sales_sentence", **amounts), chance(loss.low, loss.high, texts))
-    ends = {"low": _won(launch.low, texts), "high": _won(launch.high, texts), "least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}"}
+    ends = {"low": _won(launch.low, texts), "high": _won(launch.high, texts), **demand_open(launch)}
     before = texts("incidents.sales_before_more" if more else "incidents.sales_before", **amounts)
     return joined(before, texts("incidents.sales_launch", **ends), chance(launch.low, launch.high, texts, launch=True))
+
+
+def demand_open(launch: LaunchScenario) -> dict[str, str]:
+    """From what to what times an ordinary day's the demand of a launch is left open, and the level of the interval that follows."""
+    return {"least": f"{launch.factor_low:g}", "most": f"{launch.factor_high:g}", "level": percent(launch.level, 0)}
 
 
 def gained(lost: float) -> bool:
@@ -39,7 +44,7 @@ def gained(lost: float) -> bool:
 
 
 def chance(low: float, high: float, texts: Texts, *, launch: bool = False) -> str:
-    """What is said after a shortfall whose interval, on a launch whose range over demand, holds 0: no fall can be told. Empty after any other."""
+    """What is said after a shortfall whose interval, on a launch the one over demand, holds 0: no fall can be told. Empty after any other."""
     if not low <= 0 <= high:
         return ""
     return texts("incidents.chance_launch" if launch else "incidents.chance")

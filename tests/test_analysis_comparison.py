@@ -226,7 +226,7 @@ def test_a_span_of_no_length_has_no_figures():
 
 def test_spans_that_overlap_or_run_backwards_are_refused():
     one = span("a", FIRST, 14, minutes(FIRST, 14, busy=2))
-    with pytest.raises(AnalysisError, match="do not overlap"):
+    with pytest.raises(AnalysisError, match=r"do not overlap, got a from 2025-04-07 00:00 to 2025-04-21 00:00 and b from 2025-04-20 00:00 to 2025-05-04 00:00"):
         compare(one, span("b", FIRST + timedelta(days=13), 14, minutes(SECOND, 14, busy=2)))
     with pytest.raises(AnalysisError, match="end after the start"):
         compare(one, span("b", SECOND, -1, minutes(SECOND, 1, busy=2)))

@@ -225,6 +225,8 @@ def test_the_description_names_every_path_parameter_and_column(get):
     for told in described["paths"].values():
         assert {"400", "401", "403", "404", "405", "406", "421", "503"} <= set(told["get"]["responses"])
     assert set(described["paths"]) == {endpoint.path for endpoint in ENDPOINTS}
+    level = next(one for one in described["paths"]["/loss"]["get"]["parameters"] if one["name"] == "level")
+    assert "launch_low and launch_high" in level["description"]
     given = {"/loss": {"incident": LAUNCH}, "/sales": SPAN}
     for path, operations in described["paths"].items():
         answered = items(get(path.strip("/"), **given.get(path, {})))
@@ -250,6 +252,8 @@ def test_the_description_names_every_path_parameter_and_column(get):
         ("loss", {"incident": LAUNCH, **SPAN}, "incident", "not both"),
         ("loss", {"incident": LAUNCH, "scope": "region", "name": "서울특별시"}, "scope", "an incident has its own scope"),
         ("loss", {"incident": LAUNCH, "scope": "nation"}, "scope", "an incident has its own scope"),
+        ("loss", {}, "incident", "from and to"),
+        ("loss", {"from": "2025-03-01T09:00"}, "to", "needed"),
         ("loss", {"incident": LAUNCH, "name": "서울특별시"}, "name", "Leave name out, or give from and to"),
         ("loss", {"incident": LAUNCH, "level": "2"}, "level", "between 0 and 1"),
         ("loss", {"incident": LAUNCH, "level": "0.9999999999999999"}, "level", "at most 0.999"),

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from dashboard import charts
+from dashboard import bars, charts
 from dashboard.figures.expected import day_level, expected_day, known_until
 from dashboard.figures.incidents import IncidentFigures, incident_figures, known_incidents, window_of
 from dashboard.figures.live import Live, day_start_of, incidents_of_the_day, live_figures
@@ -368,6 +368,27 @@ def test_a_market_s_days_with_an_incident_are_those_that_reached_it(snapshot: Sn
     elsewhere = markets.filter(pl.col("region") != earlier.scope_name).row(0, named=True)
     assert hit(within) == (True, [EARLIER])
     assert hit(elsewhere) == (False, [])
+
+
+def test_days_that_maintenance_or_an_exclusion_covers_most_of_are_told_as_closed(tmp_path: Path) -> None:
+    noon = datetime(2025, 2, 10, 12)  # UTC
+    spans = [
+        {"label": "all", "starts_at": noon - timedelta(hours=10), "ends_at": noon + timedelta(hours=3), "market_id": None},
+        {"label": "half", "starts_at": noon + timedelta(hours=15), "ends_at": noon + timedelta(hours=27), "market_id": None},
+        {"label": "another", "starts_at": noon - timedelta(days=2), "ends_at": noon, "market_id": "M001"},
+    ]
+    with open_snapshot(publish_launch_day(tmp_path, exclusions=spans)) as opened:
+        market = opened.query("market_list").filter(market_id="M000").row(0, named=True)
+        found = market_figures(opened, market, ONSET.replace(hour=0, minute=0))
+        away = [date(2025, 2, 10), *(date(2025, 2, day) for day in range(15, 29))]
+        assert found.days.filter("closed")["day"].to_list() == away
+        drawn = charts_of_days(found.days, "ko")
+        assert [drawn[day] for day in ("02-10", "02-11", "02-15", "03-01")] == ["점검", "다른 날", "점검", "장애가 있던 날"]
+
+
+def charts_of_days(days: pl.DataFrame, language: str) -> dict[str, str]:
+    shown = bars.days_chart(days, texts_in(language)).data["days"]
+    return dict(shown.select("label", "kind").iter_rows())
 
 
 def test_days_that_a_backlog_has_not_reached_are_left_out_of_a_market_s_days(snapshot: Snapshot) -> None:

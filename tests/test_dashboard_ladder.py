@@ -343,6 +343,10 @@ def test_a_launch_comes_first_as_a_range_without_a_figure() -> None:
     first, second, *_ = methods_of(account(launch=LAUNCHED), None)
     assert (first.name, first.value, first.low, first.high) == ("launch", None, 400, 3_200)
     assert first.remarks == LAUNCHED.warnings
+    for language, said, only in (("ko", "범위", "구간만"), ("en", "range", "interval only")):
+        texts = texts_in(language)
+        assert said not in _interval(first, texts)
+        assert _value(first, texts) == Wording(texts).ends_only(ranged=first.ranged).text == only
     assert (second.name, second.value) == ("as_before", 1_200)
 
 

@@ -14,6 +14,7 @@ from dashboard import bars
 from dashboard.command import command
 from dashboard.figures.failures import failures_in
 from dashboard.figures.incidents import known_incidents
+from dashboard.figures.live import live_figures
 from dashboard.figures.rates import rates_of
 from dashboard.formatting import count
 from dashboard.report.author import AuthorFiles
@@ -75,6 +76,35 @@ def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("language", "before"), [("ko", "직전의 수요가 이어졌다면 기대"), ("en", "Had demand gone on as before, ")])
+def test_on_a_launch_what_was_paid_is_held_against_a_demand_that_went_on(language: str, before: str, published: Path) -> None:
+    _, text = shown("incidents", language, incident=LAUNCH)
+    assert before in text
+    assert ("90% 추정구간입니다" if language == "ko" else "This is a 90% interval") in text
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "everywhere"),
+    [
+        ("nation", "", True),
+        ("issuer", "가람카드", True),
+        ("service", "login", True),
+        ("region", "부산광역시", False),
+        ("market", "M000", False),
+        ("channel", "card", False),
+    ],
+)
+def test_an_incident_of_a_part_colours_no_figure_and_no_chart_of_the_nation(scope: str, name: str, everywhere: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    with open_snapshot(publish_incident(tmp_path, ONSET, None, scope=scope, scope_name=name)) as snapshot:
+        found = live_figures(
+            snapshot, pl.DataFrame(schema={"at": pl.Datetime("us", "Asia/Seoul"), "expected": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+        )
+    drawn = live.drawn(found, texts_in("ko"))
+    assert len(drawn.open_incidents) == 1
+    assert ("danger" in drawn.figures) is everywhere
+    assert [len(drawing.data["spans"]) > 0 for drawing, _ in (drawn.sales, drawn.rates)] == [everywhere] * 2
+
+
 @pytest.mark.parametrize(
     ("scope", "name", "said"), [("channel", "card", "결제 수단 카드 ·"), ("service", "login", "서비스 로그인 ·"), ("region", "unknown", "지역 미상 ·")]
 )
@@ -109,7 +139,7 @@ def test_of_many_open_incidents_three_have_a_banner_and_the_others_are_counted(
 
 
 def test_the_legend_of_a_market_s_days_breaks_where_it_is_narrow() -> None:
-    days = pl.DataFrame({"day": [date(2025, 3, 1)], "sales": [1], "market_day": [False], "incident": [False]})
+    days = pl.DataFrame({"day": [date(2025, 3, 1)], "sales": [1], "market_day": [False], "incident": [False], "closed": [False]})
     assert "width" in str(bars.days_chart(days, texts_in("en")).spec["layer"][0]["encoding"]["color"]["legend"]["columns"])
 
 
@@ -578,6 +608,7 @@ def test_load_that_is_not_reported_makes_people_unknown_and_not_zero(tmp_path: P
     assert "막힌 계좌 등록 산출 불가" in " ".join(text.split())
     _, funnel = shown("failures", "ko")
     assert funnel.count("산출 불가: 플랫폼이 보고하지 않았습니다.") == 4
+    assert "결제 단계의 성공과 승인된 결제는 다를 수 있습니다" in funnel
 
 
 @pytest.mark.usefixtures("published")

@@ -90,7 +90,19 @@ def test_english_counts_read_well_of_one_and_its_ranges_and_shares_are_written_o
 
 def test_korean_calls_one_thing_by_one_name() -> None:
     for key, text in texts_in("ko").entries.items():
-        assert not re.search("설문|창고|분석자", text), key
+        assert not re.search("설문|창고|분석자|지각|피해 구매자|예상 매출|분위(?!수)|무게를 준", text), key
+
+
+def test_one_label_stands_for_one_measure_and_what_is_counted_of_the_queue_is_told_in_times() -> None:
+    for language, times in (("ko", "회"), ("en", "times")):
+        texts = texts_in(language).entries
+        assert texts["live.purchases"].split("(")[0].strip() != texts["measure.never_succeeded"]
+        for key in ("live.abandoned", "live.abandoned_today", "live.queue_sentence", "chart.abandoned", "report_harm.abandoned"):
+            assert times in texts[key], key
+        assert times in texts["people.abandoned"] + texts["app.times"]
+        assert not re.search("여력|[Hh]eadroom", texts["ahead.headroom"])
+        assert re.search("로그인|login", texts["remark.kept_out"])
+    assert texts_in("ko")("severity.major") == "중대"
 
 
 def test_asking_for_an_unknown_text_says_where_to_add_it() -> None:

@@ -26,7 +26,7 @@ from dashboard.report.gathering import Report, gather
 from dashboard.report.html import write_html
 from dashboard.report.pdf import write_pdf
 from dashboard.report.writing import Written, issued, write_report
-from dashboard.report.xlsx import write_xlsx
+from dashboard.report.xlsx import _sheet_name, write_xlsx
 from dashboard.texts import texts_in
 from dashboard.views.incidents import lost_figure
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, count_until, publish_incident, publish_launch_day, replace_table
@@ -164,18 +164,18 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
     def paid(base: str, rate: float, cap: int | None = None) -> list[object]:
         author = AuthorFiles(rules=[Rule("rule", "merchants", base, rate, "source", cap)])
         table = next(table for table in compose(Report(**{**report.__dict__, "author": author}), "ko").tables if table.name == "compensation")
-        return [table.rows[0][4].value, table.rows[0][4].text]
+        return [table.rows[0][5].value, table.rows[0][5].text]
 
     people, loss, ladder = report.figures.people, report.figures.loss, report.figures.ladder()
     assert loss is not None
     assert ladder is not None
     # The service has just launched: a rate on a range is a range.
-    assert paid("gross", 0.5) == [None, "구간만 산출"]
+    assert paid("gross", 0.5) == [None, "구간만"]
     assert replace(report.figures, account=replace(report.figures.account, launch=None)).shortfall.value == loss.lost
     usual = replace(report, figures=replace(report.figures, account=replace(report.figures.account, launch=None)))
     rules = AuthorFiles(rules=[Rule("rule", "merchants", "gross", 0.5, "source", None)])
     table = next(table for table in compose(replace(usual, author=rules), "ko").tables if table.name == "compensation")
-    assert table.rows[0][4].value == round(loss.lost * 0.5)
+    assert table.rows[0][5].value == round(loss.lost * 0.5)
     assert paid("given_up", 3_000)[0] == people.given_up * 3_000
     assert paid("given_up", 3_000, 5_000_000)[0] == 5_000_000
     # Nobody knows the buyers of the test's data, so nothing is known of what they made up later.
@@ -308,7 +308,16 @@ def test_a_rate_is_told_to_its_last_digit(report, base, rate, told):
 
 def test_a_cap_that_both_ends_of_a_range_reach_is_the_amount(report):
     row = compensated(report, Rule("rule", "merchants", "gross", 0.3, "source", 100_000_000))
-    assert (row[4].value, row[4].text, row[5].text) == (100_000_000, "1억\N{NO-BREAK SPACE}원", "")
+    assert (row[5].value, row[5].text, row[6].text) == (100_000_000, "1억\N{NO-BREAK SPACE}원", "")
+
+
+@pytest.mark.parametrize(("language", "head", "none"), [("ko", "한도", "없음"), ("en", "Cap", "none")])
+def test_a_rule_s_cap_stands_beside_what_it_pays(report, language, head, none):
+    rules = [Rule("a", "buyers", "given_up", 3_000, "source", cap) for cap in (1_000_000, None)]
+    table = next(table for table in compose(replace(report, author=AuthorFiles(rules=rules)), language).tables if table.name == "compensation")
+    capped, free = ([row[table.columns.index(head)], row[table.columns.index(head) + 1]] for row in table.rows)
+    assert (capped[0].value, capped[1].value) == (1_000_000, 1_000_000)
+    assert (free[0].text, free[1].value) == (none, report.figures.people.given_up * 3_000)
 
 
 def compensated(report: Report, rule: Rule) -> list[Cell]:
@@ -334,8 +343,11 @@ def test_the_range_of_a_launch_is_told_with_what_narrows_it(report, language, we
     assert launch.at(launch.factor_high)[0] > launch.high
     said = [text_of(block) for _, part in compose(report, language).numbered for block in part.blocks]
     ends = [won(end, language) for end in (launch.low, launch.high)]
+    level = {"ko": "90% 추정구간", "en": "90% interval"}[language]
     telling = [sentence for sentence in said if all(end in sentence for end in ends) and "4" in sentence.split(ends[0])[0]]
-    assert len([sentence for sentence in telling if weighed in sentence]) == 2
+    assert len([sentence for sentence in telling if weighed in sentence and level in sentence]) == 2
+    method = next(part for _, part in compose(report, language).numbered if part.title == texts_in(language)("report_method.title"))
+    assert [level in text_of(block) and "Launch day" in text_of(block) for block in method.blocks].count(True) == 1
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
@@ -569,6 +581,50 @@ def test_no_name_of_a_method_is_cut_in_the_chart_of_a_launch(report, language):
     drawn = next(picture for picture in pictures if picture.title == words("report_methods.chart"))
     assert report.figures.launch is not None
     assert words("methods.as_before") in drawn.svg
+    assert "…" not in drawn.svg
+    for name in ("launch", "padded_before"):
+        assert [word for word in words(f"report_methods.{name}").split() if f"{word}<" not in drawn.svg.replace(" ", "<")] == [], name
+
+
+def test_no_amount_breaks_within_a_line_of_the_pdf(report):
+    amounts = {"가": "14억 5,251만 원 ~ 29억 5,469만 원", "a": "KRW 1,452.5 million to KRW 2,954.7 million"}
+    shown = [Paragraph(f"{letter * n} {amount}") for letter, amount in amounts.items() for n in range(30, 110)]
+    document = replace(compose(report, "ko"), sections=[Section("t", shown), Section("u", [Figures([("t", amounts["가"], "")])])], appendix=[])
+    lines = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(write_pdf(document))).pages)
+    whole = ["14억 5,251만 원", "29억 5,469만 원", "KRW 1,452.5 million", "KRW 2,954.7 million"]
+    assert [lines.replace("\N{NO-BREAK SPACE}", " ").count(amount) for amount in whole] == [81, 81, 80, 80]
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_workbook_does_not_send_its_readers_to_itself_and_paper_and_page_do(report, language):
+    document = compose(report, language)
+    (markets,) = (table for table in document.tables if table.name == "loss_by_market")
+    assert len(markets.rows) > markets.printed
+    assert markets.more in html_text(write_html(document))
+    strings = zipfile.ZipFile(io.BytesIO(write_xlsx(document))).read("xl/sharedStrings.xml").decode()
+    assert "XLSX" not in strings
+    assert markets.note in strings
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Against the limits for reporting and recovery", "2 Against the limits"),
+        ("From expected payments to merchants' loss", "2 From expected payments"),
+        ("Estimates by method, and claims from outside", "2 Estimates by method"),
+        ("Harm to", "2 Harm to"),
+        ("기대 결제액에서 가맹점 매출 손실까지", "2 기대 결제액에서 가맹점 매출 손실까지"),
+        ("a" * 40, "2 " + "a" * 29),
+    ],
+)
+def test_the_name_of_a_sheet_ends_with_a_word(title, name):
+    assert _sheet_name(2, title) == name
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_names_of_sheets_are_told_apart_without_their_numbers(report, language):
+    names = [_sheet_name(number, table.title).partition(" ")[2] for number, table in enumerate(compose(report, language).tables, 1)]
+    assert len(set(names)) == len(names)
 
 
 def sheet_of(book: zipfile.ZipFile, number: int) -> list[list[object]]:

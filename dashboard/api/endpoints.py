@@ -70,7 +70,7 @@ def incidents(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
 
 
 def loss(snapshot: Snapshot, asked: dict[str, Any]) -> pl.DataFrame:
-    """The gross shortfall of an incident or a span, whole or by its parts; on a launch, where no other markets tell the demand, with the range that leads."""
+    """The gross shortfall of an incident or a span, whole or by its parts; on a launch, where no other markets tell the demand, with the interval that leads."""
     start, end, scope, name = _meant(snapshot, asked)
     estimate = loss_between(snapshot, start, end, scope=scope, scope_name=name, level=asked["level"])
     start, end = estimated_window(estimate)
@@ -123,6 +123,8 @@ def _meant(snapshot: Snapshot, asked: dict[str, Any]) -> tuple[datetime, datetim
             raise BadParameterError("incident", f"incident: no ten-minute step of {asked['incident']} has closed yet. Ask again later.")
         row = snapshot.query("incident_by_id", incident_id=asked["incident"]).row(0, named=True)
         return start, end, row["scope"], row["scope_name"] or ""
+    if not (asked["from"] or asked["to"]):
+        raise BadParameterError("incident", f"incident: one is needed, or from and to. Examples: incident=20250301T0104-nation, or {NEEDED}")
     return *_span(asked), *_part(snapshot, asked)
 
 
@@ -196,7 +198,7 @@ ENDPOINTS = (
         "measured_scope is the scope whose sales were measured: the nation for an incident of an issuer or a service, whose sales nobody counts. from and to are those of the estimate: whole steps of ten minutes that hold the span, cut at what is known. warnings are the codes of what the estimate says "
         "about itself, with blanks between, such as window_widened and window_cut; "
         "maintenance_within: announced maintenance of payments lay in the window and counts as lost too; overlaps: other incidents count some of the same sales; closed_before: places that sold nothing for three days or more before are taken to be closed. "
-        "Where the service had just launched, demand is not known: launch_low and launch_high are the shortfall for a demand of demand_low to demand_high "
+        "Where the service had just launched, demand is not known: launch_low and launch_high are the ends of the interval, of level, of the shortfall for a demand of demand_low to demand_high "
         "times an ordinary day's and go before the other figures, which hold if demand went on as in the hours before. They are null elsewhere, such as where markets that were not hit tell the demand, and in parts, "
         "whose figures hold on the same condition: warnings has launch in each row of whole and parts. "
         "taken_back is what was approved and taken back in the span, by the minute of the reversal, taken_back_share its share of what was approved, taken_back_usual that share in the nine "
@@ -208,7 +210,7 @@ ENDPOINTS = (
             one_of("scope", "What part of the span is meant; without it the nation.", SCOPES),
             NAME,
             one_of("by", "Whole, or by its parts.", ("total", "region", "channel", "market"), "total"),
-            share("level", "Probability of the interval.", 0.9),
+            share("level", "Probability of the intervals: of low and high, and on a launch of launch_low and launch_high.", 0.9),
         ),
         {
             "name": "string",

@@ -14,6 +14,9 @@ from warehouse.reading import Manifest, Snapshot
 STEP = timedelta(minutes=5)
 SPARK_STEP = timedelta(minutes=30)
 RECENT = timedelta(minutes=10)
+EVERYWHERE = ("nation", "issuer", "service")
+"""Scopes of incidents that reach buyers all over the country. One of a region, a market or a channel is no statement about the nation."""
+
 _STEP_MINUTES = STEP // timedelta(minutes=1)
 _SPARK_MINUTES = SPARK_STEP // timedelta(minutes=1)
 
@@ -74,6 +77,16 @@ class Live:
         """The market with the highest failure rate among those with enough attempts, and its rate."""
         judged = self.markets.drop_nulls("failure_rate").sort("failure_rate", "sales", descending=True)
         return (judged["market"][0], judged["failure_rate"][0]) if len(judged) else None
+
+    @property
+    def nationwide(self) -> pl.DataFrame:
+        """The incidents of the day that reach the whole country."""
+        return self.incidents.filter(pl.col("scope").is_in(EVERYWHERE))
+
+    @property
+    def nationwide_open(self) -> bool:
+        """Whether one of them has not ended."""
+        return bool(self.nationwide["ended_at"].has_nulls())
 
     @property
     def open_incidents(self) -> pl.DataFrame:

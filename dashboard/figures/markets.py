@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,6 +16,7 @@ from dashboard.formatting import SEOUL
 from warehouse.analysis import LossEstimate
 from warehouse.analysis.times import days_touched
 from warehouse.comparing import counted_from
+from warehouse.losses import exclusions
 from warehouse.reading import Snapshot
 
 Level = Callable[[Snapshot, datetime, datetime], LossEstimate | None]
@@ -32,7 +33,7 @@ class MarketFigures:
     """One market on one day (aware, Asia/Seoul). Money is KRW.
 
     ``steps``: at, sales, attempts, failure_rate, decline_rate every half-hour that has closed. ``band``: at, expected, low, high of the whole day.
-    ``days``: day, sales, approved, declined, failed, market_day, incident for the four weeks up to the day, as far as they are counted.
+    ``days``: day, sales, approved, declined, failed, market_day, incident, closed (maintenance or an exclusion covers most of it) for the four weeks up to the day, as far as they are counted.
     ``merchants``: merchant_id, approved, sales, failed, failed_amount over the week up to the day. ``expected`` is that of the closed steps; None without history.
     ``counted_from`` is when counting began, None where nothing was counted yet.
     """
@@ -69,7 +70,7 @@ class MarketFigures:
 
     @property
     def market_day_sales(self) -> float | None:
-        """What the market sold on a market day on average, over the days before the last counted one that sold anything."""
+        """What the market sold on a market day on average, over the days before the last counted one that sold anything and were not closed."""
         return self._mean(held=True)
 
     @property
@@ -78,7 +79,7 @@ class MarketFigures:
         return self._mean(held=False)
 
     def _mean(self, *, held: bool) -> float | None:
-        days = self.days.filter((pl.col("market_day") == held) & (pl.col("sales") > 0) & (pl.col("day") < pl.col("day").max()))
+        days = self.days.filter((pl.col("market_day") == held) & ~pl.col("closed") & (pl.col("sales") > 0) & (pl.col("day") < pl.col("day").max()))
         return float(days["sales"].sum()) / len(days) if len(days) else None
 
     @property
@@ -139,13 +140,18 @@ def market_figures(snapshot: Snapshot, market: dict[str, Any], day_start: dateti
     days = every.join(days, on="day", how="left", maintain_order="left").with_columns(pl.exclude("day").fill_null(0))
     week = day_start.date() - timedelta(days=MERCHANT_DAYS - 1)
     past = reaching(ask(snapshot, "incidents_newest_first"), market)
+    away = exclusions(snapshot, end).filter(pl.col("reason") != "incident", pl.col("market_id").is_null() | (pl.col("market_id") == name))
     return MarketFigures(
         day_start=day_start,
         closed=closed,
         steps=steps,
         band=band,
         incidents=incidents,
-        days=days.with_columns(market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)), incident=pl.col("day").is_in(_hit_days(past, known))),
+        days=days.with_columns(
+            market_day=(pl.col("day").dt.day() % 10).is_in(list(digits)),
+            incident=pl.col("day").is_in(_hit_days(past, known)),
+            closed=pl.col("day").is_in(_closed_days(away, days["day"].to_list())),
+        ),
         merchants=ask(snapshot, "merchants_of_market", market_id=name, first=week, last=day_start.date()),
         expected=float(so_far["expected"].sum()) if len(so_far) else None,
         counted_from=first,
@@ -170,6 +176,21 @@ def _hit_days(incidents: pl.DataFrame, counted: datetime) -> list[date]:
         incident = Incident.of(row)
         found |= set(days_touched(incident.onset_at, incident.ended_at or incident.goes_on_at(counted)))
     return sorted(found)
+
+
+def _closed_days(spans: pl.DataFrame, days: list[date]) -> list[date]:
+    """Those of the days of which the spans, each with ``starts_at`` and ``ends_at`` (aware), cover more than half."""
+    found = []
+    for day in days:
+        reached = midnight = datetime.combine(day, time(), SEOUL)
+        covered, end = timedelta(0), midnight + timedelta(days=1)
+        for begun, over in spans.sort("starts_at").select("starts_at", "ends_at").iter_rows():
+            low, high = max(begun, reached), min(over or end, end)
+            if low < high:
+                covered, reached = covered + (high - low), high
+        if covered > (end - midnight) / 2:
+            found.append(day)
+    return found
 
 
 @dataclass(frozen=True)

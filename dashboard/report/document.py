@@ -54,8 +54,15 @@ class Table:
     rows: list[list[Cell]]
     note: str = ""
     printed: int = 1_000
+    more: str = ""
+    """Says, where not all rows are printed, how many there are and where."""
     widths: list[float] = field(default_factory=list)
     """Shares of the width; empty: by content."""
+
+    @property
+    def printed_note(self) -> str:
+        """The note of a form that has the printed rows only."""
+        return f"{self.more} {self.note}".strip()
 
     @property
     def numbers(self) -> set[int]:

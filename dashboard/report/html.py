@@ -75,6 +75,6 @@ def _table(table: Table) -> str:
         "<tr>" + "".join(f"<td{align}>{escape(cell.text)}</td>" for align, cell in zip(aligned, row, strict=True)) + "</tr>"
         for row in table.rows[: table.printed]
     )
-    note = f'<p class="table-note">{escape(table.note)}</p>' if table.note else ""
+    note = f'<p class="table-note">{escape(table.printed_note)}</p>' if table.printed_note else ""
     body = f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">{body}</div>{note}'

@@ -48,7 +48,7 @@ def _block(block: Block, files: dict[str, bytes]) -> dict[str, Any]:
             "title": block.title,
             "columns": block.columns,
             "rows": rows,
-            "note": block.note,
+            "note": block.printed_note,
             "widths": block.widths,
             "numbers": sorted(block.numbers),
         }

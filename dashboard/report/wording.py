@@ -36,6 +36,10 @@ class Wording:
         found = self.interval(low, high)
         return self("methods.ranged", ends=found) if ranged and low is not None else found
 
+    def ends_only(self, *, ranged: bool) -> Cell:
+        """What stands in a table for a value that is not known beside its ends."""
+        return plain(self("methods.range_only" if ranged else "methods.interval_only"))
+
     def between(self, low: float | None, high: float | None, *, ranged: bool = False) -> Cell:
         """An interval in a table, as ``ends`` says it."""
         return Cell(self.ends(low, high, ranged=ranged), ends=(low, high))
@@ -67,10 +71,9 @@ class Wording:
         return Cell(self.moment(at), None if at is None else seoul(at).replace(tzinfo=None), "time")
 
     def table(self, name: str, columns: list[str], rows: list[list[Cell]], *, note: str = "", printed: int = 1_000, widths: list[float] | None = None) -> Table:
-        """The table ``name``, its title and heads from the texts; where not all rows are printed, its note says so."""
-        if len(rows) > printed:
-            note = f"{self('report.more', shown=count(printed), number=count(len(rows)))} {note}".strip()
-        return Table(name, self(f"report_table.{name}"), [self(f"report_column.{column}") for column in columns], rows, note, printed, widths or [])
+        """The table ``name``, its title and heads from the texts; where not all rows are printed, it says so."""
+        more = self("report.more", shown=count(printed), number=count(len(rows))) if len(rows) > printed else ""
+        return Table(name, self(f"report_table.{name}"), [self(f"report_column.{column}") for column in columns], rows, note, printed, more, widths or [])
 
     def paragraph(self, key: str, **values: object) -> Paragraph:
         """A paragraph from the texts."""

@@ -13,6 +13,12 @@ from warehouse.spreadsheets import neutralised
 FORBIDDEN = str.maketrans("", "", "[]:*?/\\")
 """What the name of a sheet may not hold."""
 
+LONGEST_NAME = 31
+"""Characters that the name of a sheet may have."""
+
+DANGLING = frozenset(("and", "by", "for", "of", "the", "to"))
+"""Words that a name that was cut does not end in."""
+
 FORMATS = {"krw": "#,##0", "number": "#,##0", "share": "0.0%", "time": "yyyy-mm-dd hh:mm", "text": "@"}
 
 
@@ -114,7 +120,18 @@ def _write(sheet: "xlsxwriter.worksheet.Worksheet", line: int, place: int, cell:
 
 
 def _sheet_name(number: int, title: str) -> str:
-    return f"{number} {title.translate(FORBIDDEN)}"[:31]
+    """The number and as many words of the title as there is room for, no word cut but one that is too long alone."""
+    words = title.translate(FORBIDDEN).split()
+    name = f"{number} {words[0] if words else ''}"[:LONGEST_NAME]
+    for word in words[1:]:
+        if len(name) + 1 + len(word) > LONGEST_NAME:
+            break
+        name += f" {word}"
+    else:
+        return name
+    while name.rpartition(" ")[2] in DANGLING:
+        name = name.rpartition(" ")[0]
+    return name.rstrip(" ,'")
 
 
 def _width(table: Table, place: int) -> float:

@@ -11,7 +11,7 @@ from dashboard.figures.incidents import Incident, IncidentFigures, window_of
 from dashboard.formatting import count, duration, exact_won, moment, percent, spanned, unbroken, won
 from dashboard.frame import banners, chart, freshness_line, with_states
 from dashboard.link import choice
-from dashboard.remarks import chance, gained
+from dashboard.remarks import chance, demand_open, gained
 from dashboard.settings import DashboardSettings
 from dashboard.store import IncidentList, incident_list, incident_page
 from dashboard.texts import Texts
@@ -159,7 +159,7 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
         doubts = (chance(loss.low, loss.high, texts), texts("incidents.negative") if gained(loss.lost) else "")
         return Figure(texts("incidents.lost"), won(loss.lost, language), (interval, *doubts, status), "danger" if loss.low > 0 else "plain", "lost")
     ends = spanned(unbroken(won(launch.low, language)), unbroken(won(launch.high, language)), language)
-    factors = texts("incidents.launch_range", least=f"{launch.factor_low:g}", most=f"{launch.factor_high:g}")
+    factors = texts("incidents.launch_range", **demand_open(launch))
     as_before = texts("incidents.as_before", lost=unbroken(won(loss.lost, language)), interval=interval)
     doubt = chance(launch.low, launch.high, texts, launch=True)
     return Figure(texts("incidents.lost"), ends, (factors, as_before, doubt, status), "danger" if launch.low > 0 else "plain", "lost")
@@ -167,9 +167,11 @@ def lost_figure(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> Fig
 
 def _of_expected(shown: IncidentFigures, loss: LossEstimate, texts: Texts) -> str:
     share = None if shown.lost_share is None else abs(shown.lost_share)
-    return texts(
-        "incidents.above_expected" if gained(loss.lost) else "incidents.of_expected", expected=won(loss.expected, texts.language), share=percent(share)
-    )
+    if shown.launch is None:
+        key = "incidents.above_expected" if gained(loss.lost) else "incidents.of_expected"
+    else:
+        key = "incidents.above_expected_before" if gained(loss.lost) else "incidents.of_expected_before"
+    return texts(key, expected=won(loss.expected, texts.language), share=percent(share))
 
 
 def as_before(shown: IncidentFigures, texts: Texts) -> str:

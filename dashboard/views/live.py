@@ -70,9 +70,9 @@ def drawn(live: Live, texts: Texts) -> Drawn:
         title=day_name(seoul(live.day_start).date(), texts.language),
         open_incidents=_open_incidents(live, texts),
         figures=cards.figures([_sales(live, texts), _failures(live, texts), _purchases(live, texts), _declines(live, texts), _queue(live, texts)]),
-        sales=(charts.sales_chart(live.steps, live.band, live.incidents, *span, texts), _sales_sentence(live, texts)),
-        rates=(charts.rates_chart(live.steps, live.incidents, *span, texts), _rates_sentence(live, texts)),
-        queue=(charts.queue_chart(live.queue, live.incidents, *span, texts), _queue_sentence(live.load, texts)) if live.load else None,
+        sales=(charts.sales_chart(live.steps, live.band, live.nationwide, *span, texts), _sales_sentence(live, texts)),
+        rates=(charts.rates_chart(live.steps, live.nationwide, *span, texts), _rates_sentence(live, texts)),
+        queue=(charts.queue_chart(live.queue, live.nationwide, *span, texts), _queue_sentence(live.load, texts)) if live.load else None,
         map=(maps.map_of_markets(live.markets, texts), _map_sentence(live, texts)),
         # Its toolbar offers the table as CSV. Streamlit hands an Arrow table on as it is, and takes a frame through pandas for every viewer.
         markets=neutralised(ranked).to_arrow(),
@@ -108,7 +108,7 @@ def _sales(live: Live, texts: Texts) -> Figure:
         compared = texts("live.no_expected")
     else:
         compared = texts("live.against", time=clock_until(live.closed_until, live.day_end), share=percent(against, 0), expected=won(live.expected, language))
-    tone: Tone = "danger" if against is not None and len(live.open_incidents) else "plain"
+    tone: Tone = "danger" if against is not None and live.nationwide_open else "plain"
     # While a backlog is read nothing may have come of today: that is not known to be nothing.
     sold = live.sales if live.sales or len(live.steps) else None
     return Figure(texts("live.sales"), won(sold, language), (exact_won(sold, language), compared), tone, "sales")
@@ -116,7 +116,7 @@ def _sales(live: Live, texts: Texts) -> Figure:
 
 def _failures(live: Live, texts: Texts) -> Figure:
     notes = (_of_attempts(live.recent.failed, live.recent, texts), texts("live.today", share=percent(live.today.failure)))
-    tone: Tone = "danger" if len(live.open_incidents) else "plain"
+    tone: Tone = "danger" if live.nationwide_open else "plain"
     return Figure(texts("live.failure_rate"), _rate(live.recent.failure, live.recent, texts), notes, tone, "failure_rate")
 
 

@@ -123,7 +123,7 @@ def _assumed(ladder: Ladder, texts: Texts) -> None:
 def _known(found: Range, texts: Texts) -> tuple[str, tuple[str]]:
     """The value with its interval; where only that is known, the interval."""
     if found.value is None:
-        return said(found, texts), (texts("ladder.range_only"),)
+        return said(found, texts), (texts("ladder.range_only" if found.ranged else "ladder.interval_only"),)
     return won(found.value, texts.language), (texts("incidents.interval", low=_won(found.low, texts), high=_won(found.high, texts)),)
 
 
@@ -174,7 +174,8 @@ def _name(found: Method, texts: Texts) -> str:
 
 def _value(found: Method, texts: Texts) -> str:
     if found.value is None:
-        return texts("app.not_available") if found.low is None else texts("methods.range_only")
+        only = "methods.range_only" if found.ranged else "methods.interval_only"
+        return texts("app.not_available" if found.low is None else only)
     return won(found.value, texts.language)
 
 

@@ -11,7 +11,7 @@ from warehouse.analysis.errors import AnalysisError, need_columns
 from warehouse.analysis.panel import Array
 from warehouse.analysis.resampling import Cells, Drawn, Measure, away_of, complement, median_of, rate_of
 from warehouse.analysis.span_days import Span, alike, days_of, laid_out, local_minute, local_minutes, usual_hours
-from warehouse.analysis.times import DAY
+from warehouse.analysis.times import DAY, local
 
 _MINUTE = timedelta(minutes=1)
 
@@ -49,10 +49,12 @@ def compare(first: Span, second: Span, *, calendar: pl.DataFrame | None = None, 
     """
     for span in (first, second):
         if span.end < span.start:
-            raise AnalysisError(f"{span.name}: expected an end after the start {span.start}, got {span.end}.")
+            raise AnalysisError(f"{span.name}: expected an end after the start {_told(span.start)}, got {_told(span.end)}.")
         need_columns(span.minutes, f"{span.name}: minutes", ("minute_at", "attempts", "failed", "sales"))
     if max(first.start, second.start) < min(first.end, second.end):
-        raise AnalysisError(f"Spans: expected two that do not overlap, got {first.name} to {first.end} and {second.name} from {second.start}.")
+        raise AnalysisError(
+            f"Spans: expected two that do not overlap, got {first.name} from {_told(first.start)} to {_told(first.end)} and {second.name} from {_told(second.start)} to {_told(second.end)}."
+        )
     rng = np.random.default_rng(seed)
     cells, covered = alike(first, second, calendar)
     usual = usual_hours([laid_out(span) for span in (first, second)])
@@ -157,6 +159,11 @@ def _to_notice(incidents: pl.DataFrame, notices: list[datetime], rng: np.random.
     if onsets and not took:
         return Measure(None, why="no_notice"), np.empty(0)
     return median_of([float(one) for one in took], rng)
+
+
+def _told(moment: datetime) -> str:
+    """A time by the clock in Seoul, as people give it."""
+    return f"{local(moment):%Y-%m-%d %H:%M}"
 
 
 __all__ = ["MEASURES", "Comparison", "Span", "compare"]

@@ -37,7 +37,7 @@ SENTENCES = {
         "Places that sold nothing for three days or more up to the window, where sales were due: {count} ({places}). They are taken to be closed, and nothing is expected of them. "
         "If it was this incident that kept them from selling, let the window begin earlier."
     ),
-    "taken_back": "{taken:.1%} of what was approved in the window was taken back again, ordinarily {usual:.1%}. Approvals count as sales: the gross shortfall is too small by about {amount:,.0f}.",
+    "taken_back": "{taken:.1%} of what was approved in the window was taken back again, ordinarily {usual:.1%}. Approvals count as sales: the gross shortfall is too small by about KRW {amount:,.0f}.",
     "maintenance_within": "Announced maintenance of payments lay in the window from {start} to {end}: what was not sold then counts as lost too.",
     "overlaps": "Other incidents that count some of the same sales in the window: {count} ({incidents}). What was lost then is in each of them: their figures must not be added up.",
     "interval_conformal": "conformal, from the errors of {windows} past windows of the same length and hours, each learnt without its own day",
@@ -53,12 +53,12 @@ SENTENCES = {
         "pooled profile, times what the day before the window, and the markets not hit in the same hours, tell of the shocks of nation, region and market. "
         "Interval: {interval}."
     ),
-    "amounts_unknown": "{count:,} failed purchases have no amount; they are taken as {amount:,.0f} each, the mean of the others.",
+    "amounts_unknown": "{count:,} failed purchases have no amount; they are taken as KRW {amount:,.0f} each, the mean of the others.",
     "no_amounts": "None of {count:,} failed purchases has an amount: what they were worth is not available.",
     "attempts_untold": "{share:.0%} of the failed attempts name neither purchase nor buyer, such as cards without an account; they are in no purchase.",
     "load_unknown": "How many buyers never got as far as an attempt is not available: the platform reports no load, or none of this part.",
-    "kept_out": "A queue of up to {queue:,} kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
-    "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be {amount:,.0f}.",
+    "kept_out": "The queue (of up to {queue:,}), login and registration kept buyers out: {count:,} turns ended before an attempt to pay. What they wanted is in no attempt.",
+    "unseen_at_most": "If every turn that ended before an attempt were a purchase of its own of the mean amount, it would be KRW {amount:,.0f}.",
     "figure_counterfactual": "What was expected less what was paid (gross shortfall).",
     "figure_attempts": (
         "What failed purchases say: tried and not paid within the window, one amount a purchase as it is numbered. What was bought again under another number or elsewhere is in it: "
@@ -80,15 +80,15 @@ SENTENCES = {
     "net_unseen": "Buyers who never got as far as an attempt are {share:.0%} of the gross shortfall; whether they came back is unknown, from none to twice as many as of the others.",
     "substitution_unknown": "No survey tells what was paid by other means: the merchants' loss is anything from nothing to the net shortfall.",
     "attempts_above": (
-        "Disagreement: attempts alone come to {amount:,.0f}, more than the upper end of the gross shortfall ({high:,.0f}). More was wanted than was expected, failed purchases were bought "
+        "Disagreement: attempts alone come to KRW {amount:,.0f}, more than the upper end of the gross shortfall (KRW {high:,.0f}). More was wanted than was expected, failed purchases were bought "
         "again under another number or elsewhere, or approvals were taken back, which count as sales in the gross shortfall."
     ),
     "attempts_below": (
-        "Disagreement: attempts, and all who were kept out, come to {amount:,.0f} at most, less than the lower end of the gross shortfall ({low:,.0f}). "
+        "Disagreement: attempts, and all who were kept out, come to KRW {amount:,.0f} at most, less than the lower end of the gross shortfall (KRW {low:,.0f}). "
         "Less was wanted than was expected, or buyers did not try."
     ),
-    "claim_above": "Disagreement: {source} states {amount:,.0f}, above the upper end of the merchants' loss ({high:,.0f}).",
-    "claim_below": "Disagreement: {source} states {amount:,.0f}, below the lower end of the merchants' loss ({low:,.0f}).",
+    "claim_above": "Disagreement: {source} states KRW {amount:,.0f}, above the upper end of the merchants' loss (KRW {high:,.0f}).",
+    "claim_below": "Disagreement: {source} states KRW {amount:,.0f}, below the lower end of the merchants' loss (KRW {low:,.0f}).",
     "launch": (
         "Loss as a function of a demand factor. An ordinary day's sales in the window come from a regression of the logarithm of daily sales on the kind of day and on "
         "promotions ({days} days of history); the interval at a factor is Student's t, its spread leaning on a prior one of 25 %."
@@ -104,7 +104,7 @@ SENTENCES = {
     "forecast_repaired": "Hours of incidents, switch-offs and exclusions that were filled from the other hours of their days: {count}.",
     "forecast_promotion": "A promotion without a factor lies ahead: its effect is that of those before, or, where there was none, from 1 to 6 times.",
 }
-"""Every remark by its code. Moments are local; ``amount`` is in the unit of the sales, ``level`` and ``confidence`` are shares of 1."""
+"""Every remark by its code. Moments are local; ``amount`` is in the unit of the sales, where it says none, and KRW where only accounts of payments have it; ``level`` and ``confidence`` are shares of 1."""
 
 
 class Remark(str):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dashboard.formatting import MISSING, clock, count, seoul, spanned
-from dashboard.remarks import joined, lost_range, sentence
+from dashboard.remarks import demand_open, joined, lost_range, sentence
 from dashboard.report.document import Block, Bullets, Code, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.wording import Wording, plain
@@ -55,7 +55,7 @@ def revisions(report: Report, words: Wording) -> Section:
             plain(words(f"report_stage.{row['stage']}")),
             words.time(row["issued_at"]),
             plain(row["issued_by"]),
-            plain(words("report_waterfall.interval_only")) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
+            words.ends_only(ranged=False) if row["lost"] is None and row["low"] is not None else words.money(row["lost"]),
             words.between(row["low"], row["high"]),
             plain(_window(row["window_start"], row["window_end"], words)),
             plain(row["inputs"][:12]),
@@ -107,7 +107,10 @@ def method(report: Report, words: Wording) -> Section:
     """How the estimate is made, and where it fails."""
     loss = report.figures.loss
     blocks: list[Block] = [Paragraph(sentence(loss.method, words.texts))] if loss else []
-    blocks += [words.paragraph(f"report_method.{name}") for name in ("gross", "net", "people", "concentration", "compared", "ahead", "limits")]
+    blocks.append(words.paragraph("report_method.gross"))
+    if report.figures.launch is not None:
+        blocks.append(words.paragraph("report_method.launch", **demand_open(report.figures.launch)))
+    blocks += [words.paragraph(f"report_method.{name}") for name in ("net", "people", "concentration", "compared", "ahead", "limits")]
     return Section(words("report_method.title"), blocks)
 
 

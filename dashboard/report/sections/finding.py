@@ -5,7 +5,7 @@ import polars as pl
 from dashboard import charts
 from dashboard.figures.course import Rule, Step
 from dashboard.formatting import SEOUL, count, percent
-from dashboard.remarks import chance, gained, joined
+from dashboard.remarks import chance, demand_open, gained, joined
 from dashboard.report.document import Block, Cell, Figures, Notice, Paragraph, Section
 from dashboard.report.gathering import Report
 from dashboard.report.pictures import picture
@@ -76,8 +76,7 @@ def _launch(report: Report, words: Wording) -> tuple[str, list[tuple[str, str, s
     said = {
         "low": words.won(launch.low),
         "high": words.won(launch.high),
-        "least": f"{launch.factor_low:g}",
-        "most": f"{launch.factor_high:g}",
+        **demand_open(launch),
         "of": of_nation(report, words),
     }
     sentence = joined(words("report_finding.sentence_launch", **said), chance(launch.low, launch.high, words.texts, launch=True))

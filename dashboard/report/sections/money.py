@@ -87,7 +87,7 @@ def methods(report: Report, words: Wording) -> Section:
         [
             plain(words("report_methods.claim", source=method.source) if method.source else words(f"report_methods.{method.name}")),
             plain(words(f"report_methods.about_{method.about}")),
-            plain(words("report_waterfall.interval_only")) if method.value is None and method.low is not None else words.money(method.value),
+            words.ends_only(ranged=method.ranged) if method.value is None and method.low is not None else words.money(method.value),
             words.between(method.low, method.high, ranged=method.ranged),
             plain("" if method.within is None else words("report_methods.within" if method.within else "report_methods.outside")),
         ]
@@ -169,7 +169,7 @@ def _ranged(found: Range | None, words: Wording) -> list[Cell]:
     if found is None:
         return [plain(words("app.not_available")), plain("")]
     exact = found.low == found.high
-    value = plain(words("report_waterfall.interval_only")) if found.value is None else words.money(found.value)
+    value = words.ends_only(ranged=found.ranged) if found.value is None else words.money(found.value)
     return [value, plain("") if exact else words.between(found.low, found.high, ranged=found.ranged)]
 
 

@@ -99,10 +99,10 @@ def compensation(report: Report, words: Wording) -> Section:
     rows = [_paid(rule, report, words) for rule in report.author.rules]
     table = words.table(
         "compensation",
-        ["rule", "payee", "base", "rate", "amount", "ends", "source"],
+        ["rule", "payee", "base", "rate", "cap", "amount", "ends", "source"],
         rows,
         note=words("report_methods.ends_note"),
-        widths=[0.2, 0.09, 0.2, 0.1, 0.14, 0.15, 0.12],
+        widths=[0.15, 0.1, 0.15, 0.09, 0.14, 0.14, 0.14, 0.09],
     )
     return Section(words("report_compensation.title"), [*whole_nation(report, words), words.paragraph("report_compensation.note"), table])
 
@@ -116,13 +116,14 @@ def _paid(rule: Rule, report: Report, words: Wording) -> list[Cell]:
         )
         # A cap that both ends reach is the amount, whatever lies between them.
         paid = low if low == high else value
-        amount = words.money(paid) if paid is not None else plain(words("report_waterfall.interval_only"))
+        amount = words.money(paid) if paid is not None else words.ends_only(ranged=base.ranged)
         interval = plain("") if low == high else words.between(low, high, ranged=base.ranged)
     return [
         plain(rule.name),
         plain(words(f"report_compensation.{rule.payee}")),
         plain(words(f"report_compensation.base_{rule.base}")),
         plain(_rate(rule, words)),
+        plain(words("report_compensation.no_cap")) if rule.cap is None else words.money(rule.cap),
         amount,
         interval,
         plain(rule.source),
