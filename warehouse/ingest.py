@@ -5,6 +5,7 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 """
 
 import logging
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,9 @@ MOST_MEMORY_MB = 1024
 
 SMALL_ROWS = 20_000
 """Events of a topic in a batch up to which copying them together costs nothing to speak of."""
+
+SPREAD = 2**32
+"""Among so many versions one is drawn that was not published. An hour has thousands, and all of these are seven weeks of milliseconds."""
 
 MARGIN = timedelta(days=1)
 """Raw events stay this much longer than their like is accepted: what was decoded meanwhile still meets its duplicates."""
@@ -133,7 +137,13 @@ class Writer:
         self._open()
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
-        self.first_version = int(now.timestamp() * 1000)
+        self.first_version = self._first_version(int(now.timestamp() * 1000))
+
+    def _first_version(self, now: int) -> int:
+        """The wall, in ms. Where it is behind the one that gave the newest version, further versions may be out already, and nothing here tells which: then one that nobody has met."""
+        both = "SELECT version FROM hour_version UNION ALL SELECT version FROM table_version"
+        ((newest,),) = self.connection.execute(f"SELECT max(version) FROM ({both})").fetchall()
+        return now if newest is None or newest < now else newest + 1 + secrets.randbelow(SPREAD)
 
     def _open(self) -> None:
         self.connection = open_file(self.path, memory_limit=f"{self.memory_mb}MB")
