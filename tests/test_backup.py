@@ -19,6 +19,7 @@ import duckdb
 import pytest
 
 import streams.backups
+import warehouse.connection
 from streams import standby
 from streams.backups import Backups, answer_of, ask_for_backup, request_of
 from streams.keying import fingerprint
@@ -557,6 +558,29 @@ def test_a_file_that_this_user_may_not_open_is_not_called_damaged(writer: Writer
     monkeypatch.setattr(duckdb, "connect", refused)
     with pytest.raises(WarehouseShutError, match=r"Permission denied.*no damage.*user that onnuri runs as"):
         open_file(writer.path)
+
+
+@pytest.mark.parametrize("at", ["its first bytes", "its first tables"])
+def test_a_first_start_on_a_full_disk_leaves_nothing_that_could_never_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    path = tmp_path / "w.duckdb"
+
+    def full(*_: object, **__: object) -> None:
+        path.write_bytes(b"x" * 4096) if at == "its first bytes" else path.with_name("w.duckdb.wal").touch()
+        raise duckdb.IOException(f'IO Error: Could not write file "{path}": No space left on device')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((duckdb, "connect") if at == "its first bytes" else (warehouse.connection, "migrate")), full)
+        with pytest.raises(WarehouseShutError, match="Make room on the disk"):
+            open_file(path)
+        assert list(tmp_path.iterdir()) == []
+    open_file(path).close()
+    kept = path.read_bytes()
+    with monkeypatch.context() as patched:
+        # One that was there stays.
+        patched.setattr(warehouse.connection, "migrate", lambda opened: opened.execute("FROM nothing"))
+        with pytest.raises(WarehouseDamagedError):
+            open_file(path)
+    assert path.read_bytes() == kept
 
 
 @pytest.mark.parametrize("why", ["Too many open files", "Permission denied"])
