@@ -64,6 +64,11 @@ WHAT_TO_DO = (
     "the topics are read from their beginning, and what they no longer hold is missing."
 )
 
+OTHER_LOG = (
+    "The log beside it is of another file, as where a copy was put there by hand. If the copy is the one that is wanted, move {} away; "
+    "onnuri restore FILE does both by itself."
+)
+
 WHERE_MISSING = (
     f"If another line publishes there, leave its folder alone and give this one its own with ONNURI_PUBLISHED=FOLDER. If it was this one: {WHAT_TO_DO}"
 )
@@ -128,7 +133,8 @@ def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> d
             _remove_begun(path, connection)
         if (what_to_do := next((told for sign, told in WHY_SHUT.items() if sign in str(error)), None)) is not None:
             raise WarehouseShutError(f"{path} cannot be opened: {error}. That is no damage of the file. {what_to_do}") from error
-        raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {WHAT_TO_DO}") from error
+        what_to_do = OTHER_LOG.format(log_of(path)) if "WAL does not match" in str(error) else WHAT_TO_DO
+        raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {what_to_do}") from error
     return connection
 
 

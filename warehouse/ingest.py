@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from warehouse import commands
-from warehouse.connection import WHERE_MISSING, WarehouseMissingError, lacks_memory, open_file
+from warehouse.connection import WHAT_TO_DO, WHERE_MISSING, WarehouseMissingError, lacks_memory, open_file
 from warehouse.keys import key_of
 from warehouse.known_ids import PURCHASE_BITS, KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
@@ -147,6 +147,7 @@ class Writer:
 
     def _open(self) -> None:
         self.connection = open_file(self.path, memory_limit=f"{self.memory_mb}MB")
+        self.opened = identity_of(self.path)
         self.connection.execute(statement("macros"))
         self._make_filters()
 
@@ -164,8 +165,23 @@ class Writer:
         """Whether it is to be opened anew before it is used again."""
         return self.stopped
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the file was removed, or another put in its place: what is written goes into one without a name, which ends with the process."""
+        try:
+            return identity_of(self.path) != self.opened
+        except OSError:
+            # A disk that does not answer tells nothing.
+            return False
+
     def reopen(self) -> None:
-        """Open a stopped database anew; what was committed is there, and nothing else."""
+        """Open a stopped database anew; what was committed is there, and nothing else.
+
+        Raises:
+            WarehouseMissingError: the file was removed, or another put in its place.
+        """
+        if self.displaced:
+            raise WarehouseMissingError(f"{self.path} was removed or replaced while a worker wrote to it. {WHAT_TO_DO}")
         with self.in_use, self.in_backup:
             self.close()
             self._open()
@@ -478,6 +494,15 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
         refused=[r for r in chunk.refused if r.offset >= next_offset],
         lost=None,
     )
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one under its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @cache
