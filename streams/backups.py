@@ -91,8 +91,10 @@ class Backups:
         _take_back(request, asked)
 
 
-def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
+def ask_for_backup(settings: Settings, target: Path, patience: float, *, from_worker: bool = False) -> None:
     """Write a backup with its key, by the worker where one runs, else by ourselves. Blocks.
+
+    With ``from_worker`` the file is not looked at: what the worker has may be another one by now.
 
     Raises:
         BackupError: it could not be written, its name is taken, or no worker answered within ``patience`` seconds.
@@ -100,17 +102,24 @@ def ask_for_backup(settings: Settings, target: Path, patience: float) -> None:
     """
     refuse_lake(settings)
     target = target.resolve()
-    if not settings.warehouse.exists():
+    if not (from_worker or settings.warehouse.exists()):
         raise BackupError(f"There is no warehouse {settings.warehouse}. Which one is meant? Set ONNURI_WAREHOUSE.")
     refuse_taken(settings.warehouse, target)
-    try:
-        with open_file(settings.warehouse) as connection:
-            back_up(connection, target)
-    except WarehouseBusyError:
+    if from_worker or not _by_ourselves(settings.warehouse, target):
         _by_the_worker(settings.warehouse, target, patience)
     copied = copy_key(settings.warehouse, target)
     if not settings.user_key:
         _check_key(target, copied=copied)
+
+
+def _by_ourselves(warehouse: Path, target: Path) -> bool:
+    """Copy the file; false where a worker holds it."""
+    try:
+        with open_file(warehouse) as connection:
+            back_up(connection, target)
+    except WarehouseBusyError:
+        return False
+    return True
 
 
 def _check_key(target: Path, *, copied: bool) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 
 from warehouse.access import PLAIN, Access
 
@@ -30,6 +30,18 @@ def partition_counts(bootstrap: str, topics: Iterable[str], access: Access = PLA
     with _admin(bootstrap, access) as admin:
         described = admin.describe_topics(sorted(topics))
     return {topic["name"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+
+def compacted(bootstrap: str, topics: Iterable[str], access: Access = PLAIN) -> set[str]:
+    """Those of the topics of which the brokers keep the newest record of each key alone. One whose settings we may not see is none of them. Blocks.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered.
+    """
+    asked = [ConfigResource(ConfigResourceType.TOPIC, topic, configs={"cleanup.policy": None}) for topic in sorted(topics)]
+    with _admin(bootstrap, access) as admin:
+        found = admin.describe_configs(asked, config_filter="all").get("topic", {})
+    return {topic for topic, said in found.items() if "compact" in str(said.get("cleanup.policy", {}).get("value"))}
 
 
 def clients_of(bootstrap: str, group: str, access: Access = PLAIN) -> set[str]:

@@ -338,11 +338,12 @@ def markets_import(file: Path, actor: Annotated[str, typer.Option(help="Who impo
 def backup(
     file: Annotated[Path, typer.Argument(help="New file; the key of user ids comes beside it.")],
     patience: Annotated[float, typer.Option(help="Seconds to wait for the worker.")] = 3600,
+    from_worker: Annotated[bool, typer.Option("--from-worker", help="Of what the worker has, also where its file was removed or replaced.")] = False,
 ) -> None:
     """Copy the warehouse, while the worker runs or without one. Example: onnuri backup backups/monday.duckdb"""
     from streams.backups import ask_for_backup  # noqa: PLC0415
 
-    ask_for_backup(Settings.read(), file, patience)
+    ask_for_backup(Settings.read(), file, patience, from_worker=from_worker)
     console.print(f"Written: {file}", highlight=False, soft_wrap=True)
 
 

@@ -15,10 +15,10 @@ import polars as pl
 from kafka.errors import KafkaError
 
 from streams.admission import refusal
-from streams.broker_watch import newest_times, partition_counts, topic_ids
+from streams.broker_watch import compacted, newest_times, partition_counts, topic_ids
 from streams.lake_check import Finding, look_at_lake
 from streams.settings import SettingError, Settings, unknown_names
-from streams.topics import partitions_of, refuse_unequal
+from streams.topics import READ, partitions_of, refuse_compacted, refuse_unequal
 from warehouse.access import AccessError
 from warehouse.connection import shut
 from warehouse.lake import PREFIX
@@ -68,6 +68,7 @@ def findings(settings: Settings, wall: datetime) -> list[Finding]:
     return [
         _variables(unknown_names()),
         broker,
+        _compaction(settings, ask=broker.ok),
         *lake,
         _disk(settings),
         _clock(settings, wall, ask=broker.ok),
@@ -116,6 +117,19 @@ def _dealing(settings: Settings, *, ask: bool) -> Finding:
     except KafkaError as error:
         return Finding("partitions", ok=True, finding=f"The brokers did not tell the partitions: {type(error).__name__}.")
     return Finding("partitions", ok=True, finding="Payments and errors have the same number: any number of workers up to that can share them.")
+
+
+def _compaction(settings: Settings, *, ask: bool) -> Finding:
+    """Whether the brokers keep every record of the topics that are read."""
+    if not (ask and settings.kafka):
+        return Finding("compaction", ok=True, finding="No broker was asked.")
+    try:
+        refuse_compacted(compacted(settings.kafka, map(settings.topic, READ), settings.access))
+    except SettingError as error:
+        return Finding("compaction", ok=False, finding=str(error))
+    except KafkaError as error:
+        return Finding("compaction", ok=True, finding=f"The brokers did not tell the topics' settings: {type(error).__name__}.")
+    return Finding("compaction", ok=True, finding="No topic that is read is known to be compacted.")
 
 
 def _disk(settings: Settings) -> Finding:

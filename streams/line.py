@@ -299,7 +299,7 @@ class Line:
         if short | other and await topic_ids() != ids:
             # Made anew between the questions for its id and its ends, it would have the id of the one and the ends of the other.
             return await self.start_offsets(assignment, consumer, topic_ids)
-        again = await self._from_where_again(short | other, starts, consumer)
+        again = await self._from_where_again(short | other, starts, ends, consumer)
         epoch, offsets = await self.on_database(self._begin_epoch, assignment, before, starts, ends, other, again, ids, self.now() or datetime.now(UTC))
         self.applied = dict.fromkeys(assignment, (epoch, 0))
         self.expected = dict(offsets)
@@ -333,15 +333,18 @@ class Line:
             log.error("%s: %s records at the offsets %s to %s were never counted, though it was read beyond them", tp, len(offsets), offsets[0], offsets[-1])
         return bool(offsets)
 
-    async def _from_where_again(self, cut: set[TP], starts: Mapping[TP, int], consumer: ChunkConsumer) -> dict[TP, int]:
-        """Where logs that were cut are read from: their starts, but for what was sent so long ago that it would be refused, most of it having been counted."""
+    async def _from_where_again(self, cut: set[TP], starts: Mapping[TP, int], ends: Mapping[TP, int], consumer: ChunkConsumer) -> dict[TP, int]:
+        """Where logs that were cut are read from: their starts, but for what was sent so long ago that it would be refused, most of it having been counted.
+
+        Where nothing younger is left that is the end.
+        """
         if not cut:
             return {}
         retained_from = (await self.on_database(self.writer.line)).retained_from
         if retained_from is None:
             return {tp: starts[tp] for tp in cut}
         earliest = int(retained_from.replace(tzinfo=UTC).timestamp() * 1000) - FUTURE_MS
-        return {tp: starts[tp] for tp in cut} | await consumer.sent_from(dict.fromkeys(cut, earliest))
+        return {tp: ends[tp] for tp in cut} | await consumer.sent_from(dict.fromkeys(cut, earliest))
 
     def _begin_epoch(
         self,

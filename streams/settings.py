@@ -210,6 +210,8 @@ class Settings(BaseSettings):
     def _address(cls, value: Path | None, about: ValidationInfo) -> Path | None:
         text = str(value)
         if not text.startswith(PREFIX):
+            if value and about.field_name == "warehouse" and key_of(value) == value:
+                raise ValueError("that is the name of the file beside it with the key that hides buyers. Example: ONNURI_WAREHOUSE=data/warehouse.duckdb")
             return value
         if not text.startswith((f"{PREFIX}postgres:", f"{PREFIX}sqlite:")):
             name = f"ONNURI_{(about.field_name or '').upper()}"

@@ -26,12 +26,12 @@ from kafka.errors import (
 
 from streams.admission import refusal
 from streams.backups import Backups
-from streams.broker_watch import clients_of, committed_and_starts, partition_counts
+from streams.broker_watch import clients_of, committed_and_starts, compacted, partition_counts
 from streams.keying import fingerprint
 from streams.logs import json_lines
 from streams.ports import check_port
 from streams.settings import SettingError, Settings
-from streams.topics import ensure_topics, refuse_unequal
+from streams.topics import READ, ensure_topics, refuse_compacted, refuse_unequal
 from streams.worker import create_app, group_of
 from warehouse.access import BrokerRefusedError
 from warehouse.backup import key_of
@@ -53,7 +53,7 @@ def run_worker(settings: Settings) -> int:
     """Run a worker to its end; returns the exit code.
 
     Raises:
-        SettingError: a lake needs more settings, or other topics; the port of /health and /metrics cannot be had; buyers were hidden with another key.
+        SettingError: a lake needs more settings, or other topics; a topic is compacted; the port of /health and /metrics cannot be had; buyers were hidden with another key.
         WarehouseDamagedError: the file is missing or damaged.
         WarehouseOutdatedError: what has come since its backup is gone.
         FolderTakenError: another line publishes into the folder.
@@ -78,6 +78,7 @@ def run_worker(settings: Settings) -> int:
             held_key(settings, writer)
             group = group_of(writer)
             until_answered(settings, lambda: ensure_topics(settings))
+            until_answered(settings, lambda: refuse_compacted(compacted(settings.kafka, map(settings.topic, READ), settings.access)))
             if settings.lake:
                 until_answered(settings, lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)))
             else:

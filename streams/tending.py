@@ -30,6 +30,7 @@ from warehouse.publishing import Publisher
 log = logging.getLogger(__name__)
 
 AWAY = "waiting: broker"
+DISPLACED = "waiting: the warehouse's file was removed or replaced"
 LONGEST_CLOSE_PAUSE = 2.0
 """Seconds: closing takes a fifth of the time at most, but does not wait longer than this."""
 
@@ -58,6 +59,7 @@ class Tending:
 
     async def once(self, consumer: ChunkConsumer) -> None:
         """Close what the watermark closes, then publish where it is time to."""
+        self._look_at_file()
         # Read before the ends are asked for: an event that comes in between must not lie behind the watermark.
         now, steady = self._believed()
         reaches = await self._reaches(consumer)
@@ -80,6 +82,18 @@ class Tending:
             log.warning("Nothing was closed or published: %s", error)
             if self.sharing:
                 self.sharing.leave()
+
+    def _look_at_file(self) -> None:
+        """Say where nothing that is written will be found again: the worker goes on with a file that has no name any more."""
+        if not self.writer.displaced:
+            self.line.waiting.pop("file", None)
+        elif "file" not in self.line.waiting:
+            self.line.waiting["file"] = DISPLACED
+            log.error(
+                "%s was removed or replaced. What this worker knows is lost with its end, so before stopping it: onnuri backup --from-worker FILE. "
+                "Then stop it, and: onnuri restore FILE",
+                self.writer.path,
+            )
 
     def _believed(self) -> tuple[datetime | None, float]:
         """The line's clock, None while it is the wall's and in doubt, and for how many seconds it has not jumped."""

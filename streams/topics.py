@@ -1,10 +1,13 @@
 """The topics of the line, made where they are missing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from streams.broker import create_topics
 from streams.letters import LARGEST_BYTES
 from streams.settings import SettingError, Settings
+
+READ = ("payments", "errors", "service_load", "commands")
+"""Topics of which every record counts."""
 
 
 def partitions_of(settings: Settings) -> dict[str, int]:
@@ -40,4 +43,18 @@ def refuse_unequal(partitions: Mapping[str, int]) -> None:
         told = " and ".join(f"{topic} {count}" for topic, count in sorted(partitions.items()))
         raise SettingError(
             f"Partitions: {told}. On a lake both topics need the same number, and one key must give the same partition in both. Add partitions to the smaller one."
+        )
+
+
+def refuse_compacted(topics: Collection[str]) -> None:
+    """Refuse topics of which the brokers throw records away that have the key of a later one: what is gone before it is read leaves no trace.
+
+    Raises:
+        SettingError: there are some.
+    """
+    if topics:
+        names = sorted(topics)
+        raise SettingError(
+            f"Compacted: {', '.join(names)}. The brokers throw away what has the key of a later record, and every record counts here. Set cleanup.policy=delete: "
+            f"kafka-configs.sh --alter --entity-type topics --entity-name {names[0]} --add-config cleanup.policy=delete"
         )

@@ -25,7 +25,7 @@ from streams.line import BROKER_ERRORS, Line
 from streams.settings import Settings, unknown_names
 from streams.telling import TOPIC, Telling
 from streams.tending import Tending
-from streams.topics import partitions_of
+from streams.topics import READ, partitions_of
 from streams.transport import ChunkConsumer, ChunkTransport, PatientTables, Start
 from streams.webhook import Webhook
 from warehouse.access import Access, AccessError
@@ -98,7 +98,7 @@ def create_app(  # noqa: C901  # what is counted are the agents and tasks nested
         while not app.should_stop and (not consumer().assignment() or not line.epoch):
             await app.sleep(0.1)
 
-    names = ["payments", "errors", "service_load", "commands"] + (["clock"] if settings.clock == "replay" else [])
+    names = [*READ, *(["clock"] if settings.clock == "replay" else [])]
     for name in names:
 
         @app.agent(app.topic(settings.topic(name), value_serializer="raw", key_serializer="raw", acks=False), name=f"onnuri.{name}")

@@ -19,14 +19,18 @@ import duckdb
 import pytest
 
 import streams.backups
+import warehouse.connection
 from streams import standby
 from streams.backups import Backups, answer_of, ask_for_backup, request_of
 from streams.keying import fingerprint
+from streams.letters import Letters
+from streams.line import Line
 from streams.settings import Settings
 from streams.standby import refuse_outdated, wait_for_warehouse
+from streams.tending import Tending
 from tests.events_data import NOON, chunk, payment
 from warehouse.backup import BackupError, back_up, copy_key, restore
-from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseOutdatedError, WarehouseShutError, open_file, passes
+from warehouse.connection import WarehouseBusyError, WarehouseDamagedError, WarehouseMissingError, WarehouseOutdatedError, WarehouseShutError, open_file, passes
 from warehouse.ingest import Source, Writer
 from warehouse.publishing import Publisher
 from warehouse.reading import FolderTakenError
@@ -424,6 +428,47 @@ def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(settings: 
     assert state(tmp_path / "monday.duckdb") == (10, 10, 10)
 
 
+def test_of_a_copy_beside_the_log_of_another_file_the_log_is_named(settings: Settings, writer: Writer, tmp_path: Path) -> None:
+    write(writer, 0, 10)
+    back_up(writer.connection, tmp_path / "monday.duckdb")
+    write(writer, 10, 30)
+    log = settings.warehouse.with_name("w.duckdb.wal")
+    left = log.read_bytes()
+    writer.close()
+    log.write_bytes(left)
+    shutil.copy(tmp_path / "monday.duckdb", settings.warehouse)
+    with pytest.raises(WarehouseDamagedError, match=r"move .*w\.duckdb\.wal away; onnuri restore FILE"):
+        open_file(settings.warehouse)
+    log.unlink()
+    assert state(settings.warehouse) == (10, 10, 10)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["removed", "replaced"])
+def test_a_worker_says_that_its_file_has_gone_and_gives_a_backup_of_what_it_has(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, other: bool
+) -> None:
+    line = Line(settings, Writer(settings.warehouse, NOON), Letters(settings))
+    tending, backups = Tending(settings, line.writer, line), Backups(settings, line.writer)
+    write(line.writer, 0, 10)
+    tending._look_at_file()
+    assert line.state == "starting"
+    settings.warehouse.unlink()
+    if other:
+        Writer(settings.warehouse, NOON).close()
+    write(line.writer, 10, 30)
+    for _ in range(2):
+        tending._look_at_file()
+        assert line.state == "waiting: the warehouse's file was removed or replaced"
+    assert caplog.text.count("onnuri backup --from-worker FILE") == 1
+    ask_for_backup(settings, tmp_path / "saved.duckdb", 30, from_worker=True)
+    assert state(tmp_path / "saved.duckdb") == (30, 30, 30)
+    with pytest.raises(WarehouseMissingError, match="removed or replaced"):
+        line.writer.reopen()
+    backups.close()
+    tending.close()
+    line.close()
+
+
 def test_a_warehouse_that_is_a_link_stays_one(settings: Settings, writer: Writer, tmp_path: Path) -> None:
     write(writer, 0, 10)
     back_up(writer.connection, tmp_path / "monday.duckdb")
@@ -557,6 +602,29 @@ def test_a_file_that_this_user_may_not_open_is_not_called_damaged(writer: Writer
     monkeypatch.setattr(duckdb, "connect", refused)
     with pytest.raises(WarehouseShutError, match=r"Permission denied.*no damage.*user that onnuri runs as"):
         open_file(writer.path)
+
+
+@pytest.mark.parametrize("at", ["its first bytes", "its first tables"])
+def test_a_first_start_on_a_full_disk_leaves_nothing_that_could_never_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    path = tmp_path / "w.duckdb"
+
+    def full(*_: object, **__: object) -> None:
+        path.write_bytes(b"x" * 4096) if at == "its first bytes" else path.with_name("w.duckdb.wal").touch()
+        raise duckdb.IOException(f'IO Error: Could not write file "{path}": No space left on device')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((duckdb, "connect") if at == "its first bytes" else (warehouse.connection, "migrate")), full)
+        with pytest.raises(WarehouseShutError, match="Make room on the disk"):
+            open_file(path)
+        assert list(tmp_path.iterdir()) == []
+    open_file(path).close()
+    kept = path.read_bytes()
+    with monkeypatch.context() as patched:
+        # One that was there stays.
+        patched.setattr(warehouse.connection, "migrate", lambda opened: opened.execute("FROM nothing"))
+        with pytest.raises(WarehouseDamagedError):
+            open_file(path)
+    assert path.read_bytes() == kept
 
 
 @pytest.mark.parametrize("why", ["Too many open files", "Permission denied"])

@@ -50,6 +50,7 @@ def test_every_topic_that_a_worker_reads_or_writes_is_looked_for(settings, monke
     there = {"payments", "errors", "service_load", "commands", "clock", "incidents", "dead-letters"}
     monkeypatch.setattr(doctor, "refusal", lambda *_: None)
     monkeypatch.setattr(doctor, "newest_times", lambda *_: {})
+    monkeypatch.setattr(doctor, "compacted", lambda *_: set())
     monkeypatch.setattr(doctor, "topic_ids", lambda _kafka, topics, _access: {name: "id" for name in topics if name.removeprefix("x.") in there})
     assert finding(line, "broker").ok
     there.remove(missing)

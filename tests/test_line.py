@@ -313,6 +313,9 @@ def test_what_is_older_than_what_is_kept_tells_nothing_and_is_not_read_again(lin
 
     assert kept_from(NOON + timedelta(minutes=1)) == 7
     assert kept_from(NOON) == 3
+    # All that is left was sent before: it is read on from its end.
+    brokers.sent_since, brokers.ends = 0, {TOPIC: 2}
+    assert kept_from(NOON) == 2
 
 
 def test_only_so_much_is_looked_at_and_nothing_before_the_logs_start(line: Line) -> None:

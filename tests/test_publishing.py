@@ -16,6 +16,7 @@ import pytest
 from tests.events_data import NOON, chunk, failure, ms, payment
 from tests.line_process import published_cells, recount
 from warehouse import publishing
+from warehouse.backup import back_up
 from warehouse.ingest import Writer
 from warehouse.publishing import KEEP_SECONDS, Publisher, PublishingEndedError
 from warehouse.reading import FolderTakenError, Manifest, NothingPublishedError, Snapshot, open_snapshot
@@ -161,6 +162,22 @@ def test_what_a_restored_backup_reads_anew_replaces_what_was_published_before(tm
     publish(Publisher(made.connection, folder))
     made.close()
     restored = Writer(backup, NOON + 2 * HOUR)
+    other = payment(3, amount=1_000)
+    write(restored, other)
+    publish(Publisher(restored.connection, folder))
+    assert cells(folder) == recount([payment(1), other], [])
+    restored.close()
+
+
+def test_a_backup_that_is_restored_once_a_fast_clock_was_set_right_publishes_nothing_under_a_name_that_is_taken(tmp_path: Path, folder: Path):
+    backup = tmp_path / "backup.duckdb"
+    made = Writer(tmp_path / "w.duckdb", NOON + HOUR)
+    write(made, payment(1))
+    back_up(made.connection, backup)
+    write(made, payment(2))
+    publish(Publisher(made.connection, folder))
+    made.close()
+    restored = Writer(backup, NOON)
     other = payment(3, amount=1_000)
     write(restored, other)
     publish(Publisher(restored.connection, folder))

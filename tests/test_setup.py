@@ -333,6 +333,12 @@ def test_a_misspelt_setting_is_told_with_the_one_that_was_meant():
     assert unknown_names(given) == {"ONNURI_RAW_DAY": "ONNURI_RAW_DAYS", "ONNURI_XYZZY": ""}
 
 
+def test_a_warehouse_is_not_named_as_its_key_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONNURI_WAREHOUSE", str(tmp_path / "w.key"))
+    with pytest.raises(SettingError, match=r"ONNURI_WAREHOUSE is .*w\.key.*: that is the name of the file beside it with the key"):
+        Settings.read()
+
+
 @pytest.mark.parametrize(("name", "value"), [("TOPIC_PREFIX", "온누리."), ("TOPIC_PREFIX", "a" * 201), ("PUBLISH_SECONDS", "inf"), ("BATCH_SECONDS", "nan")])
 def test_what_could_never_work_is_refused_at_the_door(name, value, monkeypatch):
     monkeypatch.setenv(f"ONNURI_{name}", value)

@@ -15,16 +15,19 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from streams.backups import ask_for_backup
 from streams.broker import EmbeddedBroker, create_topics
+from streams.broker_watch import compacted
+from streams.doctor import findings
 from streams.letters import CUT_BYTES
 from streams.ports import check_port, free_port
 from streams.saying import say_commands
 from streams.settings import Settings
 from streams.simulator import load_scenario, play
 from streams.simulator.sending import send
-from streams.topics import ensure_topics
+from streams.topics import READ, ensure_topics
 from tests.events_data import encoded, failure, ms, payment
 from tests.line_process import WorkerProcess, just_now, producer, published_cells, records_of, recount, recount_topics, send_events
 from warehouse.connection import open_file
@@ -345,6 +348,26 @@ def test_without_the_topic_of_incidents_batches_go_on_at_their_pace_and_what_is_
         ((_, told, _),) = records_of(line.kafka, line.topic("incidents"))
         assert json.loads(told)["action"] == "declared"
         assert worker.kill(signal.SIGTERM) == 0
+
+
+def test_a_topic_of_which_the_brokers_keep_the_newest_of_each_key_alone_is_refused_and_found(line: Settings) -> None:
+    topics = [line.topic(name) for name in READ]
+    assert compacted(line.kafka, [*topics, line.topic("none")]) == set()
+    admin = KafkaAdminClient(bootstrap_servers=line.kafka)
+    for topic, policy in zip(topics, ("compact", "compact,delete", "delete", "delete"), strict=True):
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"cleanup.policy": policy})])
+    admin.close()
+    wanted = f"Compacted: {topics[1]}, {topics[0]}. "
+    (found,) = [one for one in findings(line, datetime.now(UTC)) if one.check == "compaction"]
+    assert not found.ok
+    assert wanted in found.finding
+    worker = WorkerProcess(line)
+    worker.start()
+    assert worker.process is not None
+    assert worker.process.wait(60) == 1
+    told = worker.log.read_text()
+    assert wanted in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.slow

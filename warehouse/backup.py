@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connection import WarehouseDamagedError, open_file
+from warehouse.connection import WarehouseDamagedError, log_of, open_file
 
 
 class BackupError(Exception):
@@ -126,7 +126,7 @@ def restore(backup: Path, warehouse: Path, now: datetime) -> list[Path]:
     file = warehouse.resolve()
     part = file.with_name(file.name + ".part")
     file.parent.mkdir(parents=True, exist_ok=True)
-    _log_of(part).unlink(missing_ok=True)
+    log_of(part).unlink(missing_ok=True)
     shutil.copyfile(backup, part)
     try:
         try:
@@ -150,7 +150,7 @@ def _exchange(part: Path, file: Path, warehouse: Path, brought: Path, ending: st
 
     Whatever ends it, the warehouse is the old one or the new one, and never missing: a worker would begin anew.
     """
-    own, log = key_of(warehouse), _log_of(warehouse)
+    own, log = key_of(warehouse), log_of(warehouse)
     aside: list[Path] = []
     with ExitStack() as parts, ExitStack() as undo:
         key = parts.enter_context(_key_beside(brought, own)) if brought.exists() and not _same(own, brought) else None
@@ -174,7 +174,3 @@ def _back(kept: Path, old: Path) -> None:
     if not old.exists():
         old.hardlink_to(kept)
     kept.unlink()
-
-
-def _log_of(warehouse: Path) -> Path:
-    return warehouse.with_name(warehouse.name + ".wal")

@@ -64,6 +64,11 @@ WHAT_TO_DO = (
     "the topics are read from their beginning, and what they no longer hold is missing."
 )
 
+OTHER_LOG = (
+    "The log beside it is of another file, as where a copy was put there by hand. If the copy is the one that is wanted, move {} away; "
+    "onnuri restore FILE does both by itself."
+)
+
 WHERE_MISSING = (
     f"If another line publishes there, leave its folder alone and give this one its own with ONNURI_PUBLISHED=FOLDER. If it was this one: {WHAT_TO_DO}"
 )
@@ -115,6 +120,7 @@ def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> d
         WarehouseShutError: there is no room on the disk, no file descriptor is left, or this user may not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    first, connection = not path.exists(), None
     try:
         _spare_descriptors()
         connection = duckdb.connect(path, config={"memory_limit": memory_limit, "threads": threads, **STORAGE})
@@ -123,10 +129,28 @@ def open_file(path: Path, *, memory_limit: str = "256MB", threads: int = 1) -> d
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
             raise WarehouseBusyError(f"{path} is held by another process: {error}") from error
+        if first:
+            _remove_begun(path, connection)
         if (what_to_do := next((told for sign, told in WHY_SHUT.items() if sign in str(error)), None)) is not None:
             raise WarehouseShutError(f"{path} cannot be opened: {error}. That is no damage of the file. {what_to_do}") from error
-        raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {WHAT_TO_DO}") from error
+        what_to_do = OTHER_LOG.format(log_of(path)) if "WAL does not match" in str(error) else WHAT_TO_DO
+        raise WarehouseDamagedError(f"{path} cannot be opened as a warehouse: {error}. {what_to_do}") from error
     return connection
+
+
+def _remove_begun(path: Path, connection: duckdb.DuckDBPyConnection | None) -> None:
+    """Remove what the first opening has left, as on a full disk: a few kilobytes that are no database, and would never be opened."""
+    if connection:
+        with suppress(duckdb.Error):
+            connection.close()
+    # A link stays one.
+    path.resolve().unlink(missing_ok=True)
+    log_of(path).unlink(missing_ok=True)
+
+
+def log_of(warehouse: Path) -> Path:
+    """The log that DuckDB keeps beside a file."""
+    return warehouse.with_name(warehouse.name + ".wal")
 
 
 def _spare_descriptors() -> None:

@@ -5,6 +5,7 @@ Because offsets are committed with the rows, a crash at any point leaves a state
 """
 
 import logging
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from warehouse import commands
-from warehouse.connection import WHERE_MISSING, WarehouseMissingError, lacks_memory, open_file
+from warehouse.connection import WHAT_TO_DO, WHERE_MISSING, WarehouseMissingError, lacks_memory, open_file
 from warehouse.keys import key_of
 from warehouse.known_ids import PURCHASE_BITS, KnownIds, with_hashes
 from warehouse.merging import AGGREGATES, merge
@@ -32,6 +33,9 @@ MOST_MEMORY_MB = 1024
 
 SMALL_ROWS = 20_000
 """Events of a topic in a batch up to which copying them together costs nothing to speak of."""
+
+SPREAD = 2**32
+"""Among so many versions one is drawn that was not published. An hour has thousands, and all of these are seven weeks of milliseconds."""
 
 MARGIN = timedelta(days=1)
 """Raw events stay this much longer than their like is accepted: what was decoded meanwhile still meets its duplicates."""
@@ -133,10 +137,17 @@ class Writer:
         self._open()
         # Versions name published files. From this on they are higher than any that was given before: what a backup was restored over, or
         # another warehouse, may have published other rows under the next number.
-        self.first_version = int(now.timestamp() * 1000)
+        self.first_version = self._first_version(int(now.timestamp() * 1000))
+
+    def _first_version(self, now: int) -> int:
+        """The wall, in ms. Where it is behind the one that gave the newest version, further versions may be out already, and nothing here tells which: then one that nobody has met."""
+        both = "SELECT version FROM hour_version UNION ALL SELECT version FROM table_version"
+        ((newest,),) = self.connection.execute(f"SELECT max(version) FROM ({both})").fetchall()
+        return now if newest is None or newest < now else newest + 1 + secrets.randbelow(SPREAD)
 
     def _open(self) -> None:
         self.connection = open_file(self.path, memory_limit=f"{self.memory_mb}MB")
+        self.opened = identity_of(self.path)
         self.connection.execute(statement("macros"))
         self._make_filters()
 
@@ -154,8 +165,23 @@ class Writer:
         """Whether it is to be opened anew before it is used again."""
         return self.stopped
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the file was removed, or another put in its place: what is written goes into one without a name, which ends with the process."""
+        try:
+            return identity_of(self.path) != self.opened
+        except OSError:
+            # A disk that does not answer tells nothing.
+            return False
+
     def reopen(self) -> None:
-        """Open a stopped database anew; what was committed is there, and nothing else."""
+        """Open a stopped database anew; what was committed is there, and nothing else.
+
+        Raises:
+            WarehouseMissingError: the file was removed, or another put in its place.
+        """
+        if self.displaced:
+            raise WarehouseMissingError(f"{self.path} was removed or replaced while a worker wrote to it. {WHAT_TO_DO}")
         with self.in_use, self.in_backup:
             self.close()
             self._open()
@@ -468,6 +494,15 @@ def _from(chunk: Chunk, next_offset: int) -> Chunk:
         refused=[r for r in chunk.refused if r.offset >= next_offset],
         lost=None,
     )
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one under its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @cache

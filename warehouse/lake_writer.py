@@ -65,6 +65,11 @@ class LakeWriter(Writer):
         return Path(tempfile.gettempdir())
 
     @property
+    def displaced(self) -> bool:
+        """Never: a lake has no file of its own."""
+        return False
+
+    @property
     def worn(self) -> bool:
         """Whether it is to be attached anew."""
         return self.stopped or time.monotonic() > self.opened_at + ATTACHED_SECONDS
