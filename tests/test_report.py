@@ -186,7 +186,7 @@ def test_compensation_is_the_rate_on_the_report_s_own_figures_up_to_its_cap(repo
 @pytest.mark.parametrize(
     ("language", "told", "range_told"),
     [
-        ("ko", "기대 결제액 8,618만 원보다 221만 원(2.6%) 많았습니다", "−639만 원 ~ 282만 원 가운데 어느 값일 수"),
+        ("ko", "기대 결제액 8,618만 원보다 221만 원(2.6%) 많았습니다", "−637만 원 ~ 282만 원 가운데 어느 값일 수"),
         ("en", "KRW 2.2 million (2.6%) more than the KRW 86.2 million expected", "anything from −KRW 6.4 million to KRW 2.8 million"),
     ],
 )

@@ -159,10 +159,11 @@ def _written_out(name: str, value: str, kind: type[msgspec.Struct]) -> object:
     if expected not in {date, datetime}:
         return value
     found = time_of(value)
-    if isinstance(found, datetime) and not can_be_meant(found):
-        raise AuthorError(f"{name} is {value!r}: expected a time {BOUNDS}")
     if expected is datetime and isinstance(found, date):
-        return found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 - without an offset it is Korean time
+        moment = found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 - without an offset it is Korean time
+        if not can_be_meant(moment):
+            raise AuthorError(f"{name} is {value!r}: expected a time {BOUNDS}")
+        return moment
     if found is None or isinstance(found, datetime):
         raise AuthorError(f"{name} is {value!r}: expected {'a time such as 2025-03-01 09:00' if expected is datetime else 'a date such as 2025-03-31'}")
     return found
