@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from warehouse.analysis.bands import JUDGED_AT, NOTABLE, Bands, Wider
+from warehouse.analysis.bands import NOTABLE, Bands, Wider
 from warehouse.analysis.times import DAY
 from warehouse.analysis.windows import Situation, ask, past_windows
+
+SURE = 0.98
+"""Probability of the interval that must exclude what was sold: of ordinary hours one in fifty is told by chance."""
 
 SLIGHT = 0.05
 """A share of what was expected that is not looked into: so much moves a loss less than its interval."""
@@ -27,7 +30,7 @@ def strayed_before(situation: Situation, first: int, lead: int) -> float | None:
     past = past_windows(situation, start, first, (0,))
     kind = int(situation.learner.kinds[start // DAY - panel.first_day])
     places = np.flatnonzero(hit)
-    low, high = Bands(past, kind, 1, JUDGED_AT, Wider(), None).of(np.ones((len(places), 1)), places)
+    low, high = Bands(past, kind, 1, SURE, Wider(), None).of(np.ones((len(places), 1)), places)
     stray = observed / expected - 1
     return stray if stray < low[0] or stray > high[0] else None
 
