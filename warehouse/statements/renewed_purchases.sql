@@ -11,11 +11,13 @@ by_purchase AS (
     FROM counted_after GROUP BY ALL
 ),
 happened AS (
-    SELECT event_id, user_key, market_id, channel, occurred_at, amount, true AS failed FROM failure SEMI JOIN touched_buyer USING (user_key, market_id)
-    WHERE service = 'payment' AND purchase_id IS NULL
-    UNION ALL
-    SELECT event_id, user_key, market_id, channel, occurred_at, amount, false FROM payment SEMI JOIN touched_buyer USING (user_key, market_id)
-    WHERE status = 'approved' AND purchase_id IS NULL
+    SELECT * EXCLUDE (day) FROM (
+        SELECT event_id, user_key, market_id, channel, occurred_at, amount, true AS failed, (occurred_at + INTERVAL 9 HOUR)::DATE AS day
+        FROM failure SEMI JOIN touched_buyer USING (user_key, market_id) WHERE service = 'payment' AND purchase_id IS NULL
+        UNION ALL
+        SELECT event_id, user_key, market_id, channel, occurred_at, amount, false, (occurred_at + INTERVAL 9 HOUR)::DATE
+        FROM payment SEMI JOIN touched_buyer USING (user_key, market_id) WHERE status = 'approved' AND purchase_id IS NULL
+    ) ANTI JOIN crowd USING (user_key, market_id, day)
 ),
 gaps AS (
     SELECT *, occurred_at - lag(occurred_at) OVER buyer > INTERVAL 10 MINUTE AS begins FROM happened WINDOW buyer AS (PARTITION BY user_key, market_id ORDER BY occurred_at, event_id)
