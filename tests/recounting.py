@@ -16,6 +16,7 @@ from tests.line_process import records_of, recount
 Event = dict[str, Any]
 EPOCH = datetime(1970, 1, 1)
 SEOUL, GAP = timedelta(hours=9), timedelta(minutes=10)
+MOST_OF_A_PERSON = 300
 LATENCIES = (300, 1_000, 3_000, 10_000)
 
 TABLES = {
@@ -107,13 +108,20 @@ def failed_purchase(purchase: str | None, failed: list[Event], recovered: list[E
     )
 
 
-def episodes(payments: list[Event], failures: list[Event]) -> Iterable[tuple[list[Event], list[Event]]]:
-    """What buyers did in a market without purchase_id, cut where nothing happened for longer than GAP: failures, and approvals since the first."""
+def episodes(payments: list[Event], failures: list[Event], most: int) -> Iterable[tuple[list[Event], list[Event]]]:
+    """What buyers did in a market without purchase_id, cut where nothing happened for longer than GAP: failures, and approvals since the first.
+
+    Without days that had more than a person has.
+    """
     seen = defaultdict(list)
     happened = [f for f in failures if f["service"] == "payment"] + [p for p in payments if p["status"] == "approved"]
     for event in in_order(event for event in happened if {"user_id", "market_id"} <= event.keys() and "purchase_id" not in event):
         seen[event["user_id"], event["market_id"]].append(event)
-    for events in seen.values():
+    for all_events in seen.values():
+        of_day = Counter((when(event) + SEOUL).date() for event in all_events)
+        events = [event for event in all_events if of_day[(when(event) + SEOUL).date()] <= most]
+        if not events:
+            continue
         cuts = [0, *accumulate(when(after) - when(before) > GAP for before, after in pairwise(events))]
         for number in range(cuts[-1] + 1):
             episode = [event for cut, event in zip(cuts, events, strict=True) if cut == number]
@@ -122,13 +130,13 @@ def episodes(payments: list[Event], failures: list[Event]) -> Iterable[tuple[lis
                 yield failed, [event for event in episode if "status" in event and event["occurred_at"] >= failed[0]["occurred_at"]]
 
 
-def failed_purchases(payments: list[Event], failures: list[Event], failed: list[Event], secret: bytes) -> list[tuple[Any, ...]]:
+def failed_purchases(payments: list[Event], failures: list[Event], failed: list[Event], secret: bytes, most: int = MOST_OF_A_PERSON) -> list[tuple[Any, ...]]:
     approved, tried = defaultdict(list), defaultdict(list)
     for events, by_purchase in (([p for p in payments if p["status"] == "approved"], approved), (failed, tried)):
         for event in in_order(event for event in events if "purchase_id" in event):
             by_purchase[event["purchase_id"]].append(event)
     rows = [failed_purchase(purchase, some, approved[purchase], secret) for purchase, some in tried.items()]
-    return rows + [failed_purchase(None, some, recovered, secret) for some, recovered in episodes(payments, failures)]
+    return rows + [failed_purchase(None, some, recovered, secret) for some, recovered in episodes(payments, failures, most)]
 
 
 def recounted(payments: list[Event], failures: list[Event], secret: bytes, regions: Mapping[str, str] | None = None) -> dict[str, Counter[tuple[Any, ...]]]:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.events import MAX_COUNT
-from tests.events_data import NOON, chunk, failure, ms, payment
+from tests.events_data import KEY, NOON, chunk, failure, ms, payment
 from tests.line_process import COLUMNS, recount
+from tests.recounting import TABLES, counted, failed_purchases
 from warehouse.commands import KEPT_IN, NOT_SAID, parse
 from warehouse.ingest import Chunk, Refused, Writer
 
@@ -120,6 +121,42 @@ def test_without_purchase_id_failures_of_a_buyer_in_a_market_are_episodes_with_a
     assert sorted(rows(writer, "SELECT failures, recovered_amount FROM failed_purchase"), key=str) == [(1, None), (2, 25_000)]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_many_buyers_share_makes_no_episodes_on_days_that_are_no_persons_whatever_the_order(tmp_path: Path, seed: int) -> None:
+    """A limit of six: some days lie above it and some below, and episodes go on over midnight in Seoul."""
+    chance = random.Random(seed)
+    midnight = ms(NOON) - 12 * 3_600_000
+    fields = {"purchase_id": None, "attempt": None}
+    payments, failures = [], []
+    for n in range(1, 61):
+        at = midnight + chance.randrange(-90, 90) * 60_000
+        shared = {**fields, "user_id": chance.choice(["guest", "kim"]), "market_id": chance.choice(["m1", "m1", "m2"]), "occurred_at": at, "channel": None}
+        if chance.random() < 0.4:
+            failures.append(failure(n, **shared))
+        else:
+            payments.append(payment(n, **shared, status=chance.choice(["approved", "approved", "declined"])))
+    arrivals = [("payments", p) for p in payments] + [("errors", f) for f in failures]
+    states, crowds = [], []
+    for round_ in range(3):
+        made = Writer(tmp_path / f"{round_}.duckdb", NOON)
+        made.connection.execute("CREATE OR REPLACE TEMP MACRO most_of_a_person() AS 6")
+        offsets = Counter[str]()
+        for some in [arrivals[i::6] for i in range(6)] if round_ else [arrivals]:
+            for topic in ("payments", "errors"):
+                events = [event for name, event in some if name == topic]
+                if events:
+                    write(made, chunk(topic, events, first_offset=offsets[topic]))
+                    offsets[topic] += len(events)
+        states.append(Counter(rows(made, f"SELECT {TABLES['failed_purchase']} FROM failed_purchase")))
+        crowds.append(sorted(rows(made, "FROM crowd"), key=str))
+        made.close()
+        chance.shuffle(arrivals)
+    assert states[0] == states[1] == states[2]
+    assert states[0]
+    assert crowds[0]
+    assert states[0] == Counter(failed_purchases(payments, failures, counted(payments, failures), KEY, most=6))
+
+
 def test_errors_of_other_services_are_no_failed_payments(writer: Writer) -> None:
     write(writer, chunk("errors", [failure(1, service="login", market_id=None)]))
     assert cells(writer) == {}
@@ -137,7 +174,7 @@ def test_nothing_of_a_batch_is_held_after_it(writer: Writer) -> None:
     before = rows(writer, "SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY ALL")
     write(writer, chunk("payments", [payment(1)]), chunk("errors", [failure(2)]))
     assert rows(writer, "SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY ALL") == before
-    assert rows(writer, "SELECT table_name FROM duckdb_tables() WHERE temporary") == []
+    assert rows(writer, "SELECT table_name FROM duckdb_tables() WHERE temporary") == [("crowd",)]
 
 
 def test_user_ids_are_kept_as_hmac_only(writer: Writer) -> None:

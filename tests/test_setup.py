@@ -335,7 +335,7 @@ def test_a_misspelt_setting_is_told_with_the_one_that_was_meant():
 
 def test_a_warehouse_is_not_named_as_its_key_is(tmp_path, monkeypatch):
     monkeypatch.setenv("ONNURI_WAREHOUSE", str(tmp_path / "w.key"))
-    with pytest.raises(SettingError, match=r"ONNURI_WAREHOUSE is .*w\.key.*: that is the name of the file beside it with the key"):
+    with pytest.raises(SettingError, match=r"ONNURI_WAREHOUSE is .*w\.key.*that is the name of the file beside it with the key"):
         Settings.read()
 
 

@@ -294,11 +294,12 @@ class Writer:
             self._let_batch_go()
 
     def _let_batch_go(self) -> None:
-        """Drop the batch's own tables with the commit: they would be in memory beside those of the next one."""
+        """Drop the batch's own tables with the commit: they would be in memory beside those of the next one. What was learnt of crowds stays."""
         self.connection.execute("DROP VIEW temp.batch_payment")
         for topic in ARRIVING:
             self.connection.unregister(f"arrived_{topic}")
-        made = self.connection.execute("SELECT string_agg('DROP TABLE temp.' || table_name, '; ') FROM duckdb_tables() WHERE temporary").fetchall()[0][0]
+        own = "FROM duckdb_tables() WHERE temporary AND table_name <> 'crowd'"
+        made = self.connection.execute(f"SELECT string_agg('DROP TABLE temp.' || table_name, '; ') {own}").fetchall()[0][0]
         if made:
             self.connection.execute(made)
 
@@ -378,6 +379,10 @@ class Writer:
         run(f"INSERT INTO touched_failure BY NAME SELECT {FAILURE_FIELDS} FROM batch_failure WHERE service = 'payment' AND purchase_id IS NOT NULL")
         run(statement("counted_failures").format(target="counted_after"))
         run(statement("failure_changes"))
+        if crowds := run(statement("crowds")).fetchall()[0][0]:
+            log.warning(
+                "%s times a buyer without purchase_id had more events in a market and a day than a person has: no failed purchases are made of them", crowds
+            )
         run(statement("renewed_purchases"))
         self._renew_purchases()
         for table in AGGREGATES:

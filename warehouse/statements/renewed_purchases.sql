@@ -10,13 +10,7 @@ by_purchase AS (
         count(*) AS failures, arg_min(amount, (occurred_at, event_id)) AS amount
     FROM counted_after GROUP BY ALL
 ),
-happened AS (
-    SELECT event_id, user_key, market_id, channel, occurred_at, amount, true AS failed FROM failure SEMI JOIN touched_buyer USING (user_key, market_id)
-    WHERE service = 'payment' AND purchase_id IS NULL
-    UNION ALL
-    SELECT event_id, user_key, market_id, channel, occurred_at, amount, false FROM payment SEMI JOIN touched_buyer USING (user_key, market_id)
-    WHERE status = 'approved' AND purchase_id IS NULL
-),
+happened AS (SELECT * EXCLUDE (day) FROM touched_happened ANTI JOIN crowd USING (user_key, market_id, day)),
 gaps AS (
     SELECT *, occurred_at - lag(occurred_at) OVER buyer > INTERVAL 10 MINUTE AS begins FROM happened WINDOW buyer AS (PARTITION BY user_key, market_id ORDER BY occurred_at, event_id)
 ),

@@ -20,12 +20,15 @@ SELECT *, false AS fresh FROM failed_purchase_payment WHERE occurred_at BETWEEN 
 
 -- Where there is no purchase_id, the pairs of buyer and market.
 CREATE OR REPLACE TEMP TABLE touched_buyer AS
-SELECT user_key, market_id FROM batch_failure
-WHERE service = 'payment' AND purchase_id IS NULL AND user_key IS NOT NULL AND market_id IS NOT NULL
+WITH happened AS (
+    SELECT user_key, market_id, (occurred_at + INTERVAL 9 HOUR)::DATE AS day, true AS failed FROM batch_failure WHERE service = 'payment' AND purchase_id IS NULL
+    UNION
+    SELECT user_key, market_id, (occurred_at + INTERVAL 9 HOUR)::DATE, false FROM batch_payment WHERE purchase_id IS NULL
+),
+persons AS MATERIALIZED (SELECT * FROM happened ANTI JOIN crowd USING (user_key, market_id, day) WHERE user_key IS NOT NULL AND market_id IS NOT NULL)
+SELECT user_key, market_id FROM persons WHERE failed
 UNION
-SELECT f.user_key, f.market_id FROM failure f SEMI JOIN (SELECT user_key, market_id FROM batch_payment WHERE purchase_id IS NULL AND user_key IS NOT NULL) b
-    ON f.user_key = b.user_key AND f.market_id = b.market_id
-WHERE f.service = 'payment' AND f.purchase_id IS NULL;
+SELECT user_key, market_id FROM failure SEMI JOIN (FROM persons WHERE NOT failed) USING (user_key, market_id) WHERE service = 'payment' AND purchase_id IS NULL;
 
 -- Purchases that had not failed before: their earlier payments are still to be copied.
 CREATE OR REPLACE TEMP TABLE first_failed AS
