@@ -322,8 +322,10 @@ def test_market_days_are_learnt_where_they_are_given() -> None:
     held = pl.col("at").dt.day().mod(10).is_in([1, 6]) & (pl.col("market_id") < "m20")
     sales, lost = hurt(plain.with_columns(sales=pl.when(held).then(pl.col("sales") * 4).otherwise("sales")), 0.5)
     cycles = pl.DataFrame({"market_id": [f"m{i:02d}" for i in range(20)], "days": ["1,6"] * 20})
-    known = estimate_loss(sales, START, END, cycles=cycles)
-    assert abs(known.lost - lost) < abs(estimate_loss(sales, START, END).lost - lost)
+    known, untold = estimate_loss(sales, START, END, cycles=cycles), estimate_loss(sales, START, END)
+    assert known.lost == pytest.approx(lost, rel=0.05)
+    assert known.low <= lost <= known.high
+    assert known.high - known.low < 0.5 * (untold.high - untold.low)
     too_few = estimate_loss(sales, START, END, cycles=cycles.head(1))
     assert any("Market days were not used" in warning for warning in too_few.warnings)
 

@@ -78,7 +78,7 @@ def test_the_report_says_the_same_range_in_its_finding_waterfall_methods_sensiti
     assert tables["waterfall"].rows[2][2].text == interval
     assert tables["methods"].rows[0][3].text == interval
     assert tables["sensitivity"].rows[0][1].text == interval
-    assert tables["compensation"].rows[0][5].text == interval
+    assert tables["compensation"].rows[0][6].text == interval
     assert told(outage, language) in html_text(write_html(document)).replace("\N{NO-BREAK SPACE}", " ")
 
 
