@@ -114,24 +114,8 @@ def measure(
         row = (scope, len(hours), start.date(), kinds[start.date()], share, share * full, full, ours.lost, ours.low, ours.high, before - left, median - left)
         unlike = any(remark.code in {"missing_before", "more_before"} for remark in ours.warnings)
         found.append((*row, followed - left, told_later - left, None if told is None else told - left, unlike))
-    names = [
-        "scope",
-        "hours",
-        "day",
-        "kind",
-        "share",
-        "true",
-        "full",
-        "ours",
-        "low",
-        "high",
-        "week_before",
-        "median",
-        "followed",
-        "oracle",
-        "structural",
-        "told",
-    ]
+    names = ["scope", "hours", "day", "kind", "share", "true", "full", "ours", "low", "high"]
+    names += ["week_before", "median", "followed", "oracle", "structural", "told"]
     return pl.DataFrame(found, schema=names, orient="row")
 
 

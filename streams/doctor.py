@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata, resources
 from importlib.util import find_spec
@@ -108,28 +108,37 @@ def _broker(settings: Settings) -> Finding:
 
 def _dealing(settings: Settings, *, ask: bool) -> Finding:
     """Whether payments and errors can be dealt to workers by their numbers."""
-    if not (ask and settings.kafka):
-        return Finding("partitions", ok=True, finding="No broker was asked.")
-    try:
-        refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access))
-    except SettingError as error:
-        return Finding("partitions", ok=False, finding=str(error))
-    except KafkaError as error:
-        return Finding("partitions", ok=True, finding=f"The brokers did not tell the partitions: {type(error).__name__}.")
-    return Finding("partitions", ok=True, finding="Payments and errors have the same number: any number of workers up to that can share them.")
+    return _of_topics(
+        "partitions",
+        lambda: refuse_unequal(partition_counts(settings.kafka, map(settings.topic, TOGETHER), settings.access)),
+        "The brokers did not tell the partitions",
+        "Payments and errors have the same number: any number of workers up to that can share them.",
+        ask=ask and bool(settings.kafka),
+    )
 
 
 def _compaction(settings: Settings, *, ask: bool) -> Finding:
     """Whether the brokers keep every record of the topics that are read."""
-    if not (ask and settings.kafka):
-        return Finding("compaction", ok=True, finding="No broker was asked.")
+    return _of_topics(
+        "compaction",
+        lambda: refuse_compacted(compacted(settings.kafka, map(settings.topic, READ), settings.access)),
+        "The brokers did not tell the topics' settings",
+        "No topic that is read is known to be compacted.",
+        ask=ask and bool(settings.kafka),
+    )
+
+
+def _of_topics(check: str, look: Callable[[], None], untold: str, fine: str, *, ask: bool) -> Finding:
+    """What a worker would refuse at its start, by asking the brokers; what they do not tell is no fault."""
+    if not ask:
+        return Finding(check, ok=True, finding="No broker was asked.")
     try:
-        refuse_compacted(compacted(settings.kafka, map(settings.topic, READ), settings.access))
+        look()
     except SettingError as error:
-        return Finding("compaction", ok=False, finding=str(error))
+        return Finding(check, ok=False, finding=str(error))
     except KafkaError as error:
-        return Finding("compaction", ok=True, finding=f"The brokers did not tell the topics' settings: {type(error).__name__}.")
-    return Finding("compaction", ok=True, finding="No topic that is read is known to be compacted.")
+        return Finding(check, ok=True, finding=f"{untold}: {type(error).__name__}.")
+    return Finding(check, ok=True, finding=fine)
 
 
 def _disk(settings: Settings) -> Finding:

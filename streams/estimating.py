@@ -156,11 +156,7 @@ def _result(estimate: LossEstimate, places: int = 0) -> Result:
     row = {
         "from": start.isoformat(timespec="minutes"),
         "to": end.isoformat(timespec="minutes"),
-        "expected": round(estimate.expected, places or None),
-        "observed": round(estimate.observed, places or None),
-        "lost": round(estimate.lost, places or None),
-        "low": round(estimate.low, places or None),
-        "high": round(estimate.high, places or None),
+        **{name: round(getattr(estimate, name), places or None) for name in ("expected", "observed", "lost", "low", "high")},
         "level": estimate.level,
         "method": estimate.method,
         "warnings": " ".join(warning.code for warning in estimate.warnings),

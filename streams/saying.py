@@ -60,12 +60,10 @@ def refuse_unknown(published: Path, kind: str, payload: Mapping[str, Any]) -> No
         for what, name in places:
             if what in KINDS and isinstance(name, str) and (wrong := unknown(snapshot, what, name, "onnuri export market")):
                 raise PayloadError(f"{kind}: {wrong} To send it all the same: --unchecked")
-        known = set(snapshot.query("incident_ids")["incident_id"])
         for field in ("incident_id", "into"):
-            if isinstance(payload.get(field), str) and payload[field] not in known:
-                raise PayloadError(
-                    f"{kind}: {field} is {payload[field]!r}: there is no such incident. Their ids: onnuri incidents. To send it all the same: --unchecked"
-                )
+            name = payload.get(field)
+            if isinstance(name, str) and snapshot.query("incident_by_id", incident_id=name).is_empty():
+                raise PayloadError(f"{kind}: {field} is {name!r}: there is no such incident. Their ids: onnuri incidents. To send it all the same: --unchecked")
 
 
 def say_commands(settings: Settings, actor: str, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:

@@ -477,6 +477,30 @@ def test_a_surer_interval_is_never_within_a_less_sure_one(seed: int) -> None:
             assert (higher >= high).all()
 
 
+@pytest.mark.parametrize("days", [5, 40])
+def test_an_estimate_lies_in_its_interval_also_where_every_past_window_sold_less_than_expected(days: int) -> None:
+    expected = np.ones((days, 1))
+    observed = expected * np.linspace(0.5, 0.9, days)[:, None]
+    parts = np.stack([expected, observed], axis=1)
+    past = windows.PastWindows(expected, observed, np.arange(days), np.zeros(days, dtype=np.int64), np.ones(days), parts)
+    low, high = bands.Bands(past, 0, 1, 0.5, bands.Wider(), None).of(None, np.arange(1))
+    assert low[0] <= 0 <= high[0]
+
+
+def test_where_the_level_moves_past_windows_are_learnt_from_the_days_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, end = datetime(2025, 3, 5), datetime(2025, 3, 6)
+    growing = [
+        country(days=49, seed=seed, markets=8, first=date(2025, 1, 16)).with_columns(sales=pl.col("sales") * (1.02 ** (pl.col("at").dt.ordinal_day())))
+        for seed in range(8)
+    ]
+    broken = [hurt(sales.filter(pl.col("at") < end), 1.0, start, end) for sales in growing]
+    found = [estimate_loss(sales, start, end, complete_until=end) for sales, _ in broken]
+    assert sum(one.low <= lost <= one.high for one, (_, lost) in zip(found, broken, strict=True)) >= 6
+    monkeypatch.setattr(windows, "DAYS_BEFORE", 10_000)
+    flattered = [estimate_loss(sales, start, end, complete_until=end) for sales, _ in broken]
+    assert np.mean([one.high - one.low for one in found]) > 1.1 * np.mean([one.high - one.low for one in flattered])
+
+
 def test_beyond_what_past_windows_can_tell_an_interval_holds_at_least_all_of_them() -> None:
     errors = np.array([-0.5, *np.zeros(28), 0.6])[:, None]
     ninety, surest = band(errors, 30, 0.9), band(errors, 30, 0.95)

@@ -95,9 +95,30 @@ def test_the_command_tells_the_estimate_what_it_is_given(onnuri, files):  # noqa
     assert by_day["27"] > 2 * by_day["28"]
 
 
+def test_amounts_in_a_unit_of_one_s_own_keep_their_digits(onnuri, files):  # noqa: F811
+    pl.read_csv(files / "mine.csv").with_columns(pl.col("sales") / 1e6).write_csv(files / "millions.csv")
+    won, millions = (json.loads(onnuri("estimate", "--sales", files / name, *WINDOW).out)[0] for name in ("mine.csv", "millions.csv"))
+    for figure in ("expected", "lost", "high"):
+        assert millions[figure] == pytest.approx(won[figure] / 1e6, rel=2e-3)
+    ahead = ("forecast", "--days", "2", "--format", "json", "--sales")
+    won, millions = (json.loads(onnuri(*ahead, files / name).out)[0]["q50"] for name in ("mine.csv", "millions.csv"))
+    assert millions == pytest.approx(won / 1e6, rel=2e-3)
+
+
+def test_a_file_that_ends_days_before_the_window_is_used_where_it_is_said_to_be_complete(onnuri, files):  # noqa: F811
+    sales = pl.read_csv(files / "mine.csv", try_parse_dates=True)
+    sales.filter(pl.col("at") < MARKET_DAY - timedelta(days=2)).write_csv(files / "quiet.csv")
+    refused = onnuri("estimate", "--sales", files / "quiet.csv", *WINDOW)
+    assert "(--complete-until)" in refused.said
+    found = json.loads(onnuri("estimate", "--sales", files / "quiet.csv", *WINDOW, "--complete-until", "2025-05-17T14:00").out)[0]
+    assert (found["observed"], "no_rows_after" in found["warnings"]) == (0, False)
+    assert found["lost"] == found["expected"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["estimate", *WINDOW, "--complete-until", "2025-05-17T14:00"], "Expected --sales FILE beside"),
         (["estimate", "--sales", "mine.csv", *WINDOW, "--cycles", "others.csv"], "expected markets of --sales such as 'm', got 'elsewhere'"),
         (["estimate", "--sales", "mine.csv", *WINDOW, "--market", "x"], "'x'"),
         (["estimate", *WINDOW, "--cycles", "cycles.csv", "--market", "m"], "Expected --sales FILE beside"),

@@ -23,11 +23,11 @@ from dashboard.report.document import Table
 from dashboard.report.gathering import gather
 from dashboard.settings import DashboardSettings
 from dashboard.texts import texts_in
-from dashboard.views import live
+from dashboard.views import data, live
 from tests.dashboard_data import EARLIER, LAUNCH, ONSET, SEOUL, publish_incident, publish_launch_day, replace_table
 from warehouse.connection import open_memory
 from warehouse.ingest import SMALL_TABLES
-from warehouse.reading import open_snapshot
+from warehouse.reading import ManifestError, open_snapshot
 from warehouse.states import HOURLY
 
 LANGUAGES = ("ko", "en")
@@ -776,6 +776,17 @@ def test_a_statement_in_the_link_is_answered_and_can_be_taken_away() -> None:
     assert app.dataframe[0].value["markets"].to_list() == [30]
     assert len(app.get("download_button")) == 3
     assert "Rows: 1, columns: 1" in text
+
+
+@pytest.mark.usefixtures("published")
+def test_published_files_that_cannot_be_read_are_told_where_a_statement_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object, **__: object) -> None:
+        raise ManifestError("The published files cannot be read: gone.")
+
+    monkeypatch.setattr(data, "answered", unreadable)
+    app, text = shown("data", "en", part="sql", sql="SELECT 1")
+    assert "The published files cannot be read: gone." in text
+    assert not app.exception
 
 
 @pytest.mark.usefixtures("published")

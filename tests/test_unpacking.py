@@ -337,3 +337,10 @@ def test_of_a_long_batch_headers_take_no_memory_and_more_than_memory_is_for_cost
     records, reached = unpack(packed([b"{}", b"{}"], "gzip", headers=[("h", b"1")] * number) + packed([b"after"], offset=2))
     assert [getattr(r.value, "reason", r.value) for r in records] == [*expected, b"after"]
     assert reached == 3
+
+
+def test_a_long_record_beside_a_header_that_is_no_utf_8_is_kept_in_its_beginning_only(monkeypatch):
+    monkeypatch.setattr(unpacking, "LARGEST_BYTES", 100)
+    bad = spoiled(packed([b"x" * 200, b"short"], headers=[("hh", b"1")]), b"hh", b"\xff\xfe")
+    long, short = (record.value for record in unpack(bad)[0])
+    assert (long.reason, long.detail[:9], short) == ("too_large", "200 bytes", b"short")

@@ -35,11 +35,11 @@ def accepted(header: str | None) -> str:
     for part in header.split(","):
         name, *options = (piece.strip().lower() for piece in part.split(";"))
         asked[name] = next((_weight(option[2:]) for option in options if option.startswith("q=")), 1.0)
+    ranges = {form: (form, form.split("/")[0] + "/*", "*/*") for form in TYPES}
     # the most specific range that holds a form says how much it is wanted, and of those wanted alike the first that is named is taken
-    ranges = {form: next((name for name in (form, form.split("/")[0] + "/*", "*/*") if name in asked), "") for form in TYPES}
-    order = [*asked, ""]
-    best = max(TYPES, key=lambda form: (asked.get(ranges[form], 0.0), -order.index(ranges[form])))
-    if asked.get(ranges[best], 0.0) <= 0:
+    wanted = {form: next(asked[one] for one in ranges[form] if one in asked) for name in asked for form in TYPES if name in ranges[form]}
+    best = max(wanted, key=lambda form: wanted[form], default=None)
+    if best is None or wanted[best] <= 0:
         raise NotAcceptableError(f"Accept: expected one of {', '.join(TYPES)}, got {header!r}.")
     return best
 

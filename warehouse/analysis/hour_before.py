@@ -12,6 +12,9 @@ SURE = 0.98
 SLIGHT = 0.05
 """A share of what was expected that is not looked into: so much moves a loss less than its interval."""
 
+LEAST_LEVEL = 0.05
+"""Of an hour in which nothing was sold: an ordinary day is twentyfold what is expected after it, and not without end."""
+
 
 def strayed_before(situation: Situation, first: int, lead: int) -> float | None:
     """By what share of the expected the ``lead`` minutes before ``first`` sold more (above 0) or less than the hours before them say, where their own interval excludes that it is chance.
@@ -39,5 +42,5 @@ def other_levels(stray: float | None, level: float) -> tuple[float, float]:
     """Factors of the expectation, at most 1 and at least 1, that bring today's ``level`` to an ordinary day's, where what strayed before the window moved it away from that."""
     if stray is None or (stray < 0) != (level < 1):
         return 1.0, 1.0
-    back = 1 / max(level, SLIGHT)
+    back = 1 / max(level, LEAST_LEVEL)
     return min(back, 1.0), max(back, 1.0)

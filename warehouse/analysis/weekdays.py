@@ -43,13 +43,15 @@ class Weekdays:
         for kind in np.unique(kinds):
             alike = [of for n in range(7) if (of := told & (kinds == kind) & (weekday == n)).sum() >= LEAST_WEEKS]
             groups += alike if len(alike) > 1 else []
-        told = np.logical_or.reduce(groups, axis=0) if groups else np.zeros_like(told)
         if not groups:
-            return cls(strays, told, kinds)
-        apart = np.concatenate([np.abs(strays[of] - np.median(strays[of])) for of in groups])
-        reach = OUTLYING * 1.4826 * float(np.median(apart))
+            return cls(strays, np.zeros_like(told), kinds)
+        told = np.logical_or.reduce(groups)
+        middle = np.zeros_like(strays)
         for of in groups:
-            strays[of] = np.median(strays[of]) + np.clip(strays[of] - np.median(strays[of]), -reach, reach)
+            middle[of] = np.median(strays[of])
+        # 1.4826 medians of the distances are a standard deviation of normal ones
+        reach = OUTLYING * 1.4826 * float(np.median(np.abs(strays - middle)[told]))
+        strays = middle + np.clip(strays - middle, -reach, reach)
         return cls(strays, told, kinds, *_components(strays, groups, kinds))
 
     def factor(self, days: Codes, left_out: Mask) -> Array:
