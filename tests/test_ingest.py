@@ -157,6 +157,23 @@ def test_what_many_buyers_share_makes_no_episodes_on_days_that_are_no_persons_wh
     assert states[0] == Counter(failed_purchases(payments, failures, counted(payments, failures), KEY, most=6))
 
 
+def test_what_comes_of_a_day_that_is_no_persons_looks_at_nothing_that_is_kept_of_it(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    renew = Writer._renew_purchases
+
+    def looked_at(self: Writer) -> None:
+        seen.append(self.connection.execute("SELECT count(*) FROM touched_happened").fetchall()[0][0])
+        renew(self)
+
+    monkeypatch.setattr(Writer, "_renew_purchases", looked_at)
+    writer.connection.execute("CREATE OR REPLACE TEMP MACRO most_of_a_person() AS 6")
+    fields = {"purchase_id": None, "attempt": None, "user_id": "guest"}
+    write(writer, chunk("errors", [failure(n, **fields) for n in range(1, 9)]))
+    write(writer, chunk("payments", [payment(9, **fields)]))
+    write(writer, chunk("errors", [failure(10, **fields)], first_offset=8))
+    assert seen == [8, 0, 0]
+
+
 def test_errors_of_other_services_are_no_failed_payments(writer: Writer) -> None:
     write(writer, chunk("errors", [failure(1, service="login", market_id=None)]))
     assert cells(writer) == {}

@@ -350,6 +350,17 @@ def test_without_the_topic_of_incidents_batches_go_on_at_their_pace_and_what_is_
         assert worker.kill(signal.SIGTERM) == 0
 
 
+def test_a_worker_whose_file_was_moved_away_says_so_and_goes_on_when_it_is_back(line: Settings) -> None:
+    with WorkerProcess(line) as worker:
+        send_events(line, "payments", [payment(1, occurred_at=ms(just_now()))])
+        worker.wait_until_read(1)
+        line.warehouse.rename(line.warehouse.with_name("elsewhere"))
+        worker.wait(lambda: worker.health().get("status") == "waiting: the warehouse's file was removed or replaced", 30)
+        assert "onnuri backup --from-worker FILE" in worker.log.read_text()
+        line.warehouse.with_name("elsewhere").rename(line.warehouse)
+        worker.wait(lambda: worker.health().get("status") == "ok", 30)
+
+
 def test_a_topic_of_which_the_brokers_keep_the_newest_of_each_key_alone_is_refused_and_found(line: Settings) -> None:
     topics = [line.topic(name) for name in READ]
     assert compacted(line.kafka, [*topics, line.topic("none")]) == set()
